@@ -1,0 +1,44 @@
+# Thin: every target sets up .venv by itself, so that a fresh machine needs Python and make alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run test lint types imports check bench docs clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    the demo: real input, three kernels as actors, checked results"
+	@echo "make test   lint, types, import contracts, tests with coverage"
+	@echo "make bench  the benchmarks, as ratios within one run"
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(STAMP)
+
+run: $(STAMP)
+	$(BIN)/rustkernel demo
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+test: lint types imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+
+bench: $(STAMP)
+	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

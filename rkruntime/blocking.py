@@ -1,0 +1,1 @@
+"""Use the runtime from scripts and notebooks: Trio on a thread of its own."""

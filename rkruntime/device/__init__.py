@@ -1,0 +1,23 @@
+"""Devices behind one protocol: cpu, cuda, and faulty for tests."""
+
+from rkruntime.device._api import Compiled as Compiled
+from rkruntime.device._api import Device as Device
+from rkruntime.device._api import DeviceEvent as DeviceEvent
+from rkruntime.device._api import DeviceProperties as DeviceProperties
+from rkruntime.device._api import DeviceStream as DeviceStream
+from rkruntime.device._api import Dim3 as Dim3
+from rkruntime.device._api import HostArray as HostArray
+from rkruntime.device._api import KernelSource as KernelSource
+from rkruntime.device._api import Timing as Timing
+
+__all__ = (
+    "Compiled",
+    "Device",
+    "DeviceEvent",
+    "DeviceProperties",
+    "DeviceStream",
+    "Dim3",
+    "HostArray",
+    "KernelSource",
+    "Timing",
+)

@@ -1,0 +1,1 @@
+"""Kernels: what they are, where they are found, how they are launched."""

@@ -1,0 +1,1 @@
+"""Device memory: pools, pressure, ownership, accounting."""

@@ -1,0 +1,1 @@
+"""The runtime: lifecycle, drain, health, presets."""

@@ -1,0 +1,1 @@
+"""The CPU compiler: numba.cuda kernels as compiled loops and fibers; needs no trio."""

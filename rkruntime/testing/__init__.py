@@ -1,0 +1,1 @@
+"""For tests of rkruntime and of programs that use it."""
