@@ -38,6 +38,7 @@ __all__ = (
     "Overloaded",
     "RestartLimit",
     "RkError",
+    "UnreachableState",
     "UnreadableInput",
     "UnsupportedKernel",
 )
@@ -65,6 +66,19 @@ class InvalidTransition(RkError):
     def __str__(self) -> str:
         allowed = ", ".join(self.allowed) or "none: the state is final"
         return _mend(f"cannot move from {self.current} to {self.wanted}", f"allowed from {self.current}: {allowed}")
+
+
+@attrs.define(eq=False)
+class UnreachableState(RkError):
+    """The lifecycle will not come to the awaited state any more."""
+
+    current: str
+    wanted: str
+
+    def __str__(self) -> str:
+        return _mend(
+            f"waited for {self.wanted}, but the runtime is {self.current}", "see __cause__; build a new runtime"
+        )
 
 
 @attrs.define(eq=False)

@@ -1,0 +1,66 @@
+"""The project's loggers: structured events, handed to the standard library's logging.
+
+A library must not print on its own: until the application (or the `rustkernel` command) gives the logger `rkruntime` a
+handler, warnings alone reach stderr, through logging's own last resort.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+__all__ = ("configure_logging", "get_logger")
+
+
+def get_logger(name: str) -> Any:
+    """Return the structured logger `name`, such as `rkruntime.memory`: `logger.info("event", key=value)`."""
+    import structlog
+
+    return structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.format_exc_info, _hand_over],
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+def _hand_over(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    """Give logging one readable line, and its handlers the fields."""
+    fields = {key: value for key, value in event.items() if key not in ("event", "exception")}
+    line = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in fields.items())])
+    if "exception" in event:
+        line += "\n" + event["exception"]
+    return (line,), {"extra": {"rk_event": event["event"], "rk_fields": fields}}
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = getattr(record, "rk_event", None)
+        fields = getattr(record, "rk_fields", {})
+        told = {
+            "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage() if event is None else event,
+        }
+        return json.dumps(told | fields, default=str)
+
+
+def configure_logging(level: str, form: str) -> None:
+    """Send rkruntime's events to stderr, for programs that have no logging of their own.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+        form: `console` for people, `json` for one JSON object a line.
+    """
+    handler = logging.StreamHandler()
+    console = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+    handler.setFormatter(_Json() if form == "json" else console)
+    logger = logging.getLogger("rkruntime")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
