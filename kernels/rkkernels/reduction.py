@@ -25,7 +25,7 @@ def block_sum(values, partial):
     """
     sums = cuda.shared.array(MAX_THREADS, numba.float64)
     thread = cuda.threadIdx.x
-    total = 0.0
+    total = numba.float64(0.0)
     for i in range(cuda.grid(1), values.size, cuda.gridsize(1)):
         total += values[i]
     sums[thread] = total
