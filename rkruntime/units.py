@@ -38,9 +38,9 @@ def parse_bytes(text: str) -> int:
         ValueError: The text is no number with a known unit, or names a fraction of a byte.
     """
     count = _parse(text, _BYTES, "512MiB or 16GiB")
-    if count != int(count):
+    if count < 1024 and count != int(count):
         raise ValueError(f"{text!r} is a fraction of a byte")
-    return int(count)
+    return round(count)
 
 
 def parse_seconds(text: str) -> float:
@@ -53,12 +53,12 @@ def parse_seconds(text: str) -> float:
 
 
 def format_bytes(count: float) -> str:
-    """Write a byte count with three digits and a binary unit: `1.5 GiB`."""
+    """Write a byte count with four digits and a binary unit: `1.5 GiB`."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if abs(count) < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
+            return f"{count:.0f} B" if unit == "B" else f"{count:.4g} {unit}"
         count /= 1024
-    return f"{count:.3g} TiB"
+    return f"{count:.4g} TiB"
 
 
 def format_seconds(seconds: float) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import attrs
 
+from rkruntime.config._presets import RuntimePreset
 from rkruntime.errors import InvalidConfiguration
 
 __all__ = ("MemoryConfig", "RuntimeConfig")
@@ -148,27 +149,30 @@ class RuntimeConfig:
     @classmethod
     def development(cls) -> Self:
         """Build the development preset: no GPU, short limits, debug logs, pooling off."""
-        return cls._from_preset("development")
+        return cls.from_preset("development")
 
     @classmethod
     def production(cls) -> Self:
         """Build the production preset: reliability first, JSON logs."""
-        return cls._from_preset("production")
+        return cls.from_preset("production")
 
     @classmethod
     def high_performance(cls) -> Self:
         """Build the high-performance preset: large limits, few logs."""
-        return cls._from_preset("high_performance")
+        return cls.from_preset("high_performance")
 
     @classmethod
     def testing(cls) -> Self:
         """Build the testing preset: small limits, a drain of 0.1 s."""
-        return cls._from_preset("testing")
+        return cls.from_preset("testing")
 
     @classmethod
-    def _from_preset(cls, name: str) -> Self:
-        from rkruntime.config._presets import RuntimePreset
+    def from_preset(cls, preset: RuntimePreset | str) -> Self:
+        """Build a preset by its name.
 
-        settings = RuntimePreset(name).settings
-        memory = MemoryConfig(**settings["memory"])
-        return cls(**{key: value for key, value in settings.items() if key != "memory"}, memory=memory)
+        Raises:
+            InvalidConfiguration: There is no such preset.
+        """
+        settings = dict(RuntimePreset(preset).settings)
+        memory = MemoryConfig(**settings.pop("memory"))
+        return cls(**settings, memory=memory)

@@ -43,7 +43,8 @@ class Lifecycle:
         self._changed = trio.Event()
         why = f"{type(cause).__name__}: {cause}" if cause is not None else ""
         self._tell(Transition(before=before, after=wanted, at_s=self.since_s, cause=why))
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        for _ in range(2):  # tasks woken together run in any order: only after a second turn has each had one
+            await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def wait_for(self, wanted: State) -> None:
         """Wait until the state is `wanted`.
@@ -51,11 +52,12 @@ class Lifecycle:
         Raises:
             UnreachableState: The lifecycle has ended elsewhere, or has gone past it.
         """
+        if self.state is wanted:
+            await trio.lowlevel.checkpoint()
         while self.state is not wanted:
             if wanted not in _reachable(self.state):
                 raise UnreachableState(self.state.value, wanted.value) from self.cause
             await self._changed.wait()
-        await trio.lowlevel.checkpoint()
 
     @property
     def ended(self) -> bool:
