@@ -1,0 +1,236 @@
+"""Threads as fibers: each thread of a block has a stack of its own, and a barrier changes stacks.
+
+This lowering takes every control flow: barriers in loops that threads leave at different times, barriers inside device
+functions, early returns before a barrier. The rule is the hardware's: a barrier opens when every thread that has not
+returned waits at one.
+
+Threads that can go on form a list; a thread that must wait takes the first of the list and changes to its stack, so one
+thread and barrier cost one change of stacks. The last thread to arrive makes the list of those who wait the list of
+those who go on, in the order in which they came. With nobody left to go on, control returns to the block's scheduler
+(`run`), which sees why: all have returned, one has failed, the launch is cancelled, or no thread can ever go on.
+
+Numba-compiled code returns its errors as a status. A thread's status is kept in the block's record, and the scheduler
+returns it as its own, so an exception leaves `run` as if the scheduler had raised it; the other threads of the block
+are dropped where they stand. (What they had allocated by then is lost, as always when compiled numba code raises.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+from rkruntime.simt import _fiber_records as r
+from rkruntime.simt._fiber_calls import call_catching, context_of, entry_of, raise_kept
+from rkruntime.simt._fiber_records import leave, record_at, stop
+from rkruntime.simt._stacks import LINE_BYTES, STATIC_SHARED_BYTES
+from rkruntime.simt._switch import new_stack, put, switch, word
+from rkruntime.simt._warp import answer_asking, settle_after_return
+
+__all__ = ("make_run",)
+
+WARP = 32
+
+
+class StuckThreads(Exception):
+    """No thread of a block can ever go on; the driver makes a BarrierDivergence of it."""
+
+
+@njit(nogil=True)
+def open_barrier(block):  # type: ignore[no-untyped-def]
+    """Let all go on who wait at the block's barrier."""
+    put(block, r.FIRST_READY, word(block, r.FIRST_WAITING))
+    put(block, r.LAST_READY, word(block, r.LAST_WAITING))
+    put(word(block, r.LAST_WAITING), r.NEXT, 0)
+    reducing = word(block, r.REDUCING)
+    if reducing != 0:
+        if reducing != word(block, r.ARRIVED):
+            put(block, r.REASON, r.MIXED_BARRIERS)
+            put(block, r.FIRST_READY, 0)
+        put(block, r.MET, reducing)
+        put(block, r.COUNTED, word(block, r.TRUE))
+        put(block, r.TRUE, 0)
+        put(block, r.REDUCING, 0)
+    put(block, r.ARRIVED, 0)
+    if word(word(block, r.CANCEL), 0) != 0:
+        put(block, r.REASON, r.CANCELLED)
+        put(block, r.FIRST_READY, 0)
+
+
+@njit(nogil=True)
+def wait_for_block(thread):  # type: ignore[no-untyped-def]
+    """Wait until every thread of the block that has not returned waits here too."""
+    block = word(thread, r.BLOCK)
+    arrived = word(block, r.ARRIVED) + 1
+    if arrived == 1:
+        put(block, r.FIRST_WAITING, thread)
+    else:
+        put(word(block, r.LAST_WAITING), r.NEXT, thread)
+    put(block, r.LAST_WAITING, thread)
+    put(block, r.ARRIVED, arrived)
+    if arrived == word(block, r.LIVE):
+        open_barrier(block)
+    leave(block, thread)
+
+
+@njit(nogil=True)
+def count_in_block(thread, predicate):  # type: ignore[no-untyped-def]
+    """Wait as `wait_for_block`; return how many came with a true predicate."""
+    block = word(thread, r.BLOCK)
+    put(block, r.REDUCING, word(block, r.REDUCING) + 1)
+    if predicate:
+        put(block, r.TRUE, word(block, r.TRUE) + 1)
+    wait_for_block(thread)
+    return word(block, r.COUNTED)
+
+
+@njit(nogil=True)
+def met_in_block(thread):  # type: ignore[no-untyped-def]
+    """How many threads the barrier of `count_in_block` held."""
+    return word(word(thread, r.BLOCK), r.MET)
+
+
+@njit(nogil=True)
+def fail(thread, code, exception):  # type: ignore[no-untyped-def]
+    """Leave the block for good: this thread has raised."""
+    block = word(thread, r.BLOCK)
+    put(block, r.CODE, code)
+    put(block, r.EXCEPTION, exception)
+    put(block, r.FAILED, thread)
+    stop(block, thread, r.FAULT)
+
+
+@njit(nogil=True)
+def finish(thread):  # type: ignore[no-untyped-def]
+    """Leave the block: this thread has returned. Those who waited for it alone go on."""
+    block = word(thread, r.BLOCK)
+    live = word(block, r.LIVE) - 1
+    put(block, r.LIVE, live)
+    warp = word(thread, r.WARP)
+    put(warp, r.WARP_LIVE, word(warp, r.WARP_LIVE) & ~(1 << word(thread, r.LANE)))
+    if word(warp, r.WARP_WAITING) != 0:
+        settle_after_return(block, warp)
+    if live > 0 and word(block, r.ARRIVED) == live:
+        open_barrier(block)
+    leave(block, thread)
+
+
+@njit(nogil=True)
+def lay_out(state, block, grid, dim, shared_bytes):  # type: ignore[no-untyped-def]
+    """Write what is the same for all blocks of a run into the block's and the threads' records."""
+    stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
+    put(block, r.STATE, state)
+    put(block, r.CANCEL, word(state, r.CONTROL) + 8 * r.CONTROL_CANCEL)
+    put(block, r.SHARED, word(state, r.SHARED_BASE))
+    put(block, r.DYNAMIC, word(state, r.SHARED_BASE) + STATIC_SHARED_BYTES)
+    put(block, r.DYNAMIC_BYTES, shared_bytes)
+    put(block, r.LANE_STEP, stack_bytes - LINE_BYTES)
+    for k in range(3):
+        put(block, r.BLOCK_DIM + k, dim[k])
+        put(block, r.GRID_DIM + k, grid[k])
+    for k in range(2 * r.SLOT_COUNT):
+        put(block, r.SLOTS + k, 0)
+    put(block, r.SHARED_USED, 0)
+    threads = dim[0] * dim[1] * dim[2]
+    for k in range(threads):
+        thread = record_at(stacks, stack_bytes, k)
+        put(thread, r.BLOCK, block)
+        put(thread, r.THREAD, k % dim[0])
+        put(thread, r.THREAD + 1, k // dim[0] % dim[1])
+        put(thread, r.THREAD + 2, k // (dim[0] * dim[1]))
+        put(thread, r.WARP, record_at(stacks, stack_bytes, k - k % WARP))
+        put(thread, r.LANE, k % WARP)
+    return threads
+
+
+@njit(nogil=True)
+def start_block(state, block, threads, linear, entry):  # type: ignore[no-untyped-def]
+    """Give every thread of the next block a fresh stack, and put all in the list of those that can go on."""
+    stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
+    across, down = word(block, r.GRID_DIM), word(block, r.GRID_DIM + 1)
+    put(block, r.BLOCK_INDEX, linear % across)
+    put(block, r.BLOCK_INDEX + 1, linear // across % down)
+    put(block, r.BLOCK_INDEX + 2, linear // (across * down))
+    for k in (r.ARRIVED, r.REDUCING, r.TRUE, r.REASON, r.ASKING, r.CODE, r.FAILED):
+        put(block, k, 0)
+    put(block, r.LIVE, threads)
+    following = 0
+    for k in range(threads - 1, -1, -1):
+        thread = record_at(stacks, stack_bytes, k)
+        put(thread, r.SP, new_stack(thread, entry, thread))
+        put(thread, r.NEXT, following)
+        put(thread, r.MASK, 0)
+        following = thread
+        if k % WARP == 0:
+            lanes = min(WARP, threads - k)
+            put(thread, r.WARP_LIVE, (1 << lanes) - 1)
+            put(thread, r.WARP_WAITING, 0)
+    put(block, r.FIRST_READY, following)
+    put(block, r.LAST_READY, record_at(stacks, stack_bytes, threads - 1))
+
+
+@njit(nogil=True)
+def note_place(state, block):  # type: ignore[no-untyped-def]
+    """Write to the worker's record where the block stopped: at the failed thread, or at the first that waits."""
+    thread = word(block, r.FAILED)
+    for k in range(word(block, r.BLOCK_DIM) * word(block, r.BLOCK_DIM + 1) * word(block, r.BLOCK_DIM + 2)):
+        at = record_at(word(state, r.STACKS), word(state, r.STACK_BYTES), k)
+        if thread == 0 and (word(word(at, r.WARP), r.WARP_LIVE) >> word(at, r.LANE)) & 1:
+            thread = at
+    for k in range(3):
+        put(state, r.AT_BLOCK + k, word(block, r.BLOCK_INDEX + k))
+        put(state, r.AT_THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
+
+
+@njit(nogil=True)
+def run_threads(block, threads):  # type: ignore[no-untyped-def]
+    """Run a block's threads until all have returned or none can go on; return the reason."""
+    while True:
+        first = word(block, r.FIRST_READY)
+        put(block, r.FIRST_READY, word(first, r.NEXT))
+        switch(block + 8 * r.SCHEDULER_SP, word(first, r.SP))
+        reason = word(block, r.REASON)
+        if reason != r.FINISHED:
+            return reason
+        if word(block, r.LIVE) == 0:
+            return r.FINISHED
+        if word(block, r.ASKING) == 0:
+            return r.STUCK
+        answer_asking(block, threads)
+
+
+def make_run(body: Any, features: Any = None) -> Any:
+    """Build the function that runs a range of blocks of one kernel on fibers.
+
+    Args:
+        body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
+        features: What the kernel uses; this lowering takes all of it.
+
+    Returns:
+        A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
+    """
+
+    @njit(nogil=True)
+    def thread_main(thread, args):  # type: ignore[no-untyped-def]
+        code, exception = call_catching(body, context_of(thread), args)
+        if code != 0:
+            fail(thread, code, exception)
+        finish(thread)
+
+    @njit(nogil=True)
+    def run(first, last, grid, block, shared_bytes, state, args):  # type: ignore[no-untyped-def]
+        record = word(state, r.BLOCK_RECORD)
+        entry, saved = entry_of(thread_main, args)
+        threads = lay_out(state, record, grid, block, shared_bytes)
+        put(record, r.ARGUMENTS, saved)
+        for linear in range(first, last):
+            start_block(state, record, threads, linear, entry)
+            reason = run_threads(record, threads)
+            if reason == r.CANCELLED:
+                return
+            if reason != r.FINISHED:
+                note_place(state, record)
+                raise_kept(word(record, r.CODE), word(record, r.EXCEPTION))
+                raise StuckThreads(reason)
+
+    return run
