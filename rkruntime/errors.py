@@ -382,13 +382,17 @@ class DeviceLost(RkError):
 
 @attrs.define(eq=False)
 class OutOfDeviceMemory(RkError, MemoryError):
-    """The request fits neither the pools nor the limit; `report` says who holds what, and what would make it fit."""
+    """The request fits neither the pools nor the limit; `report` says who holds what, and what would make it fit.
+
+    `details` is the same report with its fields (`rkruntime.memory.OutOfMemoryReport`), where the pools made it.
+    """
 
     wanted_bytes: int
     allocated_bytes: int
     cached_bytes: int
     limit_bytes: int
     report: str
+    details: object = None
 
     def __str__(self) -> str:
         return (
