@@ -42,6 +42,8 @@ def command(device: str, out: Path, as_json: bool) -> None:
 
     Ends with 0 only if every result agrees.
     """
+    if not out.parent.is_dir():
+        raise _unwritable(out, f"there is no folder {out.parent}")
     shown, ran_on, report = trio.run(_demonstrate, device)
     if not shown:
         click.echo(f"interrupted before every result was there\n{report}", err=True)
@@ -112,9 +114,13 @@ def _save(shown: Sequence[Demonstration], ran_on: str, out: Path) -> None:
     try:
         compose(shown, ran_on).save(out)
     except (OSError, ValueError) as error:
-        raise UnreadableInput(
-            str(out), f"cannot be written: {error}", "give --out NAME.png in a folder that is there"
-        ) from error
+        raise _unwritable(out, str(error)) from error
+
+
+def _unwritable(out: Path, why: str) -> UnreadableInput:
+    return UnreadableInput(
+        str(out), f"the picture cannot be written: {why}", "give --out NAME.png, in a folder of yours"
+    )
 
 
 def _print(shown: Sequence[Demonstration], ran_on: str, report: DrainReport, out: Path) -> None:
