@@ -1,11 +1,21 @@
 """Calls that cross stacks: the first call on a new stack, and a call whose error is kept instead of raised."""
 
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
+
+from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.core.callconv import excinfo_ptr_t
+from numba.extending import models, register_model
+
+from rkruntime.simt._fiber_records import ARGUMENTS, BLOCK
+from rkruntime.simt._switch import machine_code
 
 __all__ = ("FiberContext", "call_catching", "context_of", "entry_of", "raise_kept", "record_of")
 
@@ -23,38 +33,36 @@ FiberContext = FiberContextType()
 
 
 @register_model(FiberContextType)
-class _FiberContextModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, dmm, fe_type):  # type: ignore[no-untyped-def]
+class _FiberContextModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
         super().__init__(dmm, fe_type, WORD)
 
 
-@intrinsic
-def record_of(typing_context, ctx):  # type: ignore[no-untyped-def]
+@machine_code
+def record_of(typing_context: Any, ctx: Any) -> Any:
     """Return the address of the thread's record."""
     if ctx != FiberContext:
         return None
     return types.int64(ctx), lambda context, builder, signature, args: args[0]
 
 
-@intrinsic
-def context_of(typing_context, record):  # type: ignore[no-untyped-def]
+@machine_code
+def context_of(typing_context: Any, record: Any) -> Any:
     """Make the context of the thread whose record is at that address."""
     return FiberContext(types.int64), lambda context, builder, signature, args: args[0]
 
 
-@intrinsic(prefer_literal=False)
-def entry_of(typing_context, function, args):  # type: ignore[no-untyped-def]
+@machine_code
+def entry_of(typing_context: Any, function: Any, args: Any) -> Any:
     """Make `function(record, args)` callable on a new stack.
 
     Returns:
         The address of a C function of one parameter, the thread's record; and the address of a copy of `args`, which
         lives as long as the caller's frame. That address is to be put into word ARGUMENTS of the block's record.
     """
-    from rkruntime.simt._fiber_records import ARGUMENTS, BLOCK
-
     signature = types.UniTuple(types.int64, 2)(function, args)
 
-    def codegen(context, builder, sig, values):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         slot = cgutils.alloca_once_value(builder, values[1])
         inner_signature = function.get_call_type(typing_context, (types.int64, args), {})
         compiled = function.dispatcher.get_compile_result(inner_signature)
@@ -73,14 +81,14 @@ def entry_of(typing_context, function, args):  # type: ignore[no-untyped-def]
     return signature, codegen
 
 
-@intrinsic(prefer_literal=False)
-def call_catching(typing_context, function, ctx, args):  # type: ignore[no-untyped-def]
+@machine_code
+def call_catching(typing_context: Any, function: Any, ctx: Any, args: Any) -> Any:
     """Call `function(ctx, *args)` and return its status and the address of its exception, (0, 0) where all is well."""
     arg_types = (ctx, *args.types)
     signature = types.UniTuple(types.int64, 2)(function, ctx, args)
     function.get_call_type(typing_context, arg_types, {})
 
-    def codegen(context, builder, sig, values):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
         inner_signature = function.get_call_type(typing_context, arg_types, {})
         compiled = function.dispatcher.get_compile_result(inner_signature)
         context.add_linking_libs([compiled.library])
@@ -94,14 +102,12 @@ def call_catching(typing_context, function, ctx, args):  # type: ignore[no-untyp
     return signature, codegen
 
 
-@intrinsic
-def raise_kept(typing_context, code, exception):  # type: ignore[no-untyped-def]
+@machine_code
+def raise_kept(typing_context: Any, code: Any, exception: Any) -> Any:
     """Raise, in the caller, an error that `call_catching` returned; go on if the status says all is well."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         convention = context.call_conv
-        from numba.core.callconv import excinfo_ptr_t
-
         code32 = builder.trunc(args[0], ir.IntType(32))
         status = convention._get_return_status(builder, code32, builder.inttoptr(args[1], excinfo_ptr_t))
         with cgutils.if_unlikely(builder, status.is_error):

@@ -6,10 +6,8 @@ worker and is written anew for each block; a thread's record lies at the top of 
 
 from __future__ import annotations
 
-from numba import njit
-
 from rkruntime.simt._stacks import thread_record
-from rkruntime.simt._switch import put, switch, word
+from rkruntime.simt._switch import native, put, switch, word
 
 # A thread's record. The first eight words are one cache line: all that a barrier needs.
 SP = 0  # where its stack was left
@@ -66,11 +64,11 @@ AT_BLOCK, AT_THREAD = 0, 3
 FINISHED, FAULT, STUCK, CANCELLED, MIXED_BARRIERS, LANE_NOT_IN_MASK = range(6)
 
 
-record_at = njit(nogil=True)(thread_record)
+record_at = native(thread_record)
 
 
-@njit(nogil=True)
-def make_ready(block, thread):  # type: ignore[no-untyped-def]
+@native
+def make_ready(block: int, thread: int) -> None:
     """Put a thread at the end of those that can go on."""
     put(thread, NEXT, 0)
     if word(block, FIRST_READY) == 0:
@@ -80,8 +78,8 @@ def make_ready(block, thread):  # type: ignore[no-untyped-def]
     put(block, LAST_READY, thread)
 
 
-@njit(nogil=True)
-def leave(block, thread):  # type: ignore[no-untyped-def]
+@native
+def leave(block: int, thread: int) -> None:
     """Leave this thread where it stands, for the first that can go on, or for the scheduler if none can."""
     following = word(block, FIRST_READY)
     if following == thread:
@@ -93,8 +91,8 @@ def leave(block, thread):  # type: ignore[no-untyped-def]
         switch(thread + 8 * SP, word(block, SCHEDULER_SP))
 
 
-@njit(nogil=True)
-def stop(block, thread, reason):  # type: ignore[no-untyped-def]
+@native
+def stop(block: int, thread: int, reason: int) -> None:
     """Leave this thread for good: the block goes no further, for `reason`."""
     put(block, REASON, reason)
     switch(thread + 8 * SP, word(block, SCHEDULER_SP))

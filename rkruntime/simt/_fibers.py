@@ -18,26 +18,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
 from rkruntime.simt import _fiber_records as r
 from rkruntime.simt._fiber_calls import call_catching, context_of, entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave, record_at, stop
 from rkruntime.simt._stacks import LINE_BYTES, STATIC_SHARED_BYTES
-from rkruntime.simt._switch import new_stack, put, switch, word
+from rkruntime.simt._switch import native, new_stack, put, switch, word
 from rkruntime.simt._warp import answer_asking, settle_after_return
 
 __all__ = ("make_run",)
 
 WARP = 32
+Extent = tuple[int, int, int]
 
 
 class StuckThreads(Exception):
     """No thread of a block can ever go on; the driver makes a BarrierDivergence of it."""
 
 
-@njit(nogil=True)
-def open_barrier(block):  # type: ignore[no-untyped-def]
+@native
+def open_barrier(block: int) -> None:
     """Let all go on who wait at the block's barrier."""
     put(block, r.FIRST_READY, word(block, r.FIRST_WAITING))
     put(block, r.LAST_READY, word(block, r.LAST_WAITING))
@@ -57,8 +56,8 @@ def open_barrier(block):  # type: ignore[no-untyped-def]
         put(block, r.FIRST_READY, 0)
 
 
-@njit(nogil=True)
-def wait_for_block(thread):  # type: ignore[no-untyped-def]
+@native
+def wait_for_block(thread: int) -> None:
     """Wait until every thread of the block that has not returned waits here too."""
     block = word(thread, r.BLOCK)
     arrived = word(block, r.ARRIVED) + 1
@@ -73,8 +72,8 @@ def wait_for_block(thread):  # type: ignore[no-untyped-def]
     leave(block, thread)
 
 
-@njit(nogil=True)
-def count_in_block(thread, predicate):  # type: ignore[no-untyped-def]
+@native
+def count_in_block(thread: int, predicate: int) -> int:
     """Wait as `wait_for_block`; return how many came with a true predicate."""
     block = word(thread, r.BLOCK)
     put(block, r.REDUCING, word(block, r.REDUCING) + 1)
@@ -84,14 +83,14 @@ def count_in_block(thread, predicate):  # type: ignore[no-untyped-def]
     return word(block, r.COUNTED)
 
 
-@njit(nogil=True)
-def met_in_block(thread):  # type: ignore[no-untyped-def]
+@native
+def met_in_block(thread: int) -> int:
     """How many threads the barrier of `count_in_block` held."""
     return word(word(thread, r.BLOCK), r.MET)
 
 
-@njit(nogil=True)
-def fail(thread, code, exception):  # type: ignore[no-untyped-def]
+@native
+def fail(thread: int, code: int, exception: int) -> None:
     """Leave the block for good: this thread has raised."""
     block = word(thread, r.BLOCK)
     put(block, r.CODE, code)
@@ -100,8 +99,8 @@ def fail(thread, code, exception):  # type: ignore[no-untyped-def]
     stop(block, thread, r.FAULT)
 
 
-@njit(nogil=True)
-def finish(thread):  # type: ignore[no-untyped-def]
+@native
+def finish(thread: int) -> None:
     """Leave the block: this thread has returned. Those who waited for it alone go on."""
     block = word(thread, r.BLOCK)
     live = word(block, r.LIVE) - 1
@@ -115,8 +114,8 @@ def finish(thread):  # type: ignore[no-untyped-def]
     leave(block, thread)
 
 
-@njit(nogil=True)
-def lay_out(state, block, grid, dim, shared_bytes):  # type: ignore[no-untyped-def]
+@native
+def lay_out(state: int, block: int, grid: Extent, dim: Extent, shared_bytes: int) -> int:
     """Write what is the same for all blocks of a run into the block's and the threads' records."""
     stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
     put(block, r.STATE, state)
@@ -143,8 +142,8 @@ def lay_out(state, block, grid, dim, shared_bytes):  # type: ignore[no-untyped-d
     return threads
 
 
-@njit(nogil=True)
-def start_block(state, block, threads, linear, entry):  # type: ignore[no-untyped-def]
+@native
+def start_block(state: int, block: int, threads: int, linear: int, entry: int) -> None:
     """Give every thread of the next block a fresh stack, and put all in the list of those that can go on."""
     stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
     across, down = word(block, r.GRID_DIM), word(block, r.GRID_DIM + 1)
@@ -169,8 +168,8 @@ def start_block(state, block, threads, linear, entry):  # type: ignore[no-untype
     put(block, r.LAST_READY, record_at(stacks, stack_bytes, threads - 1))
 
 
-@njit(nogil=True)
-def note_place(state, block):  # type: ignore[no-untyped-def]
+@native
+def note_place(state: int, block: int) -> None:
     """Write to the worker's record where the block stopped: at the failed thread, or at the first that waits."""
     thread = word(block, r.FAILED)
     for k in range(word(block, r.BLOCK_DIM) * word(block, r.BLOCK_DIM + 1) * word(block, r.BLOCK_DIM + 2)):
@@ -182,8 +181,8 @@ def note_place(state, block):  # type: ignore[no-untyped-def]
         put(state, r.AT_THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
 
 
-@njit(nogil=True)
-def run_threads(block, threads):  # type: ignore[no-untyped-def]
+@native
+def run_threads(block: int, threads: int) -> int:
     """Run a block's threads until all have returned or none can go on; return the reason."""
     while True:
         first = word(block, r.FIRST_READY)
@@ -199,7 +198,7 @@ def run_threads(block, threads):  # type: ignore[no-untyped-def]
         answer_asking(block, threads)
 
 
-def make_run(body: Any, features: Any = None) -> Any:
+def make_run(body: Any, features: Any = None) -> Any:  # noqa: ARG001 - both lowerings are called alike
     """Build the function that runs a range of blocks of one kernel on fibers.
 
     Args:
@@ -210,15 +209,15 @@ def make_run(body: Any, features: Any = None) -> Any:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
 
-    @njit(nogil=True)
-    def thread_main(thread, args):  # type: ignore[no-untyped-def]
+    @native
+    def thread_main(thread: Any, args: Any) -> None:
         code, exception = call_catching(body, context_of(thread), args)
         if code != 0:
             fail(thread, code, exception)
         finish(thread)
 
-    @njit(nogil=True)
-    def run(first, last, grid, block, shared_bytes, state, args):  # type: ignore[no-untyped-def]
+    @native
+    def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
         record = word(state, r.BLOCK_RECORD)
         entry, saved = entry_of(thread_main, args)
         threads = lay_out(state, record, grid, block, shared_bytes)

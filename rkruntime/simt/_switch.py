@@ -11,26 +11,41 @@ another process once this module is imported. x86-64 and aarch64 are known. The 
 but it has not been executed on hardware here.
 """
 
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001
+# mypy: disable-error-code="no-untyped-call"
+
 from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import attrs
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rkruntime.errors import DeviceUnavailable
 
-__all__ = ("MACHINES", "Machine", "assembly", "machine", "new_stack", "put", "switch", "word")
+__all__ = ("MACHINES", "Machine", "assembly", "machine", "machine_code", "native", "new_stack", "put", "switch", "word")
 
 WORD = ir.IntType(64)
 BYTE_P = ir.IntType(8).as_pointer()
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def machine_code(function: Callable[..., Any]) -> Any:
+    """Make a numba intrinsic, which compiled functions call and whose code `function` emits."""
+    return intrinsic(prefer_literal=False)(function)
+
+
+def native(function: F) -> F:
+    """Compile a function with numba on its first use, to run without the GIL; its ints are int64."""
+    return cast(F, njit(nogil=True)(function))
 
 
 @attrs.frozen
@@ -156,11 +171,11 @@ def _external(builder: ir.IRBuilder, name: str, *arguments: ir.Type) -> ir.Funct
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), arguments), name)
 
 
-@intrinsic
-def switch(typing_context, save, resume):  # type: ignore[no-untyped-def]
+@machine_code
+def switch(typing_context: Any, save: Any, resume: Any) -> Any:
     """Leave this stack, writing its pointer to the address `save`; go on where stack pointer `resume` was left."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = _external(builder, "rk_switch", BYTE_P, BYTE_P)
         builder.call(function, [builder.inttoptr(argument, BYTE_P) for argument in args])
         return context.get_dummy_value()
@@ -168,15 +183,15 @@ def switch(typing_context, save, resume):  # type: ignore[no-untyped-def]
     return types.void(types.int64, types.int64), codegen
 
 
-@intrinsic
-def new_stack(typing_context, top, function, argument):  # type: ignore[no-untyped-def]
+@machine_code
+def new_stack(typing_context: Any, top: Any, function: Any, argument: Any) -> Any:
     """Write a stack's first frame below `top` (16-byte aligned); switching to the result calls `function(argument)`.
 
     The function must never return: it has nowhere to return to.
     """
     layout = machine()
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         enter = builder.ptrtoint(_external(builder, "rk_enter"), WORD)
         words = {layout.argument: args[2], layout.function: args[1], layout.return_address: enter}
         pointer = builder.sub(args[0], ir.Constant(WORD, 8 * layout.words))
@@ -188,21 +203,23 @@ def new_stack(typing_context, top, function, argument):  # type: ignore[no-untyp
     return types.int64(types.int64, types.int64, types.int64), codegen
 
 
-@intrinsic
-def word(typing_context, record, k):  # type: ignore[no-untyped-def]
+def _word(typing_context: Any, record: Any, k: Any) -> Any:
     """Read word `k` (8 bytes each, int64) of the record at an address."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.load(_word_pointer(builder, *args))
 
     return types.int64(types.int64, types.int64), codegen
 
 
-@intrinsic
-def put(typing_context, record, k, value):  # type: ignore[no-untyped-def]
+word: Callable[[int, int], int] = machine_code(_word)
+
+
+@machine_code
+def put(typing_context: Any, record: Any, k: Any, value: Any) -> Any:
     """Write word `k` of the record at an address."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.store(args[2], _word_pointer(builder, args[0], args[1]))
         return context.get_dummy_value()
 

@@ -1,8 +1,8 @@
 """Warp operations on fibers: 32 neighbouring threads meet, and the last to come answers for all.
 
-A lane that arrives leaves its operation, mask and value in its record. Once all lanes of the mask that have not returned
-wait with the same operation and mask, the one that completes them writes every lane's answer; the others go on when
-their turn comes. Since answers are computed then, a lane may run ahead and overwrite its value: nobody reads it again.
+A lane that arrives leaves its operation, mask and value in its record. Once all lanes of the mask that have not
+returned wait with the same operation and mask, the one that completes them writes every lane's answer; the others go on
+when their turn comes. A lane may then run ahead and overwrite its value, for nobody reads it again.
 Lanes of one warp may wait in several groups with different masks at once, as after divergent branches.
 
 Values travel as the int64 of their bits. A lane that reads from one outside the mask, outside the warp, or that has
@@ -13,11 +13,9 @@ returned gets its own value back (CUDA leaves the first and last undefined).
 
 from __future__ import annotations
 
-from numba import njit
-
 from rkruntime.simt import _fiber_records as r
 from rkruntime.simt._fiber_records import leave, make_ready, stop
-from rkruntime.simt._switch import put, word
+from rkruntime.simt._switch import native, put, word
 
 __all__ = ("answer_asking", "ask_active", "meet", "settle_after_return")
 
@@ -29,8 +27,8 @@ SYNC, FROM_LANE, FROM_BELOW, FROM_ABOVE, FROM_XOR = range(1, 6)
 BALLOT, ALL, ANY, EQUAL, MATCH_ANY, MATCH_ALL, ACTIVE = range(6, 13)
 
 
-@njit(nogil=True)
-def _expected(warp, step, mask, operation):  # type: ignore[no-untyped-def]
+@native
+def _expected(warp: int, step: int, mask: int, operation: int) -> int:
     """Return the live lanes of `mask` if all of them wait with this mask and operation, else 0."""
     expected = mask & word(warp, r.WARP_LIVE)
     if expected & ~word(warp, r.WARP_WAITING):
@@ -43,8 +41,8 @@ def _expected(warp, step, mask, operation):  # type: ignore[no-untyped-def]
     return expected
 
 
-@njit(nogil=True)
-def _source_lane(operation, lane, source):  # type: ignore[no-untyped-def]
+@native
+def _source_lane(operation: int, lane: int, source: int) -> int:
     """Return the lane that a shuffle reads from; its own where that lies outside the warp."""
     source &= LANES - 1
     if operation == FROM_LANE:
@@ -56,8 +54,8 @@ def _source_lane(operation, lane, source):  # type: ignore[no-untyped-def]
     return lane + source if lane + source < LANES else lane
 
 
-@njit(nogil=True)
-def _matches(warp, step, lanes, value):  # type: ignore[no-untyped-def]
+@native
+def _matches(warp: int, step: int, lanes: int, value: int) -> int:
     """Return which of `lanes` hold `value`."""
     found = 0
     for lane in range(LANES):
@@ -66,8 +64,8 @@ def _matches(warp, step, lanes, value):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(nogil=True)
-def _vote(operation, lanes, ballot):  # type: ignore[no-untyped-def]
+@native
+def _vote(operation: int, lanes: int, ballot: int) -> int:
     """Return what all of `lanes` get, of which those in `ballot` came with a true predicate."""
     if operation == BALLOT:
         return ballot
@@ -80,8 +78,8 @@ def _vote(operation, lanes, ballot):  # type: ignore[no-untyped-def]
     return lanes
 
 
-@njit(nogil=True)
-def _answer(warp, step, lanes, lane, ballot):  # type: ignore[no-untyped-def]
+@native
+def _answer(warp: int, step: int, lanes: int, lane: int, ballot: int) -> int:
     """Return what one lane gets from an operation that all of `lanes` have arrived at."""
     thread = warp + lane * step
     operation = word(thread, r.OPERATION)
@@ -99,8 +97,8 @@ def _answer(warp, step, lanes, lane, ballot):  # type: ignore[no-untyped-def]
     return word(thread, r.VALUE)
 
 
-@njit(nogil=True)
-def _settle(block, warp, step, lanes, runner):  # type: ignore[no-untyped-def]
+@native
+def _settle(block: int, warp: int, step: int, lanes: int, runner: int) -> None:
     """Write the answers of `lanes` and let them go on; `runner` is the record of a lane that already does, or 0."""
     ballot = 0
     for lane in range(LANES):
@@ -118,8 +116,8 @@ def _settle(block, warp, step, lanes, runner):  # type: ignore[no-untyped-def]
     put(warp, r.WARP_WAITING, word(warp, r.WARP_WAITING) & ~lanes)
 
 
-@njit(nogil=True)
-def _wait(thread, operation, mask, value, source):  # type: ignore[no-untyped-def]
+@native
+def _wait(thread: int, operation: int, mask: int, value: int, source: int) -> None:
     """Note in the records that a lane waits."""
     put(thread, r.MASK, mask)
     put(thread, r.OPERATION, operation)
@@ -129,8 +127,8 @@ def _wait(thread, operation, mask, value, source):  # type: ignore[no-untyped-de
     put(warp, r.WARP_WAITING, word(warp, r.WARP_WAITING) | (1 << word(thread, r.LANE)))
 
 
-@njit(nogil=True)
-def meet(thread, operation, mask, value, source):  # type: ignore[no-untyped-def]
+@native
+def meet(thread: int, operation: int, mask: int, value: int, source: int) -> int:
     """Wait for the other lanes of `mask`; return this lane's answer, and the lanes that met."""
     block, warp = word(thread, r.BLOCK), word(thread, r.WARP)
     mask &= FULL
@@ -147,8 +145,8 @@ def meet(thread, operation, mask, value, source):  # type: ignore[no-untyped-def
     return word(thread, r.ANSWER)
 
 
-@njit(nogil=True)
-def settle_after_return(block, warp):  # type: ignore[no-untyped-def]
+@native
+def settle_after_return(block: int, warp: int) -> None:
     """Let groups of a warp go on that waited for a lane which has now returned."""
     step = word(block, r.LANE_STEP)
     for lane in range(LANES):
@@ -160,8 +158,8 @@ def settle_after_return(block, warp):  # type: ignore[no-untyped-def]
                     _settle(block, warp, step, lanes, 0)
 
 
-@njit(nogil=True)
-def ask_active(thread, site):  # type: ignore[no-untyped-def]
+@native
+def ask_active(thread: int, site: int) -> int:
     """Wait until no other thread can go on; return the lanes of the warp that wait at the same `site` then."""
     block = word(thread, r.BLOCK)
     _wait(thread, ACTIVE, FULL, 0, site)
@@ -170,8 +168,8 @@ def ask_active(thread, site):  # type: ignore[no-untyped-def]
     return word(thread, r.ANSWER)
 
 
-@njit(nogil=True)
-def _asking_at(warp, step, site):  # type: ignore[no-untyped-def]
+@native
+def _asking_at(warp: int, step: int, site: int) -> int:
     """Return the lanes that wait in `activemask` at one site."""
     lanes = 0
     for lane in range(LANES):
@@ -182,8 +180,8 @@ def _asking_at(warp, step, site):  # type: ignore[no-untyped-def]
     return lanes
 
 
-@njit(nogil=True)
-def answer_asking(block, threads):  # type: ignore[no-untyped-def]
+@native
+def answer_asking(block: int, threads: int) -> None:
     """Answer every thread of the block that waits in `activemask`."""
     state, step = word(block, r.STATE), word(block, r.LANE_STEP)
     put(block, r.ASKING, 0)
