@@ -1,0 +1,52 @@
+"""Whether CUDA can be used here, and in one line why not."""
+
+from __future__ import annotations
+
+from rkruntime.device._api import DeviceProperties
+
+__all__ = ("missing", "read_properties")
+
+
+def missing() -> str | None:
+    """Return what is missing for the CUDA device, in one line; None where nothing is."""
+    try:
+        from numba import cuda
+        from numba.cuda.cudadrv.error import CudaSupportError
+    except ImportError as error:
+        return f"numba-cuda cannot be imported ({error}); install rkruntime[cuda]"
+    try:
+        if not cuda.is_available():
+            return _one_line(str(cuda.cuda_error() or "the CUDA driver is not usable"))
+        if len(cuda.gpus) == 0:
+            return "the CUDA driver finds no GPU"
+        cuda.current_context()
+    except CudaSupportError as error:
+        return _one_line(str(error))
+    except Exception as error:  # the driver's own classes, and cuda.core's, are no part of a public interface
+        return _one_line(f"{type(error).__name__}: {error}")
+    return None
+
+
+def read_properties() -> DeviceProperties:
+    """Ask the driver what the current device is and can do."""
+    from numba import cuda
+
+    device = cuda.get_current_device()
+    name = device.name
+    return DeviceProperties(
+        name=name.decode() if isinstance(name, bytes) else str(name),
+        kind="cuda",
+        total_memory_bytes=int(cuda.current_context().get_memory_info().total),
+        compute_units=device.MULTIPROCESSOR_COUNT,
+        host_accessible=False,
+        cancels_kernels=False,
+        max_threads_per_block=device.MAX_THREADS_PER_BLOCK,
+        max_block=(device.MAX_BLOCK_DIM_X, device.MAX_BLOCK_DIM_Y, device.MAX_BLOCK_DIM_Z),
+        max_grid=(device.MAX_GRID_DIM_X, device.MAX_GRID_DIM_Y, device.MAX_GRID_DIM_Z),
+        max_shared_bytes=device.MAX_SHARED_MEMORY_PER_BLOCK,
+        warp_size=device.WARP_SIZE,
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).rstrip(":")
