@@ -14,6 +14,7 @@ from rkruntime.device._api import Compiled, DeviceEvent, DeviceProperties, Devic
 from rkruntime.device._cuda_compile import CudaCompiled, CudaCompiler
 from rkruntime.device._cuda_errors import Meaning, debug_fault, error_name, meaning
 from rkruntime.device._cuda_memory import CudaMemory
+from rkruntime.device._cuda_numba import numba_driver
 from rkruntime.device._cuda_probe import missing, read_properties
 from rkruntime.device._cuda_streams import CudaEvent, CudaStream, Watch, sleep_between
 from rkruntime.device._limits import check_launch
@@ -119,11 +120,11 @@ class CudaDevice:
 
     def zero(self, address: int, size_bytes: int, stream: DeviceStream) -> CudaEvent:
         """Set bytes to zero, in the stream's order."""
-        from numba.cuda.cudadrv.driver import device_memset
-
         own = self._own(stream)
         array = self._memory.view(address, (size_bytes,), np.dtype(np.uint8))
-        return self._guard(lambda: own.submit("zero", lambda: device_memset(array, 0, size_bytes, own.handle)))
+        return self._guard(
+            lambda: own.submit("zero", lambda: numba_driver().device_memset(array, 0, size_bytes, own.handle))
+        )
 
     def launch(
         self,
@@ -168,7 +169,7 @@ class CudaDevice:
             event.finish(fault[0])
         return event
 
-    def cancel(self, event: DeviceEvent) -> bool:
+    def cancel(self, event: DeviceEvent) -> bool:  # noqa: ARG002 - the protocol's
         """Answer False: a CUDA launch in flight cannot be stopped."""
         return False
 

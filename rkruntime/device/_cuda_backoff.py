@@ -23,7 +23,7 @@ def pause_s(looks: int) -> float:
     if looks < SPINS:
         return 0.0
     doublings = min(looks - SPINS, 16)
-    return min(FIRST_PAUSE_S * 2**doublings, LONGEST_PAUSE_S)
+    return min(FIRST_PAUSE_S * (1 << doublings), LONGEST_PAUSE_S)
 
 
 def best_block(active_blocks: Mapping[int, int]) -> int:

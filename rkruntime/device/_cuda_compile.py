@@ -9,6 +9,7 @@ from typing import Any
 from rkruntime.device._api import KernelSource
 from rkruntime.device._cuda_backoff import best_block
 from rkruntime.device._cuda_errors import compile_error
+from rkruntime.device._cuda_numba import numba_cuda, numba_error, numba_typeof
 
 __all__ = ("CudaCompiled", "CudaCompiler", "compile_to_ptx")
 
@@ -75,8 +76,6 @@ class CudaCompiler:
         Raises:
             KernelCompileError: The kernel does not type or compile; names the author's line.
         """
-        from numba.cuda.core.errors import NumbaError
-
         types = _types(kernel, args)
         key = (*_identity(kernel), types)
         if key in self._compiled:
@@ -86,7 +85,7 @@ class CudaCompiler:
         try:
             dispatcher = self._dispatcher(kernel)
             special = dispatcher if dispatcher.specialized else dispatcher.specialize(*args)
-        except (NumbaError, TypeError, ValueError, NotImplementedError) as error:
+        except (numba_error(), TypeError, ValueError, NotImplementedError) as error:
             raise compile_error(kernel, signature, error) from error
         compiled = CudaCompiled(kernel, special, signature, len(args), time.perf_counter() - began_s)
         return self._compiled.setdefault(key, compiled)
@@ -101,13 +100,11 @@ class CudaCompiler:
         self._dispatchers.clear()
 
     def _dispatcher(self, kernel: KernelSource) -> Any:
-        from numba import cuda
-
         if kernel.dispatcher is not None:
             return kernel.dispatcher
         identity = _identity(kernel)
         if identity not in self._dispatchers:
-            self._dispatchers[identity] = cuda.jit(**jit_options(kernel.options))(kernel.function)
+            self._dispatchers[identity] = numba_cuda().jit(**jit_options(kernel.options))(kernel.function)
         return self._dispatchers[identity]
 
 
@@ -130,14 +127,11 @@ def compile_to_ptx(function: Any, signature: Any, cc: tuple[int, int]) -> str:
     Raises:
         KernelCompileError: The kernel does not type or compile.
     """
-    from numba import cuda
-    from numba.cuda.core.errors import NumbaError
-
     plain = getattr(function, "py_func", function)
     options = {key: value for key, value in getattr(function, "targetoptions", {}).items() if key in ("fastmath",)}
     try:
-        ptx, _ = cuda.compile_ptx(plain, signature, cc=cc, **options)
-    except (NumbaError, TypeError, ValueError, NotImplementedError) as error:
+        ptx, _ = numba_cuda().compile_ptx(plain, signature, cc=cc, **options)
+    except (numba_error(), TypeError, ValueError, NotImplementedError) as error:
         raise compile_error(KernelSource(plain, plain.__name__), str(signature), error) from error
     return str(ptx)
 
@@ -149,9 +143,7 @@ def _identity(kernel: KernelSource) -> tuple[object, ...]:
 
 
 def _types(kernel: KernelSource, args: Sequence[object]) -> tuple[Any, ...]:
-    from numba.cuda.typing.typeof import Purpose, typeof
-
     try:
-        return tuple(typeof(arg, Purpose.argument) for arg in args)
+        return tuple(numba_typeof(arg) for arg in args)
     except ValueError as error:
         raise compile_error(kernel, ", ".join(type(arg).__name__ for arg in args), error) from error

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rkruntime.device._cuda_numba import numba_cuda
 from rkruntime.errors import BufferMisuse
 
 __all__ = ("CudaMemory",)
@@ -37,10 +38,8 @@ class CudaMemory:
 
     def allocate(self, size_bytes: int) -> int:
         """Take device memory; whatever the driver raises comes through."""
-        from numba import cuda
-
         self.release_idle()
-        block = cuda.device_array(size_bytes, np.uint8)
+        block = numba_cuda().device_array(size_bytes, np.uint8)
         address = int(block.__cuda_array_interface__["data"][0])
         self._blocks[address] = block
         bisect.insort(self._order, address)
@@ -65,9 +64,7 @@ class CudaMemory:
 
     def allocate_staging(self, size_bytes: int) -> int:
         """Take pinned host memory."""
-        from numba import cuda
-
-        pinned = cuda.pinned_array(size_bytes, np.uint8)
+        pinned = numba_cuda().pinned_array(size_bytes, np.uint8)
         address = int(pinned.ctypes.data)
         self._staging[address] = pinned
         return address
@@ -114,10 +111,8 @@ class CudaMemory:
 
     def release(self) -> None:
         """Let the driver have what was freed; waits for the device."""
-        from numba import cuda
-
         self._trash.clear()
-        cuda.current_context().deallocations.clear()
+        numba_cuda().current_context().deallocations.clear()
 
     def forget(self) -> None:
         """Drop everything: the device closes, or is lost."""

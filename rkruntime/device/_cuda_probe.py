@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rkruntime.device._api import DeviceProperties
+from rkruntime.device._cuda_numba import numba_cuda
 
 __all__ = ("missing", "read_properties")
 
@@ -10,8 +11,7 @@ __all__ = ("missing", "read_properties")
 def missing() -> str | None:
     """Return what is missing for the CUDA device, in one line; None where nothing is."""
     try:
-        from numba import cuda
-        from numba.cuda.cudadrv.error import CudaSupportError
+        cuda = numba_cuda()
     except ImportError as error:
         return f"numba-cuda cannot be imported ({error}); install rkruntime[cuda]"
     try:
@@ -20,17 +20,14 @@ def missing() -> str | None:
         if len(cuda.gpus) == 0:
             return "the CUDA driver finds no GPU"
         cuda.current_context()
-    except CudaSupportError as error:
-        return _one_line(str(error))
     except Exception as error:  # the driver's own classes, and cuda.core's, are no part of a public interface
-        return _one_line(f"{type(error).__name__}: {error}")
+        return _one_line(str(error) or type(error).__name__)
     return None
 
 
 def read_properties() -> DeviceProperties:
     """Ask the driver what the current device is and can do."""
-    from numba import cuda
-
+    cuda = numba_cuda()
     device = cuda.get_current_device()
     name = device.name
     return DeviceProperties(

@@ -10,6 +10,7 @@ import trio
 
 from rkruntime.device._api import Timing
 from rkruntime.device._cuda_backoff import pause_s
+from rkruntime.device._cuda_numba import numba_cuda
 
 __all__ = ("CudaEvent", "CudaStream", "Watch")
 
@@ -86,16 +87,12 @@ class CudaEvent:
 
     def began_after_s(self, other: CudaEvent) -> float:
         """How long after `other`'s work this work began, by the device's clock."""
-        from numba import cuda
-
-        return float(cuda.event_elapsed_time(other._begin, self._begin)) / 1e3
+        return float(numba_cuda().event_elapsed_time(other._begin, self._begin)) / 1e3
 
     def _measure(self) -> Timing | None:
-        from numba import cuda
-
         if self._begin is None:
             return None
-        ran_s = float(cuda.event_elapsed_time(self._begin, self._end)) / 1e3
+        ran_s = float(numba_cuda().event_elapsed_time(self._begin, self._end)) / 1e3
         queued_s = 0.0
         if self.anchor is not None:
             queued_s = self.began_after_s(self.anchor) - (self._submitted_s - self.anchor._submitted_s)
@@ -112,9 +109,7 @@ class CudaStream:
     """
 
     def __init__(self, fail: Fail, lost: Callable[[], BaseException | None]) -> None:
-        from numba import cuda
-
-        self.handle = cuda.stream()
+        self.handle = numba_cuda().stream()
         self.lost = lost
         self.closed = False
         self._fail = fail
@@ -142,9 +137,8 @@ class CudaStream:
 
     def submit(self, kind: str, work: Callable[[], None] | None) -> CudaEvent:
         """Queue work between two of the driver's events; what the driver raises comes through."""
-        from numba import cuda
-
         was_idle = self.idle
+        cuda = numba_cuda()
         begin = None if work is None else cuda.event(timing=True)
         end = cuda.event(timing=True)
         submitted_s = time.perf_counter()
@@ -189,7 +183,7 @@ class Watch:
             while self._waiting:
                 await sleep_between(looks)
                 before, self._waiting = self._waiting, []
-                ready = []
+                ready: list[tuple[CudaEvent, Callable[[], None]]] = []
                 for pair in before:
                     (ready if pair[0].done else self._waiting).append(pair)
                 looks = 0 if ready else looks + 1
