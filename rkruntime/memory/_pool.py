@@ -170,12 +170,13 @@ class PoolSet:
     def _from_quarantine(self, pool: SizePool, stream: DeviceStream | None) -> Block | None:
         for _ in range(min(len(pool.held), SCAN_BLOCKS)):
             block = pool.held.popleft()
-            block.uses = pending(block.uses)
-            if block.uses is None:
+            waiting_for = pending(block.uses)
+            if waiting_for is None:
                 self.settle(block)
                 if pool.idle:
                     return pool.idle.pop()
-            elif stream is not None and pool.keeps and all(used_on is stream for _, used_on in block.uses):
+            elif stream is not None and pool.keeps and all(used_on is stream for _, used_on in waiting_for):
+                block.uses = waiting_for
                 return block
             else:
                 pool.held.append(block)

@@ -32,7 +32,7 @@ __all__ = ("DriverMemory", "PooledMemoryManager", "configure", "use")
 numba_driver: Any = driver
 
 _config: MemoryConfig | None = None
-_shared: tuple[KernelMemoryManager, int] | None = None
+_shared: tuple[OwnedMemory, int] | None = None
 
 
 def configure(config: MemoryConfig | None) -> None:
@@ -48,7 +48,7 @@ def use(manager: KernelMemoryManager | None) -> None:
         manager: A runtime's memory, on the same CUDA context; used on the thread that it lives on.
     """
     global _shared
-    _shared = None if manager is None else (manager, threading.get_ident())
+    _shared = None if manager is None else (_owner_in(manager), threading.get_ident())
 
 
 class _DriverEvent:
@@ -129,8 +129,7 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
         self._lock = threading.RLock()
         # Finalizers run at any point of any thread, within allocate too: they only append, and the next call drains.
         self._dropped: deque[tuple[Buffer, int | None]] = deque()
-        self._owners: dict[int, OwnedMemory] = {}
-        self._pool: KernelMemoryManager | None = None
+        self._own: OwnedMemory | None = None
         self._source: DriverMemory | None = None
         self._deferred = 0
         self._inside = False
@@ -147,21 +146,16 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
     def initialize(self) -> None:
         """Make the pool ready; Numba calls it with the context current."""
         with self._lock:
-            self._own_pool()
+            self._own_memory()
         if self.deallocations.memory_capacity == 0:
             self.deallocations.memory_capacity = self.get_memory_info().total
 
-    def _own_pool(self) -> KernelMemoryManager:
-        if self._pool is None:
+    def _own_memory(self) -> OwnedMemory:
+        if self._own is None:
             source = self._source = self.open_source()
             config = _config or MemoryConfig(max_gpu_memory=source.info()[1])
-            self._pool = KernelMemoryManager(config, cast(Device, source))
-        return self._pool
-
-    def _manager(self) -> KernelMemoryManager:
-        if _shared is not None and _shared[1] == threading.get_ident():
-            return _shared[0]
-        return self._own_pool()
+            self._own = _owner_in(KernelMemoryManager(config, cast(Device, source)))
+        return self._own
 
     def memalloc(self, size: int) -> Any:
         """Allocate from the pool.
@@ -174,15 +168,14 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
                 return self._straight(size)
             self._inside = True
             try:
-                own = self._own_pool()
+                own, thread = self._own_memory(), None
                 self._drain()
-                manager = self._manager()
-                owner = self._owners.setdefault(id(manager), manager.owner("numba", kind="plug-in"))
-                buffer = manager.allocate(size, owner)
+                if _shared is not None and _shared[1] == threading.get_ident():
+                    own, thread = _shared
+                buffer = own.manager.allocate(size, own)
             finally:
                 self._inside = False
         dropped = self._dropped
-        thread = None if manager is own else threading.get_ident()
         return numba_driver.MemoryPointer(
             self.context, _pointer(buffer.address), size, finalizer=lambda: dropped.append((buffer, thread))
         )
@@ -209,10 +202,10 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
     def get_memory_info(self) -> Any:
         """Return free and total bytes, within the pool's limit; what the pool keeps idle counts as free."""
         with self._lock:
-            pool = self._own_pool()
+            own = self._own_memory()
             assert self._source is not None
             free, total = self._source.info()
-            stats = pool.stats()
+            stats = own.manager.stats()
         free = min(free + stats.cached_bytes, stats.limit_bytes - stats.allocated_bytes)
         return numba_driver.MemoryInfo(free=max(free, 0), total=min(total, stats.limit_bytes))
 
@@ -223,10 +216,9 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
             self._deferred, deferred = 0, self._deferred
             self._drain()
             self._deferred = deferred
-            if self._pool is not None:
-                self._owners.pop(id(self._pool), None)
-                self._pool.close()
-            self._pool = None
+            if self._own is not None:
+                self._own.manager.close()
+            self._own = None
 
     @contextlib.contextmanager
     def defer_cleanup(self) -> Iterator[None]:
@@ -237,6 +229,10 @@ class PooledMemoryManager(numba_driver.GetIpcHandleMixin, numba_driver.HostOnlyC
                 yield
             finally:
                 self._deferred -= 1
+
+
+def _owner_in(manager: KernelMemoryManager) -> OwnedMemory:
+    return manager.owner("numba", kind="plug-in")
 
 
 def _pointer(address: int) -> Any:
