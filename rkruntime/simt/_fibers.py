@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from rkruntime.simt import _fiber_records as r
+from rkruntime.simt import _state
 from rkruntime.simt._fiber_calls import call_catching, context_of, entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave, record_at, stop
 from rkruntime.simt._stacks import LINE_BYTES, STATIC_SHARED_BYTES
@@ -117,11 +118,11 @@ def finish(thread: int) -> None:
 @native
 def lay_out(state: int, block: int, grid: Extent, dim: Extent, shared_bytes: int) -> int:
     """Write what is the same for all blocks of a run into the block's and the threads' records."""
-    stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
+    stacks, stack_bytes = word(state, _state.STACKS), word(state, _state.STACK_BYTES)
     put(block, r.STATE, state)
-    put(block, r.CANCEL, word(state, r.CONTROL) + 8 * r.CONTROL_CANCEL)
-    put(block, r.SHARED, word(state, r.SHARED_BASE))
-    put(block, r.DYNAMIC, word(state, r.SHARED_BASE) + STATIC_SHARED_BYTES)
+    put(block, r.CANCEL, word(state, _state.CONTROL) + 8 * _state.CANCEL)
+    put(block, r.SHARED, word(state, _state.SHARED))
+    put(block, r.DYNAMIC, word(state, _state.SHARED) + STATIC_SHARED_BYTES)
     put(block, r.DYNAMIC_BYTES, shared_bytes)
     put(block, r.LANE_STEP, stack_bytes - LINE_BYTES)
     for k in range(3):
@@ -145,7 +146,7 @@ def lay_out(state: int, block: int, grid: Extent, dim: Extent, shared_bytes: int
 @native
 def start_block(state: int, block: int, threads: int, linear: int, entry: int) -> None:
     """Give every thread of the next block a fresh stack, and put all in the list of those that can go on."""
-    stacks, stack_bytes = word(state, r.STACKS), word(state, r.STACK_BYTES)
+    stacks, stack_bytes = word(state, _state.STACKS), word(state, _state.STACK_BYTES)
     across, down = word(block, r.GRID_DIM), word(block, r.GRID_DIM + 1)
     put(block, r.BLOCK_INDEX, linear % across)
     put(block, r.BLOCK_INDEX + 1, linear // across % down)
@@ -173,12 +174,12 @@ def note_place(state: int, block: int) -> None:
     """Write to the worker's record where the block stopped: at the failed thread, or at the first that waits."""
     thread = word(block, r.FAILED)
     for k in range(word(block, r.BLOCK_DIM) * word(block, r.BLOCK_DIM + 1) * word(block, r.BLOCK_DIM + 2)):
-        at = record_at(word(state, r.STACKS), word(state, r.STACK_BYTES), k)
+        at = record_at(word(state, _state.STACKS), word(state, _state.STACK_BYTES), k)
         if thread == 0 and (word(word(at, r.WARP), r.WARP_LIVE) >> word(at, r.LANE)) & 1:
             thread = at
     for k in range(3):
-        put(state, r.AT_BLOCK + k, word(block, r.BLOCK_INDEX + k))
-        put(state, r.AT_THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
+        put(state, _state.AT_BLOCK + k, word(block, r.BLOCK_INDEX + k))
+        put(state, _state.AT_THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
 
 
 @native
@@ -218,7 +219,7 @@ def make_run(body: Any, features: Any = None) -> Any:  # noqa: ARG001 - both low
 
     @native
     def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
-        record = word(state, r.BLOCK_RECORD)
+        record = word(state, _state.FRAMES)
         entry, saved = entry_of(thread_main, args)
         threads = lay_out(state, record, grid, block, shared_bytes)
         put(record, r.ARGUMENTS, saved)

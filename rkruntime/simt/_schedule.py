@@ -58,6 +58,7 @@ class Runner:
 
     def __init__(self) -> None:
         self.state: Words = np.zeros(_state.STATE_WORDS, np.int64)
+        self._words = self.state.data
         self._address = self.state.ctypes.data
         self._arena = Arena()
         self._growths = 0
@@ -77,6 +78,7 @@ class Runner:
         control: int,
     ) -> BaseException | None:
         """Run blocks from the control record at an address until it says to stop; return what went wrong, or None."""
+        self._words[_state.CONTROL] = control
         try:
             if special.lowering == "fibers":
                 self._prepare(block, shared_bytes)

@@ -14,6 +14,7 @@ returned gets its own value back (CUDA leaves the first and last undefined).
 from __future__ import annotations
 
 from rkruntime.simt import _fiber_records as r
+from rkruntime.simt import _state
 from rkruntime.simt._fiber_records import leave, make_ready, stop
 from rkruntime.simt._switch import native, put, word
 
@@ -186,7 +187,7 @@ def answer_asking(block: int, threads: int) -> None:
     state, step = word(block, r.STATE), word(block, r.LANE_STEP)
     put(block, r.ASKING, 0)
     for k in range(0, threads, LANES):
-        warp = r.record_at(word(state, r.STACKS), word(state, r.STACK_BYTES), k)
+        warp = r.record_at(word(state, _state.STACKS), word(state, _state.STACK_BYTES), k)
         for lane in range(LANES):
             thread = warp + lane * step
             if (word(warp, r.WARP_WAITING) >> lane) & 1 and word(thread, r.OPERATION) == ACTIVE:
