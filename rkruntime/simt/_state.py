@@ -1,0 +1,26 @@
+"""The two records of 8-byte words that Python and compiled code share, as numbers of words.
+
+The state record is one per worker: compiled code writes to it where a thread failed. The control record is one per
+launch, and all workers on it read it. Its counter has a cache line of its own, as every worker writes it, while loops
+in kernels keep reading the flags.
+"""
+
+from __future__ import annotations
+
+# The state record, one per worker.
+BLOCK = 0  # x, y, z of the block whose thread failed
+THREAD = 3  # x, y, z of that thread
+STACKS = 8  # fibers: address of the lowest stack
+STACK_BYTES = 9  # fibers: from one stack to the next
+FRAMES = 10  # fibers: address of the block's record
+SHARED = 11  # fibers: address of shared memory
+CONTROL = 12  # address of the control record of the launch at hand
+STATE_WORDS = 16
+
+# The control record, one per launch.
+CANCEL = 0  # not 0: stop at once; loops in kernels look at it too
+YIELD = 1  # not 0: come back after the chunk at hand
+CHUNK = 2  # blocks to take at once
+TOTAL = 3  # blocks of the grid
+NEXT = 8  # the first block that nobody has taken; compiled code adds to it atomically
+CONTROL_WORDS = 16
