@@ -18,6 +18,7 @@ __all__ = (
     "BarrierDivergence",
     "BufferMisuse",
     "CanaryFailed",
+    "CopyFailed",
     "DeadlineExceeded",
     "DeviceLost",
     "DeviceUnavailable",
@@ -367,6 +368,22 @@ class DeviceUnavailable(RkError):
 
     def __str__(self) -> str:
         return _mend(f"device {self.device!r} cannot be opened: {self.missing}", "go on with --device cpu")
+
+
+@attrs.define(eq=False)
+class CopyFailed(RkError):
+    """A copy between host and device did not arrive; the device goes on."""
+
+    device: str
+    direction: str
+    size_bytes: int
+    what: str
+
+    def __str__(self) -> str:
+        return _mend(
+            f"copy {self.direction} of {self.size_bytes:,} bytes on {self.device!r} failed: {self.what}",
+            "copy again; what the target holds is not to be used",
+        )
 
 
 @attrs.define(eq=False)

@@ -139,10 +139,10 @@ class CudaStream:
         """Queue work between two of the driver's events; what the driver raises comes through."""
         was_idle = self.idle
         cuda = numba_cuda()
-        begin = None if work is None else cuda.event(timing=True)
-        end = cuda.event(timing=True)
+        begin, end = None, cuda.event(timing=True)
         submitted_s = time.perf_counter()
         if work is not None:
+            begin = cuda.event(timing=True)
             begin.record(self.handle)
             work()
         end.record(self.handle)
