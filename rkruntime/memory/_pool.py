@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from rkruntime.device import Device, DeviceEvent, DeviceStream
-from rkruntime.memory._classes import SPLIT_ABOVE_BYTES, block_bytes, is_carved, slab_bytes
+from rkruntime.memory._classes import SPLIT_ABOVE_BYTES, block_bytes, is_carved, larger_classes, slab_bytes
 
 __all__ = ("Block", "NoRoom", "PoolSet", "SizePool", "Use", "pending")
 
@@ -60,11 +60,23 @@ class Block:
 class SizePool:
     """One size class. `keeps` is false where a freed block needs more than being put back."""
 
-    __slots__ = ("block_bytes", "blocks", "cold_since_s", "held", "hot", "idle", "keeps", "open_slab", "reserved_bytes")
+    __slots__ = (
+        "block_bytes",
+        "blocks",
+        "cold_since_s",
+        "held",
+        "hot",
+        "idle",
+        "keeps",
+        "larger",
+        "open_slab",
+        "reserved_bytes",
+    )
 
     def __init__(self, size_bytes: int, *, keeps: bool) -> None:
         self.block_bytes = size_bytes
         self.keeps = keeps
+        self.larger = larger_classes(size_bytes)
         self.idle: list[Block] = []
         self.held: deque[Block] = deque()
         self.open_slab: Slab | None = None
@@ -149,7 +161,7 @@ class PoolSet:
     # Taking
 
     def find(self, pool: SizePool, size_bytes: int, stream: DeviceStream | None) -> Block:
-        """Return a block of `pool` when none lies ready: out of quarantine, a slab, or the device.
+        """Return a block for `pool` when none lies ready: out of quarantine, a slab, a larger class, or the device.
 
         Raises:
             NoRoom: None of them has one, even after everything idle was released.
@@ -165,7 +177,16 @@ class PoolSet:
                 pool.open_slab = None
             pool.blocks += 1
             return Block(address, pool.block_bytes, pool, slab)
-        return self._reserve(pool, pool.block_bytes)
+        return self._borrow(pool) or self._reserve(pool, pool.block_bytes)
+
+    def _borrow(self, pool: SizePool) -> Block | None:
+        """Take an idle block of a slightly larger class; freed, it returns to that class."""
+        for size_bytes in pool.larger:
+            lender = self._pools.get(size_bytes)
+            if lender is not None and lender.idle:
+                lender.hot = True
+                return lender.idle.pop()
+        return None
 
     def _from_quarantine(self, pool: SizePool, stream: DeviceStream | None) -> Block | None:
         for _ in range(min(len(pool.held), SCAN_BLOCKS)):
@@ -186,7 +207,8 @@ class PoolSet:
         if pool.open_slab is None:
             donor = self.pool_of(self._slab_bytes)
             try:
-                block = donor.idle.pop() if donor.idle else self.find(donor, self._slab_bytes, None)
+                block = donor.idle.pop() if donor.idle else self._from_quarantine(donor, None)
+                block = block or self._reserve(donor, self._slab_bytes)
             except NoRoom:
                 return None
             donor.blocks -= 1

@@ -148,10 +148,14 @@ async def test_a_scope_frees_what_it_holds_also_when_it_fails(make, device):
         array = await memory.zeros(10)
         assert manager.stats().owners[0].kind == "scope"
     assert array.freed
-    with pytest.raises(KeyError):
+
+    async def crash():
         async with manager.scope() as memory:
             await memory.zeros(10)
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await crash()
     assert manager.allocated_bytes == 0
     assert manager.close() == ()
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkruntime.memory import PressureLevel, block_bytes
-from rkruntime.memory._classes import is_carved, slab_bytes
+from rkruntime.memory._classes import is_carved, larger_classes, slab_bytes
 from rkruntime.memory._pressure import ACTIONS, edges_for, next_level, stay_range
 
 MIB = 2**20
@@ -53,6 +53,19 @@ def test_blocks_hold_the_request_and_waste_is_bounded(asked):
 @given(st.integers(0, 2**50), st.integers(0, 2**50))
 def test_a_larger_request_never_gets_a_smaller_block(a, b):
     assert (block_bytes(a) <= block_bytes(b)) or a > b
+
+
+@given(st.integers(1, 2**50))
+def test_a_block_may_be_borrowed_from_the_next_three_classes_alone(asked):
+    block = block_bytes(asked)
+    larger = larger_classes(block)
+    if block < MIB:
+        assert larger == ()
+    else:
+        assert len(larger) == 3
+        assert block < larger[0] < larger[1] < larger[2] < 2 * block
+        for below, above in zip((block, *larger), larger, strict=False):
+            assert block_bytes(below + 1) == above
 
 
 @given(st.integers(1, 2**50))

@@ -17,6 +17,23 @@ def test_a_freed_block_serves_the_next_request_of_its_class(make, device):
     assert device.allocations == 1
 
 
+def test_a_request_takes_an_idle_block_of_a_slightly_larger_class(make, device):
+    manager = make()
+    for buffer in [manager.allocate(size) for size in (4 * MIB, 2 * MIB, 7 * MIB // 4, 5 * MIB // 4)]:
+        manager.deallocate(buffer)
+    before = device.allocations
+    assert [manager.allocate(MIB).block.size_bytes for _ in range(3)] == [5 * MIB // 4, 7 * MIB // 4, MIB]
+    assert device.allocations == before + 1
+    stats = manager.stats()
+    assert {row.block_bytes: row.live for row in stats.classes if row.live} == {
+        MIB: 1,
+        5 * MIB // 4: 1,
+        7 * MIB // 4: 1,
+    }
+    manager.caller.free_all()
+    assert manager.stats().allocated_bytes == 0
+
+
 def test_a_block_in_use_waits_for_its_event_before_others_get_it(make, device):
     manager, event = make(), Event(None)
     buffer = manager.allocate(MIB)

@@ -9,6 +9,7 @@ from memory_double import Double, Event
 from rkruntime.config import MemoryConfig
 from rkruntime.errors import BufferMisuse, OutOfDeviceMemory
 from rkruntime.memory import KernelMemoryManager, PressureLevel, block_bytes
+from rkruntime.memory._classes import larger_classes
 from rkruntime.memory._pressure import edges_for, next_level
 
 KIB, MIB = 2**10, 2**20
@@ -64,8 +65,10 @@ class PoolMachine(RuleBasedStateMachine):
             assert details.mends
             return None
         begin, held = buffer.address, buffer.block.size_bytes
-        expected = block_bytes(size) if self.pooling else max(-(-size // 256) * 256, 256)
-        assert held == expected
+        if self.pooling:
+            assert held in (block_bytes(size), *larger_classes(block_bytes(size)))
+        else:
+            assert held == max(-(-size // 256) * 256, 256)
         assert begin % 256 == 0
         for other, other_held, *_ in self.model.values():
             assert begin + held <= other or other + other_held <= begin
@@ -90,7 +93,8 @@ class PoolMachine(RuleBasedStateMachine):
         stream = None if on is None else self.streams[on]
         if stream is not None:
             # Work on one stream is done in order: what was noted there before is covered by this.
-            event.calls.append(lambda before=self._on(stream): [each.fire() for each in before if not each.done])
+            before = self._on(stream)
+            event.calls.append(lambda: [each.fire() for each in before if not each.done])
         buffer.touch(event, stream)
         begin, held, *_ = self.model[buffer]
         self.in_use[len(self.in_use)] = (event, begin, held, stream)
