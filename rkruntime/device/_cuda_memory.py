@@ -51,15 +51,14 @@ class CudaMemory:
         Raises:
             BufferMisuse: It is not ours, or was freed before.
         """
-        block = self._blocks.pop(address, None)
-        if block is None:
+        if address not in self._blocks:
             raise BufferMisuse(
                 "freed twice, or not one of this device's addresses",
                 f"CUDA memory, address {address:#x}, {size_bytes:,} bytes",
                 "free what allocate gave, once",
             )
         self._order.remove(address)
-        self._trash.append(block)
+        self._trash.append(self._blocks.pop(address))
         self.release_idle()
 
     def allocate_staging(self, size_bytes: int) -> int:
@@ -75,14 +74,13 @@ class CudaMemory:
         Raises:
             BufferMisuse: It is not ours, or was freed before.
         """
-        pinned = self._staging.pop(address, None)
-        if pinned is None:
+        if address not in self._staging:
             raise BufferMisuse(
                 "freed twice, or not one of this device's addresses",
                 f"staging memory, address {address:#x}, {size_bytes:,} bytes",
                 "free what allocate_staging gave, once",
             )
-        self._trash.append(pinned)
+        self._trash.append(self._staging.pop(address))
         self.release_idle()
 
     def view(self, address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
@@ -112,7 +110,10 @@ class CudaMemory:
     def release(self) -> None:
         """Let the driver have what was freed; waits for the device."""
         self._trash.clear()
-        numba_cuda().current_context().deallocations.clear()
+        manager = numba_cuda().current_context().memory_manager
+        pending = getattr(manager, "deallocations", None)  # a memory-manager plug-in may have none
+        if pending is not None:
+            pending.clear()
 
     def forget(self) -> None:
         """Drop everything: the device closes, or is lost."""

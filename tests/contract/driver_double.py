@@ -40,6 +40,14 @@ class DriverDouble:
     def __init__(self) -> None:
         self.live = {}
         self.live_bytes = 0
+        self._contexts = []
+        self._handles = itertools.count(0x2000)
+        self._pending = defaultdict(deque)
+        self._events = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget scripts and counts; memory, streams and events stay."""
         self.calls = Counter()
         self.fails = {}
         self.held = False
@@ -47,10 +55,6 @@ class DriverDouble:
         self.kernel_ms = 2.0
         self.launches = []
         self.launch_error = None
-        self._contexts = []
-        self._handles = itertools.count(0x2000)
-        self._pending = defaultdict(deque)
-        self._events = {}
 
     # scripts
 

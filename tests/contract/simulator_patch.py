@@ -40,7 +40,7 @@ def install() -> None:
     for name, value in LIMITS.items():
         setattr(devices.FakeCUDADevice, name, value)
     devices.FakeCUDAContext.get_memory_info = lambda self: devices._MemoryInfo(2**30, 2**30)
-    devices.FakeCUDAContext.deallocations = SimpleNamespace(clear=lambda: None)
+    devices.FakeCUDAContext.memory_manager = None
     devicearray.FakeCUDAArray.__cuda_array_interface__ = property(
         lambda self: {"data": (self._ary.ctypes.data, False), "shape": self.shape, "typestr": self.dtype.str}
     )
