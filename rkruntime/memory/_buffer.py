@@ -13,9 +13,10 @@ from rkruntime.units import format_bytes
 
 if TYPE_CHECKING:
     from rkruntime.device import DeviceEvent, DeviceStream
+    from rkruntime.memory._manager import KernelMemoryManager
     from rkruntime.memory._owner import OwnedMemory
 
-__all__ = ("Buffer", "Leak", "leaks_of", "mark_place")
+__all__ = ("Buffer", "Leak", "foreign", "leaks_of", "mark_place", "not_to_free")
 
 _MARK_USES = 8
 
@@ -141,3 +142,15 @@ def mark_place(buffer: Buffer, frame: FrameType) -> None:
         walk = walk.f_back
     kept = walk or frame
     buffer._code, buffer._lasti = kept.f_code, kept.f_lasti
+
+
+def foreign(buffer: object) -> BufferMisuse:
+    """Build the error for what this runtime never allocated."""
+    return BufferMisuse("no buffer of this runtime", repr(buffer), "free what this runtime's memory allocated")
+
+
+def not_to_free(buffer: Buffer, manager: KernelMemoryManager) -> BufferMisuse:
+    """Build the error for a buffer that `manager` cannot free: another's, or freed before."""
+    if buffer.owner.manager is not manager:
+        return foreign(buffer)
+    return BufferMisuse("double free", repr(buffer), "free each array once; an owner's free_all frees it too")

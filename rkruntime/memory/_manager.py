@@ -17,13 +17,13 @@ import trio
 
 from rkruntime.config import MemoryConfig
 from rkruntime.device import Device, DeviceEvent, DeviceStream
-from rkruntime.errors import BufferMisuse, OutOfDeviceMemory
+from rkruntime.errors import BufferMisuse, DeviceLost, OutOfDeviceMemory
 from rkruntime.log import get_logger
 from rkruntime.memory._account import Account, ClassStats, MemoryStats, OwnerStats
-from rkruntime.memory._buffer import Buffer, Leak, leaks_of
+from rkruntime.memory._buffer import Buffer, Leak, foreign, leaks_of, not_to_free
 from rkruntime.memory._classes import SPLIT_ABOVE_BYTES
 from rkruntime.memory._owner import OwnedMemory
-from rkruntime.memory._pool import Block, NoRoom, PoolSet, SizePool, pending
+from rkruntime.memory._pool import Block, NoRoom, PoolSet, SizePool
 from rkruntime.memory._pressure import PressureLevel
 from rkruntime.memory._report import OutOfMemoryReport, mends, trend_of
 from rkruntime.memory._staging import StagingPool
@@ -131,9 +131,9 @@ class KernelMemoryManager:
         try:
             block, owner = buffer.block, buffer.owner
         except AttributeError:
-            raise _foreign(buffer) from None
+            raise foreign(buffer) from None
         if block is None or owner.manager is not self:
-            raise _not_to_free(buffer, self)
+            raise not_to_free(buffer, self)
         if after is not None:
             buffer.touch(after, stream)
         buffer.block = None
@@ -147,7 +147,7 @@ class KernelMemoryManager:
         if block.uses is None and pool.keeps:
             pool.idle.append(block)
         else:
-            block.dirty = self.config.scrub
+            block.dirty = self._pools.scrub
             self._pools.settle(block)
         if allocated < account.fall_below:
             self._reassess()
@@ -194,7 +194,7 @@ class KernelMemoryManager:
             return False
         if report.allocated_bytes + report.block_bytes > self.limit_bytes:
             return False
-        events = [use[0] for block in self._pools.held() for use in pending(block.uses) or ()]
+        events = self._pools.held_events()
         if not events or trio.current_time() >= deadline_s:
             return False
         with trio.move_on_at(deadline_s) as scope:
@@ -335,10 +335,25 @@ class KernelMemoryManager:
         ]
         return tuple(sorted(rows, key=lambda row: -row.allocated_bytes))
 
+    async def aclose(self, deadline_s: float = SETTLE_S) -> tuple[Leak, ...]:
+        """Wait, for at most `deadline_s` seconds, for work that still uses freed blocks; then `close`.
+
+        A cancelled caller waits as long: what is not given back here is left to the device's own close.
+        """
+        leaks = self.close()
+        with trio.move_on_after(deadline_s, shield=True):
+            try:
+                while events := self._pools.held_events():
+                    await self._wait_done(events[0])
+                    self._pools.close()
+            except DeviceLost as loss:
+                self._log.warning("freed memory went with the device", cause=str(loss))
+        return leaks
+
     def close(self) -> tuple[Leak, ...]:
         """Free everything and give it back to the device; a second call does nothing.
 
-        Blocks that work in flight still uses are left to the device's own close.
+        Blocks that work in flight still uses are left to the device's own close; `aclose` waits for them.
 
         Returns:
             What its owners had not freed, with the place that allocated it.
@@ -346,6 +361,7 @@ class KernelMemoryManager:
         if self._closed:
             return ()
         leaks = tuple(leak for owner in self._owners for leak in leaks_of(owner))
+        self._pools.scrub = False  # nobody comes after
         for owner in tuple(self._owners):
             owner.free_all()
         self._closed = True
@@ -355,7 +371,7 @@ class KernelMemoryManager:
         if self._stream is not None:
             self._stream.close()
         if left:
-            self._log.warning("memory left to the device: work in flight uses it", left_bytes=left)
+            self._log.info("work in flight uses freed memory", left_bytes=left)
         return leaks
 
 
@@ -378,13 +394,3 @@ def _whole(size_bytes: object) -> int:
     if count < 0:
         raise BufferMisuse("no size in bytes", repr(size_bytes), "give a whole number, 0 or more")
     return count
-
-
-def _foreign(buffer: object) -> BufferMisuse:
-    return BufferMisuse("no buffer of this runtime", repr(buffer), "free what this runtime's memory allocated")
-
-
-def _not_to_free(buffer: Buffer, manager: KernelMemoryManager) -> BufferMisuse:
-    if buffer.owner.manager is not manager:
-        return _foreign(buffer)
-    return BufferMisuse("double free", repr(buffer), "free each array once; an owner's free_all frees it too")

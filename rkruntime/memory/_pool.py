@@ -144,9 +144,9 @@ class PoolSet:
         """Bytes in quarantine."""
         return sum(pool.held_bytes for pool in self.pools)
 
-    def held(self) -> Iterable[Block]:
-        """Every block in quarantine."""
-        return [block for pool in self.pools for block in pool.held]
+    def held_events(self) -> list[DeviceEvent]:
+        """Every event that keeps a block in quarantine."""
+        return [event for pool in self.pools for block in pool.held for event, _ in pending(block.uses) or ()]
 
     def pool_of(self, size_bytes: int) -> SizePool:
         """Return the pool that serves a request of `size_bytes`, made if it is the first of its class."""
@@ -245,7 +245,7 @@ class PoolSet:
         pool = block.pool
         scrub_failed = block.uses is not None and self.scrub and any(event.error for event, _ in block.uses)
         block.uses = pending(block.uses)
-        if block.uses is None and (block.dirty or scrub_failed):
+        if block.uses is None and self.scrub and (block.dirty or scrub_failed):
             block.dirty = False
             if self._scrub_stream is None:
                 self._scrub_stream = self.device.stream()
@@ -322,8 +322,6 @@ class PoolSet:
         for pool in pools:
             idle_in = Counter(block.slab for block in pool.idle if block.slab is not None)
             whole = {slab for slab, count in idle_in.items() if count == slab.carved}
-            if pool.open_slab is not None and not pool.open_slab.carved:
-                whole.add(pool.open_slab)
             if not whole:
                 continue
             pool.idle[:] = [block for block in pool.idle if block.slab not in whole]
@@ -340,8 +338,9 @@ class PoolSet:
     def close(self) -> int:
         """Give everything idle back, and return the bytes that work in flight still holds: those stay reserved."""
         self.release()
-        if self._scrub_stream is not None:
+        if self._scrub_stream is not None and not self.reserved_bytes:
             self._scrub_stream.close()
+            self._scrub_stream = None
         return self.reserved_bytes
 
 

@@ -8,7 +8,7 @@ import trio
 from memory_double import Double, Event, Stream
 from trio.testing import wait_all_tasks_blocked
 
-from rkruntime.errors import BufferMisuse, MemoryPressure, OutOfDeviceMemory
+from rkruntime.errors import BufferMisuse, DeviceLost, MemoryPressure, OutOfDeviceMemory
 from rkruntime.memory import StagingPool
 from rkruntime.memory._staging import CHUNK_BYTES
 
@@ -238,6 +238,63 @@ async def test_that_wait_is_bounded(make, autojump_clock):
     assert "wait for work in flight" in caught.value.details.mends[0]
 
 
+async def test_a_device_lost_while_waiting_says_so(make, device, monkeypatch):
+    manager = make(4 * MIB)
+    (await manager.caller.empty(4 * MIB, np.uint8)).free(after=Event(None))
+
+    async def lost(event):
+        await trio.lowlevel.checkpoint()
+        raise DeviceLost("double", "unplugged")
+
+    monkeypatch.setattr(device, "wait", lost)
+    with pytest.raises(DeviceLost):
+        await manager.caller.empty(4 * MIB, np.uint8)
+    assert await manager.aclose() == ()
+
+
+@pytest.mark.parametrize("scrub", [True, False])
+async def test_aclose_waits_for_work_in_flight(make, autojump_clock, scrub):
+    device = Double(manual=True)
+    manager, event = make(on=device, scrub=scrub), Event(None)
+    (await manager.caller.empty(MIB, np.uint8)).free(after=event)
+    await manager.caller.empty(3, np.uint8)
+    async with trio.open_nursery() as nursery:
+
+        async def finish():
+            await trio.sleep(3)
+            event.fire()
+
+        nursery.start_soon(finish)
+        (leak,) = await manager.aclose()
+    assert trio.current_time() == pytest.approx(3.0)
+    assert leak.size_bytes == 3
+    assert not device.live
+
+
+async def test_aclose_waits_no_longer_than_it_may(make, device, autojump_clock):
+    manager = make()
+    (await manager.caller.empty(MIB, np.uint8)).free(after=Event(None))
+    with trio.move_on_after(1):
+        await manager.aclose(4.0)
+    assert trio.current_time() == pytest.approx(4.0)
+    assert device.taken == MIB
+
+
+async def test_copies_follow_their_own_stream_without_waiting(make, device, autojump_clock):
+    manager, stream = make(), Stream()
+    array = await manager.owner("a", stream=stream).empty(4)
+    array.touch(Event(stream), stream)
+    with trio.fail_after(1):
+        await array.copy_to_host()
+
+
+async def test_a_request_beyond_the_limit_does_not_wait(make, autojump_clock):
+    manager = make(4 * MIB)
+    (await manager.caller.empty(4 * MIB, np.uint8)).free(after=Event(None))
+    with trio.fail_after(1), pytest.raises(OutOfDeviceMemory):
+        await manager.caller.empty(5 * MIB, np.uint8)
+
+
 async def test_no_wait_where_work_in_flight_would_not_help(make, autojump_clock):
     manager = make(4 * MIB)
     kept = await manager.caller.empty(3 * MIB, np.uint8)
@@ -331,6 +388,21 @@ async def test_staging_stays_within_its_bound_and_serves_in_order(autojump_clock
     assert staging.used_bytes == 0
     staging.close()
     assert not device.staging
+
+
+async def test_a_small_copy_does_not_overtake_a_large_one_that_waits(autojump_clock):
+    staging, order = StagingPool(Double(), 1024), []
+
+    async def hold(size_bytes):
+        async with staging.hold(size_bytes):
+            order.append(size_bytes)
+            await trio.sleep(1)
+
+    async with trio.open_nursery() as nursery:
+        for size_bytes in (512, 1024, 256):
+            nursery.start_soon(hold, size_bytes)
+            await wait_all_tasks_blocked()
+    assert order == [512, 1024, 256]
 
 
 async def test_a_cancelled_wait_for_staging_lets_the_next_up(autojump_clock):

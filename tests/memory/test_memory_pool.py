@@ -299,6 +299,7 @@ def test_a_closed_manager_gives_nothing_back_out(make, device):
 
 
 def test_close_leaves_what_work_in_flight_uses_to_the_device(make, device, caplog):
+    caplog.set_level("INFO", "rkruntime.memory")
     manager, event = make(), Event(None)
     manager.deallocate(manager.allocate(MIB), after=event)
     assert manager.close() == ()
