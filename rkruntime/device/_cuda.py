@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -40,10 +39,10 @@ class CudaDevice:
         lacking = missing()
         if lacking is not None:
             raise DeviceUnavailable("cuda", lacking)
-        self._properties = read_properties()
+        self._properties = _open_properties()
         self._memory = CudaMemory(self._idle)
         self._compiler = CudaCompiler()
-        self._streams: weakref.WeakSet[CudaStream] = weakref.WeakSet()
+        self._streams: set[CudaStream] = set()
         self._watch = Watch()
         self._lost: DeviceLost | None = None
         self._thread = threading.get_ident()
@@ -144,16 +143,8 @@ class CudaDevice:
         own = self._own(stream)
         assert isinstance(compiled, CudaCompiled)
         check_launch(compiled.name, self._properties, grid, block, shared_bytes)
-        for place, arg in enumerate(args):
-            if isinstance(arg, np.ndarray):
-                raise ArgumentMismatch(
-                    compiled.name,
-                    str(place),
-                    f"a host array {arg.dtype} {arg.shape}",
-                    "a device array",
-                    "copy it to the device first",
-                )
-        configured = compiled.dispatcher.configure(grid, block, own.handle, shared_bytes)
+        _refuse_host_arrays(compiled.name, args)
+        configured = compiled.configure(grid, block, own.handle, shared_bytes)
         fault: list[BaseException] = []
 
         def work() -> None:
@@ -205,7 +196,9 @@ class CudaDevice:
         self._lost = self._lost or DeviceLost(self._properties.name, "it was closed")
 
     def _idle(self) -> bool:
-        return all(stream.idle for stream in self._streams)
+        busy = {stream for stream in self._streams if not stream.idle}
+        self._streams = busy | {stream for stream in self._streams if not stream.closed}
+        return not busy
 
     def _own(self, stream: DeviceStream) -> CudaStream:
         self._check()
@@ -258,6 +251,23 @@ class CudaDevice:
             return MemoryError(f"{self._properties.name}: {error}")
         self._lost = self._lost or DeviceLost(self._properties.name, str(error))
         return self._lost
+
+
+def _open_properties() -> DeviceProperties:
+    try:
+        return read_properties()
+    except Exception as error:
+        name = error_name(error)
+        if name is None:
+            raise
+        raise DeviceUnavailable("cuda", f"the driver answers {name}") from error
+
+
+def _refuse_host_arrays(kernel: str, args: Sequence[object]) -> None:
+    for place, arg in enumerate(args):
+        if isinstance(arg, np.ndarray):
+            got = f"a host array {arg.dtype} {arg.shape}"
+            raise ArgumentMismatch(kernel, str(place), got, "a device array", "copy it to the device first")
 
 
 def _check_copy(target: Any, source: Any) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rkruntime.device._api import KernelSource
+from rkruntime.device._api import Dim3, KernelSource
 from rkruntime.device._cuda_backoff import best_block
 from rkruntime.device._cuda_errors import compile_error
 from rkruntime.device._cuda_numba import numba_cuda, numba_error, numba_typeof
 
 __all__ = ("CudaCompiled", "CudaCompiler", "compile_to_ptx")
+
+CONFIGURATIONS = 64
+"""Launch configurations kept per kernel."""
 
 CANDIDATE_BLOCKS = (64, 128, 256, 512, 1024)
 
@@ -35,6 +39,7 @@ class CudaCompiled:
         self.signature = signature
         self.written = frozenset(range(arguments))
         self.compile_s = compile_s
+        self._configured: dict[tuple[Dim3, Dim3, Any, int], Any] = {}
 
     @property
     def name(self) -> str:
@@ -54,6 +59,17 @@ class CudaCompiled:
                 *head,
             ]
         )
+
+    def configure(self, grid: Dim3, block: Dim3, stream: Any, shared_bytes: int) -> Any:
+        """Return what launches it so; numba's advice on small grids is left out, as they are often meant."""
+        key = (grid, block, stream, shared_bytes)
+        if key not in self._configured:
+            if len(self._configured) >= CONFIGURATIONS:
+                self._configured.clear()
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Grid size .* low occupancy")
+                self._configured[key] = self.dispatcher.configure(*key)
+        return self._configured[key]
 
     def preferred_block(self, shared_bytes: int = 0) -> int:
         """Ask the driver's occupancy calculator for the block size that keeps most threads active."""

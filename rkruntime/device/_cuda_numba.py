@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-__all__ = ("numba_cuda", "numba_driver", "numba_error", "numba_typeof")
+__all__ = ("cuda_pathfinder", "numba_cuda", "numba_driver", "numba_error", "numba_typeof")
 
 
 def numba_cuda() -> Any:
     """Return `numba.cuda`."""
     return importlib.import_module("numba.cuda")
+
+
+def cuda_pathfinder() -> Any:
+    """Return `cuda.pathfinder`, which finds the CUDA toolkit's libraries."""
+    return importlib.import_module("cuda.pathfinder")
 
 
 def numba_driver() -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from rkruntime.device._api import DeviceProperties
-from rkruntime.device._cuda_numba import numba_cuda
+from rkruntime.device._cuda_numba import cuda_pathfinder, numba_cuda
 
 __all__ = ("missing", "read_properties")
+
+COMPILER = ("nvvm", "nvrtc")
 
 
 def missing() -> str | None:
@@ -22,7 +24,7 @@ def missing() -> str | None:
         cuda.current_context()
     except Exception as error:  # the driver's own classes, and cuda.core's, are no part of a public interface
         return _one_line(str(error) or type(error).__name__)
-    return None
+    return _missing_compiler()
 
 
 def read_properties() -> DeviceProperties:
@@ -43,6 +45,16 @@ def read_properties() -> DeviceProperties:
         max_shared_bytes=device.MAX_SHARED_MEMORY_PER_BLOCK,
         warp_size=device.WARP_SIZE,
     )
+
+
+def _missing_compiler() -> str | None:
+    pathfinder = cuda_pathfinder()
+    for library in COMPILER:
+        try:
+            pathfinder.load_nvidia_dynamic_lib(library)
+        except pathfinder.DynamicLibNotFoundError:
+            return f"there is a GPU, but no {library} to compile kernels for it; install rkruntime[cuda]"
+    return None
 
 
 def _one_line(text: str) -> str:

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict, deque
 from types import SimpleNamespace
 
 import numpy as np
+from cuda import pathfinder
 from cuda.bindings import driver as binding
 from numba.cuda.cudadrv import driver as drv
 from numba.cuda.dispatcher import CUDADispatcher
@@ -50,6 +51,7 @@ class DriverDouble:
         """Forget scripts and counts; memory, streams and events stay."""
         self.calls = Counter()
         self.fails = {}
+        self.libraries_missing = set()
         self.held = False
         self.now_ms = 0.0
         self.kernel_ms = 2.0
@@ -135,6 +137,10 @@ class DriverDouble:
         if self.fails.get(name):
             code = self.fails[name].pop(0)
             raise drv.CudaAPIError(code, f"Call to {name} results in {code.name}")
+
+    def load_library(self, name: str) -> None:
+        if name in self.libraries_missing:
+            raise pathfinder.DynamicLibNotFoundError(name)
 
     def functions(self):
         move = self._move
@@ -230,5 +236,6 @@ def install() -> DriverDouble:
     for name, function in double.functions().items():
         setattr(driver, name, checked(name, function))
     drv.ExperimentalDevice = DeviceDouble
+    pathfinder.load_nvidia_dynamic_lib = double.load_library
     CUDADispatcher.specialize = lambda self, *args: Special(double, self.py_func)
     return double

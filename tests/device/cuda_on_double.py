@@ -14,7 +14,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rkruntime.device import KernelSource
 from rkruntime.device._cuda import CudaDevice
-from rkruntime.errors import BufferMisuse, DeviceLost, InvalidLaunch, KernelCompileError, KernelFault
+from rkruntime.errors import BufferMisuse, DeviceLost, DeviceUnavailable, InvalidLaunch, KernelCompileError, KernelFault
 
 ONE = (1, 1, 1)
 DOUBLE = driver_double.install()
@@ -130,6 +130,21 @@ def test_memory_freed_under_running_work_goes_back_when_it_must(device, driver) 
     assert driver.calls["cuMemFree"] == 0
     assert device.allocate(most)
     assert driver.calls["cuMemFree"] == 1
+
+
+def test_a_closed_streams_work_still_keeps_the_device_busy(device, driver) -> None:
+    stream = device.stream()
+    there = array(device, stream, np.ones(4))
+    other = device.allocate(64)
+    driver.hold()
+    launch(device, stream, there)
+    stream.close()
+    del stream
+    device.free(other, 64)
+    assert driver.calls["cuMemFree"] == 0
+    driver.release()
+    device.free(device.allocate(64), 64)
+    assert driver.calls["cuMemFree"] == 2
 
 
 def test_memory_goes_back_at_once_where_the_device_is_idle(device, driver) -> None:
@@ -282,3 +297,15 @@ def test_closing_gives_the_memory_back(driver) -> None:
     assert driver.live == before
     with pytest.raises(DeviceLost, match="closed"):
         device.allocate(8)
+
+
+def test_a_gpu_without_a_compiler_is_not_opened(driver) -> None:
+    driver.libraries_missing.add("nvvm")
+    with pytest.raises(DeviceUnavailable, match=r"no nvvm.*rkruntime\[cuda\]"):
+        CudaDevice()
+
+
+def test_a_driver_that_finds_no_gpu_is_not_opened(driver) -> None:
+    driver.fail("cuMemGetInfo", "CUDA_ERROR_DEVICE_UNAVAILABLE")
+    with pytest.raises(DeviceUnavailable, match="CUDA_ERROR_DEVICE_UNAVAILABLE"):
+        CudaDevice()
