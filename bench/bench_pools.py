@@ -2,7 +2,9 @@
 
 Cost: allocate and deallocate of a pooled 1 MiB array against the cheapest correct thing in pure Python, a dict of lists
 keyed by class with push and pop; interleaved in one run, medians with 95 % intervals, as ratios. The pools do more in
-the same step: they count bytes, owners and pressure, note the place, and catch double frees and foreign buffers.
+the same step: they count bytes, owners and pressure, note the place, and catch double frees and foreign buffers. The
+case with as many bytes in one buffer tells the number of buffers from the size of the counts: beyond 2^30, CPython's
+integers have two digits and take longer to add.
 
 Waste: five traces of request sizes are replayed under powers of two alone, powers of two split in four above 1 MiB, and
 the split where a request may also take an idle block of the next three classes, as the pools do. Sizes come from
@@ -117,12 +119,15 @@ def interval(values: list[float]) -> tuple[float, float, float]:
 def measure_cost() -> dict[str, Any]:
     crowded, crowded_floor = manager(), Floor(AddressBook())
     keep = [crowded.allocate(MIB) for _ in range(LIVE)]
+    heavy = manager()
+    keep.append(heavy.allocate(LIVE * MIB))
     keep_floor = [crowded_floor.allocate(MIB) for _ in range(LIVE)]
     cases: dict[str, Callable[[], float]] = {
         "floor": functools.partial(pairs, Floor(AddressBook())),
         f"floor, {LIVE:,} live": functools.partial(pairs, crowded_floor),
         "pool": functools.partial(pairs, manager()),
         f"pool, {LIVE:,} live": functools.partial(pairs, crowded),
+        "pool, as many bytes in one": functools.partial(pairs, heavy),
         "pool, an actor's": functools.partial(owned_pairs, manager()),
         "DeviceArray": functools.partial(array_pairs, manager()),
     }
@@ -137,9 +142,11 @@ def measure_cost() -> dict[str, Any]:
     for name, values in took.items():
         ratio, low, high = interval([value / base for value, base in zip(values, floor, strict=True)])
         rows[name] = {"ns": statistics.median(values), "ratio": ratio, "low": low, "high": high}
-    crowd = [a / b for a, b in zip(took[f"pool, {LIVE:,} live"], took["pool"], strict=True)]
-    assert len(keep) == len(keep_floor) == LIVE
-    return {"rows": rows, "crowded_to_empty": interval(crowd)}
+    crowded_ns = took[f"pool, {LIVE:,} live"]
+    against = {"none": took["pool"], "as many bytes in one": took["pool, as many bytes in one"]}
+    crowd = {name: interval([a / b for a, b in zip(crowded_ns, ns, strict=True)]) for name, ns in against.items()}
+    assert len(keep) == len(keep_floor) + 1 == LIVE + 1
+    return {"rows": rows, "crowded": crowd}
 
 
 # Traces
@@ -272,9 +279,9 @@ def measure_waste() -> dict[str, Any]:
 def show(cost: dict[str, Any], waste: dict[str, Any]) -> None:
     print(f"allocate + deallocate of 1 MiB; median of {ROUNDS} interleaved rounds, ratio to the floor (95 %)")
     for name, row in cost["rows"].items():
-        print(f"  {name:24} {row['ns']:9.0f} ns  {row['ratio']:6.2f}  ({row['low']:.2f} to {row['high']:.2f})")
-    median, low, high = cost["crowded_to_empty"]
-    print(f"  pool with {LIVE:,} live over none: {median:.2f} ({low:.2f} to {high:.2f})")
+        print(f"  {name:28} {row['ns']:9.0f} ns  {row['ratio']:6.2f}  ({row['low']:.2f} to {row['high']:.2f})")
+    for name, (median, low, high) in cost["crowded"].items():
+        print(f"  pool with {LIVE:,} live over {name}: {median:.2f} ({low:.2f} to {high:.2f})")
     print("\nsize classes: waste, peak reserved over peak asked, device allocations")
     print(f"  {'trace':10}" + "".join(f"{rule:>26}" for rule in RULES))
     for name, row in waste.items():
