@@ -17,7 +17,7 @@ IN_PROCESS = ("fake", "fake like cuda", "cpu", "faulty", "cuda")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "subject" in metafunc.fixturenames:
         apart = metafunc.config.getoption("--contract-device")
-        names = (apart,) if apart else IN_PROCESS
+        names = (apart,) if apart else getattr(metafunc.module, "SUBJECTS", IN_PROCESS)
         marks = {"cuda": pytest.mark.gpu}
         params = [pytest.param(name, marks=marks.get(name, ()), id=name.replace(" ", "_")) for name in names]
         metafunc.parametrize("subject", params, indirect=True)

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+FILES = {
+    "double": ("test_device_contract.py",),
+    "simulator": ("test_device_contract.py", "test_device_contract_threads.py"),
+}
 
-@pytest.mark.parametrize("name", ["double", "simulator"])
+
+@pytest.mark.parametrize("name", FILES)
 def test_contract_apart(name: str) -> None:
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": str(int(name == "simulator"))}
-    contract = Path(__file__).with_name("test_device_contract.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--contract-device", name, str(contract)]
-    done = subprocess.run(
-        command, env=environment, cwd=contract.parents[2], capture_output=True, text=True, check=False
-    )
+    here = Path(__file__).parent
+    files = [str(here / file) for file in FILES[name]]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--contract-device", name, *files]
+    done = subprocess.run(command, env=environment, cwd=here.parent.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
