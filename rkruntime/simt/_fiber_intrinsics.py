@@ -1,21 +1,19 @@
 """What kernels use of `numba.cuda`, on fibers: who and where a thread is, barriers, shared memory, warp operations.
 
-Each function takes the context first, as `_features` lists them; the types of the results are numba-cuda's, apart from
-thread and block indices, which are int64 as in the other lowering.
+Every stub that a lowering must give, and those that fibers alone have, get their meaning for `FiberContext` here. The
+types of the results are numba-cuda's.
 
 Shared memory is as CUDA gives it: not cleared, and the same for all threads of a block. A static array is laid out when
 the first thread of a run meets it; dynamic arrays (shape 0) all begin at the start of the launch's dynamic block.
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
-# mypy: disable-error-code="no-untyped-call"
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,14 +25,19 @@ from numba.extending import overload
 from numba.np.numpy_support import carray
 
 from rkruntime.simt import _fiber_records as r
+from rkruntime.simt import _stubs
 from rkruntime.simt import _warp as w
-from rkruntime.simt._fiber_calls import record_of
+from rkruntime.simt._fiber_calls import FiberContext, record_of
 from rkruntime.simt._fibers import count_in_block, met_in_block, wait_for_block
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
 
-WARP_SIZE = 32
+__all__ = ("place_static",)
+
 ALIGNMENT = 16
+INLINE: Any = {"forceinline": True, "nogil": True}
+PLAIN: Any = {"nogil": True}
+meet: Any = w.meet  # takes whatever numba makes an int64 of
 
 
 @machine_code
@@ -50,103 +53,72 @@ def fixed(typing_context: Any, record: Any, k: Any) -> Any:
     return types.int64(types.int64, types.int64), codegen
 
 
-def _of_thread(k: int) -> Callable[[Any], int]:
-    return native(lambda ctx: fixed(record_of(ctx), k))
+# Where a thread is.
 
 
-def _of_block(k: int) -> Callable[[Any], int]:
-    return native(lambda ctx: fixed(fixed(record_of(ctx), r.BLOCK), k))
+@overload(_stubs.thread_idx, jit_options=INLINE, prefer_literal=True)
+def _thread_idx(ctx, axis):
+    if ctx != FiberContext:
+        return None
+    k = r.THREAD + axis.literal_value
+    return lambda ctx, axis: np.int32(fixed(record_of(ctx), k))
 
 
-thread_x, thread_y, thread_z = (_of_thread(r.THREAD + k) for k in range(3))
-block_x, block_y, block_z = (_of_block(r.BLOCK_INDEX + k) for k in range(3))
-block_dim_x, block_dim_y, block_dim_z = (_of_block(r.BLOCK_DIM + k) for k in range(3))
-grid_dim_x, grid_dim_y, grid_dim_z = (_of_block(r.GRID_DIM + k) for k in range(3))
+def _define_of_block(stub: Any, first: int) -> None:
+    @overload(stub, jit_options=INLINE, prefer_literal=True)
+    def define(ctx, axis):
+        if ctx != FiberContext:
+            return None
+        k = first + axis.literal_value
+        return lambda ctx, axis: np.int32(fixed(fixed(record_of(ctx), r.BLOCK), k))
 
 
-@native
-def grid_1(ctx: Any) -> int:
-    """The thread's place in the grid, along x."""
-    return thread_x(ctx) + block_x(ctx) * block_dim_x(ctx)
+_define_of_block(_stubs.block_idx, r.BLOCK_INDEX)
+_define_of_block(_stubs.block_dim, r.BLOCK_DIM)
+_define_of_block(_stubs.grid_dim, r.GRID_DIM)
 
 
-@native
-def grid_2(ctx: Any) -> tuple[int, int]:
-    """The thread's place in the grid, along x and y."""
-    return grid_1(ctx), thread_y(ctx) + block_y(ctx) * block_dim_y(ctx)
+def _define_address(stub: Any, k: int) -> None:
+    @overload(stub, jit_options=INLINE)
+    def define(ctx):
+        return (lambda ctx: fixed(fixed(record_of(ctx), r.BLOCK), k)) if ctx == FiberContext else None
 
 
-@native
-def grid_3(ctx: Any) -> tuple[int, int, int]:
-    """The thread's place in the grid, along x, y and z."""
-    x, y = grid_2(ctx)
-    return x, y, thread_z(ctx) + block_z(ctx) * block_dim_z(ctx)
-
-
-@native
-def gridsize_1(ctx: Any) -> int:
-    """Threads of the grid, along x."""
-    return block_dim_x(ctx) * grid_dim_x(ctx)
-
-
-@native
-def gridsize_2(ctx: Any) -> tuple[int, int]:
-    """Threads of the grid, along x and y."""
-    return gridsize_1(ctx), block_dim_y(ctx) * grid_dim_y(ctx)
-
-
-@native
-def gridsize_3(ctx: Any) -> tuple[int, int, int]:
-    """Threads of the grid, along x, y and z."""
-    x, y = gridsize_2(ctx)
-    return x, y, block_dim_z(ctx) * grid_dim_z(ctx)
-
-
-@native
-def laneid(ctx: Any) -> Any:
-    """The thread's place in its warp."""
-    return np.int32(fixed(record_of(ctx), r.LANE))
-
-
-@native
-def warpsize(ctx: Any) -> Any:
-    """Threads of a warp."""
-    return np.int32(WARP_SIZE)
-
-
-@native
-def cancel_flag(ctx: Any) -> int:
-    """The launch's cancel flag, read anew."""
-    return word(fixed(fixed(record_of(ctx), r.BLOCK), r.CANCEL), 0)
+_define_address(_stubs.cancel_address, r.CANCEL)
+_define_address(_stubs.state_address, r.STATE)
 
 
 # Barriers.
 
 
-@native
-def syncthreads(ctx: Any) -> None:
-    """Wait for the threads of the block that have not returned."""
-    wait_for_block(record_of(ctx))
+@overload(_stubs.syncthreads, jit_options=PLAIN)
+def _syncthreads(ctx):
+    return (lambda ctx: wait_for_block(record_of(ctx))) if ctx == FiberContext else None
 
 
 @native
-def syncthreads_count(ctx: Any, predicate: Any) -> Any:
-    """Wait, and return how many threads came with a true predicate."""
-    return np.int32(count_in_block(record_of(ctx), predicate != 0))
+def _all_true(thread: int, predicate: bool) -> int:
+    return 1 if count_in_block(thread, predicate) == met_in_block(thread) else 0
 
 
 @native
-def syncthreads_and(ctx: Any, predicate: Any) -> Any:
-    """Wait, and return 1 if every thread came with a true predicate, else 0."""
-    thread = record_of(ctx)
-    count = count_in_block(thread, predicate != 0)
-    return np.int32(1 if count == met_in_block(thread) else 0)
+def _any_true(thread: int, predicate: bool) -> int:
+    return 1 if count_in_block(thread, predicate) != 0 else 0
 
 
-@native
-def syncthreads_or(ctx: Any, predicate: Any) -> Any:
-    """Wait, and return 1 if any thread came with a true predicate, else 0."""
-    return np.int32(1 if count_in_block(record_of(ctx), predicate != 0) != 0 else 0)
+def _define_reducing(stub: Any, reduce: Any) -> None:
+    @overload(stub, jit_options=PLAIN)
+    def define(ctx, predicate):
+        if ctx != FiberContext:
+            return None
+        if not isinstance(predicate, types.Integer | types.Boolean):
+            raise TypingError(f"the predicate of a barrier is a whole number or a truth value, not {predicate}")
+        return lambda ctx, predicate: np.int32(reduce(record_of(ctx), predicate != 0))
+
+
+_define_reducing(_stubs.syncthreads_count, count_in_block)
+_define_reducing(_stubs.syncthreads_and, _all_true)
+_define_reducing(_stubs.syncthreads_or, _any_true)
 
 
 # Shared memory.
@@ -181,50 +153,35 @@ def _pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
     return result(types.int64, dtype), codegen
 
 
-def shared_array(ctx: Any, slot: int, shape: Any, dtype: Any) -> Any:
-    """Return the block's shared array number `slot`; shape and dtype are constants, shape 0 is the dynamic block."""
-    raise TypeError("shared_array is for compiled kernels alone")
-
-
-@overload(shared_array, prefer_literal=True, jit_options={"nogil": True})
-def _shared_array(ctx: Any, slot: Any, shape: Any, dtype: Any) -> Any:
-    dims = _literal_dims(shape)
+@overload(_stubs.shared_array, jit_options=PLAIN, prefer_literal=True)
+def _shared_array(ctx, site, shape, dtype):
+    if ctx != FiberContext:
+        return None
+    dims = _stubs.parse_shape(shape.literal_value)
     itemsize = _item_bytes(dtype.dtype)
     if dims == (0,):
         return _dynamic_view(itemsize)
     size = math.prod(dims) * itemsize
     if size > STATIC_SHARED_BYTES:
         raise TypingError(f"a shared array of {size:,} bytes, and a block has {STATIC_SHARED_BYTES:,}")
-    if slot.literal_value >= r.SLOT_COUNT:
+    slot = site.literal_value
+    if slot >= r.SLOT_COUNT:
         raise TypingError(f"more than {r.SLOT_COUNT} shared arrays in one kernel")
-
-    def view(ctx: Any, slot: Any, shape: Any, dtype: Any) -> Any:
-        return carray(_pointer(place_static(record_of(ctx), slot, size), dtype), dims)
-
-    return view
+    return lambda ctx, site, shape, dtype: carray(_pointer(place_static(record_of(ctx), slot, size), dtype), dims)
 
 
 def _dynamic_view(itemsize: int) -> Any:
-    def view(ctx: Any, slot: Any, shape: Any, dtype: Any) -> Any:
+    def view(ctx, site, shape, dtype):
         block = fixed(record_of(ctx), r.BLOCK)
         return carray(_pointer(fixed(block, r.DYNAMIC), dtype), (fixed(block, r.DYNAMIC_BYTES) // itemsize,))
 
     return view
 
 
-def _literal_dims(shape: Any) -> tuple[int, ...]:
-    """Return the extents that a shape's type spells out."""
-    members: Any = (shape,)
-    if isinstance(shape, types.BaseTuple):
-        members = shape.types  # type: ignore[attr-defined]
-    if not all(isinstance(member, types.IntegerLiteral) for member in members):
-        raise TypingError("the shape of a shared array must be constant")
-    return tuple(member.literal_value for member in members)
-
-
 def _item_bytes(dtype: Any) -> int:
     """Return the bytes of one element as numba lays it out."""
-    return int(cpu_target.target_context.get_abi_sizeof(cpu_target.target_context.get_data_type(dtype)))
+    context = cpu_target.target_context
+    return int(context.get_abi_sizeof(context.get_data_type(dtype)))
 
 
 # Warp operations.
@@ -260,74 +217,77 @@ def _value(typing_context: Any, bits: Any, like: Any) -> Any:
     return like(types.int64, like), codegen
 
 
-_sites = itertools.count(1)
+def _define_shuffle(stub: Any, operation: int) -> None:
+    @overload(stub, jit_options=PLAIN)
+    def define(ctx, mask, value, lane):
+        if ctx != FiberContext:
+            return None
+        return lambda ctx, mask, value, lane: _value(
+            meet(record_of(ctx), operation, np.int64(mask), _bits(value), np.int64(lane)), value
+        )
 
 
-@machine_code
-def _site(typing_context: Any) -> Any:
-    """Return a number that differs from one place in the source to the next."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.Constant(ir.IntType(64), next(_sites))
-
-    return types.int64(), codegen
-
-
-def _shuffle(operation: int) -> Any:
-    def shuffle(ctx: Any, mask: Any, value: Any, lane: Any) -> Any:
-        return _value(w.meet(record_of(ctx), operation, mask, _bits(value), lane), value)
-
-    return native(shuffle)
+def _define_vote(stub: Any, operation: int) -> None:
+    @overload(stub, jit_options=PLAIN)
+    def define(ctx, mask, predicate):
+        if ctx != FiberContext:
+            return None
+        return lambda ctx, mask, predicate: (
+            meet(record_of(ctx), operation, np.int64(mask), np.int64(predicate != 0), 0) != 0
+        )
 
 
-def _vote(operation: int) -> Any:
-    def vote(ctx: Any, mask: Any, predicate: Any) -> Any:
-        return w.meet(record_of(ctx), operation, mask, predicate != 0, 0) != 0
-
-    return native(vote)
-
-
-shfl_sync = _shuffle(w.FROM_LANE)
-shfl_up_sync = _shuffle(w.FROM_BELOW)
-shfl_down_sync = _shuffle(w.FROM_ABOVE)
-shfl_xor_sync = _shuffle(w.FROM_XOR)
-all_sync = _vote(w.ALL)
-any_sync = _vote(w.ANY)
-eq_sync = _vote(w.EQUAL)
+_define_shuffle(_stubs.shfl_sync, w.FROM_LANE)
+_define_shuffle(_stubs.shfl_up_sync, w.FROM_BELOW)
+_define_shuffle(_stubs.shfl_down_sync, w.FROM_ABOVE)
+_define_shuffle(_stubs.shfl_xor_sync, w.FROM_XOR)
+_define_vote(_stubs.all_sync, w.ALL)
+_define_vote(_stubs.any_sync, w.ANY)
+_define_vote(_stubs.eq_sync, w.EQUAL)
 
 
-@native
-def ballot_sync(ctx: Any, mask: Any, predicate: Any) -> Any:
-    """Return the lanes of `mask` that came with a true predicate."""
-    return np.int32(w.meet(record_of(ctx), w.BALLOT, mask, predicate != 0, 0))
+@overload(_stubs.ballot_sync, jit_options=PLAIN)
+def _ballot_sync(ctx, mask, predicate):
+    if ctx != FiberContext:
+        return None
+    return lambda ctx, mask, predicate: np.int32(
+        meet(record_of(ctx), w.BALLOT, np.int64(mask), np.int64(predicate != 0), 0)
+    )
 
 
-@native
-def match_any_sync(ctx: Any, mask: Any, value: Any) -> Any:
-    """Return the lanes of `mask` that came with the same value as this one."""
-    return np.int32(w.meet(record_of(ctx), w.MATCH_ANY, mask, _bits(value), 0))
+@overload(_stubs.match_any_sync, jit_options=PLAIN)
+def _match_any_sync(ctx, mask, value):
+    if ctx != FiberContext:
+        return None
+    return lambda ctx, mask, value: np.int32(meet(record_of(ctx), w.MATCH_ANY, np.int64(mask), _bits(value), 0))
 
 
-@native
-def match_all_sync(ctx: Any, mask: Any, value: Any) -> Any:
-    """Return the mask and true if all its lanes came with one value, else 0 and false."""
-    lanes = w.meet(record_of(ctx), w.MATCH_ALL, mask, _bits(value), 0)
-    return np.int32(lanes), lanes != 0
+@overload(_stubs.match_all_sync, jit_options=PLAIN)
+def _match_all_sync(ctx, mask, value):
+    if ctx != FiberContext:
+        return None
+
+    def match(ctx, mask, value):
+        lanes = meet(record_of(ctx), w.MATCH_ALL, np.int64(mask), _bits(value), 0)
+        return np.int32(lanes), lanes != 0
+
+    return match
 
 
-@native
-def syncwarp(ctx: Any, mask: Any = 0xFFFFFFFF) -> None:
-    """Wait for the lanes of `mask`."""
-    w.meet(record_of(ctx), w.SYNC, mask, 0, 0)
+@overload(_stubs.syncwarp, jit_options=PLAIN)
+def _syncwarp(ctx, mask):
+    if ctx != FiberContext:
+        return None
+
+    def wait(ctx, mask):
+        meet(record_of(ctx), w.SYNC, np.int64(mask), 0, 0)
+
+    return wait
 
 
-@native
-def activemask(ctx: Any) -> Any:
-    """Return the lanes of the warp that are here too when no thread of the block can go on elsewhere."""
-    return np.uint32(w.ask_active(record_of(ctx), _site()))
-
-
-@native
-def lanemask_lt(ctx: Any) -> Any:
-    """Return the lanes of the warp below this one."""
-    return np.uint32((1 << fixed(record_of(ctx), r.LANE)) - 1)
+@overload(_stubs.activemask, jit_options=PLAIN, prefer_literal=True)
+def _activemask(ctx, site):
+    if ctx != FiberContext:
+        return None
+    number = site.literal_value
+    return lambda ctx, site: np.uint32(w.ask_active(record_of(ctx), number))

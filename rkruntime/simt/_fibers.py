@@ -178,8 +178,8 @@ def note_place(state: int, block: int) -> None:
         if thread == 0 and (word(word(at, r.WARP), r.WARP_LIVE) >> word(at, r.LANE)) & 1:
             thread = at
     for k in range(3):
-        put(state, _state.AT_BLOCK + k, word(block, r.BLOCK_INDEX + k))
-        put(state, _state.AT_THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
+        put(state, _state.BLOCK + k, word(block, r.BLOCK_INDEX + k))
+        put(state, _state.THREAD + k, word(thread, r.THREAD + k) if thread != 0 else 0)
 
 
 @native

@@ -8,7 +8,7 @@ The rounding modes (mxcsr, the x87 control word, fpcr) are not switched: kernel 
 
 Both are symbols that compiled kernels name and the linker resolves, so machine code kept on disk stays valid in
 another process once this module is imported. x86-64 and aarch64 are known. The aarch64 text is assembled in the tests,
-but it has not been executed on hardware here.
+where an assembler for it is at hand, and has been run under an emulator; it has not been executed on hardware.
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
