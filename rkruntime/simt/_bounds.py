@@ -1,0 +1,122 @@
+"""Bounds of loops as compiled code computes them: the thread loop's, from a kernel's guards, and the strips of long loops.
+
+A guard compares an index with a bound of any numeric type; here the bound becomes an int64 that excludes exactly the
+same indices. Indices lie between 0 and 2**43, so clamping to that loses nothing and later sums cannot overflow.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core.errors import NumbaError
+from numba.core.registry import cpu_target
+from numba.extending import overload
+
+from rkruntime.simt import _stubs
+from rkruntime.simt._context import INLINE
+
+__all__ = ("STRIP", "TOP")
+
+TOP = 1 << 43
+LONG_STEP, LONGEST = 1 << 40, 1 << 62  # a loop with a longer step is one strip
+STRIP = 65_536
+
+
+def _clamped(bound):
+    """Turn a whole number of any type into an int64 within the range of indices."""
+
+
+@overload(_clamped, jit_options=INLINE)
+def _clamped_overload(bound):
+    if isinstance(bound, types.Integer) and not bound.signed:
+        return lambda bound: np.int64(min(np.uint64(bound), np.uint64(TOP)))
+    return lambda bound: max(min(np.int64(bound), np.int64(TOP)), np.int64(-1))
+
+
+def _define_side(stub: Any, *, lower: bool, strict: bool) -> None:
+    """Define one kind of bound.
+
+    Args:
+        stub: What kernels call.
+        lower: Whether it is the first index that passes, else the end of those that pass.
+        strict: Whether the comparison is `<` or `>`.
+    """
+    shift = 1 if lower == strict else 0
+    none = TOP if lower else 0  # a NaN lets no index pass
+
+    @overload(stub, jit_options=INLINE)
+    def define(bound):
+        if isinstance(bound, types.Integer | types.Boolean):
+            return lambda bound: _clamped(bound) + shift
+        if not isinstance(bound, types.Float):
+            return None
+
+        def real(bound):
+            if math.isnan(bound):
+                return np.int64(none)
+            whole = np.floor(bound) if shift else np.ceil(bound)
+            return np.int64(max(min(whole, float(TOP)), -1.0)) + shift
+
+        return real
+
+
+_define_side(_stubs.at_least, lower=True, strict=False)
+_define_side(_stubs.above, lower=True, strict=True)
+_define_side(_stubs.below, lower=False, strict=True)
+_define_side(_stubs.at_most, lower=False, strict=False)
+
+
+# Strips of a long loop: the outer loop steps over them and looks whether the launch is cancelled; the inner one runs
+# through a strip with the very type and step that the kernel's own range has, so that it vectorises as before.
+
+
+def _counter(given: Any, start: Any, stop: Any, step: Any) -> Any:
+    """Return the numba type that `range` counts in when it is given 1, 2 or 3 of these, or None if it takes none."""
+    arguments = {1: (stop,), 2: (start, stop), 3: (start, stop, step)}[given.literal_value]
+    context = cpu_target.typing_context
+    try:
+        signature = context.resolve_value_type(range).get_call_type(context, arguments, {})
+    except NumbaError:
+        return None
+    return signature.return_type.dtype
+
+
+NUMPY_TYPES = {types.int32: np.int32, types.int64: np.int64, types.uint64: np.uint64}
+
+
+def _span(step):
+    """Distance from one strip to the next; kernels compile it."""
+
+
+@overload(_span, jit_options=INLINE)
+def _span_overload(step):
+    if step.signed:
+        return lambda step: np.int64(step) * STRIP if abs(step) <= LONG_STEP else (LONGEST if step > 0 else -LONGEST)
+    return lambda step: step * np.uint64(STRIP) if step <= np.uint64(LONG_STEP) else np.uint64(LONGEST)
+
+
+@overload(_stubs.strips, jit_options=INLINE, prefer_literal=True)
+def _strips(given, start, stop, step):
+    counter = _counter(given, start, stop, step)
+    if counter is None:
+        return None
+    wide = np.uint64 if counter == types.uint64 else np.int64
+    return lambda given, start, stop, step: range(wide(start), wide(stop), _span(wide(step)))
+
+
+@overload(_stubs.strip, jit_options=INLINE, prefer_literal=True)
+def _strip(first, given, start, stop, step):
+    counter = _counter(given, start, stop, step)
+    narrow, wide = NUMPY_TYPES[counter], np.uint64 if counter == types.uint64 else np.int64
+
+    def strip(first, given, start, stop, step):
+        left, span = wide(stop) - first, _span(wide(step))
+        end = first + (min(left, span) if step > 0 else max(left, span))
+        return range(narrow(first), narrow(end), narrow(step))
+
+    return strip

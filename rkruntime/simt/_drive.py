@@ -1,0 +1,57 @@
+"""Handing out blocks without the GIL: chunks from the launch's counter, until none are left or a flag says to stop."""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from rkruntime.simt import _state
+from rkruntime.simt._intrinsics import read_volatile
+
+__all__ = ("make_drive",)
+
+WORD = ir.IntType(64)
+
+
+@intrinsic
+def take(typing_context, control, count):
+    """Add `count` to the launch's counter; return the first block of those."""
+
+    def codegen(context, builder, signature, args):
+        record = builder.inttoptr(args[0], WORD.as_pointer())
+        counter = builder.gep(record, [ir.Constant(WORD, _state.NEXT)])
+        return builder.atomic_rmw("add", counter, args[1], "monotonic")
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+def make_drive(run: Any) -> Any:
+    """Build the function that a worker calls.
+
+    Args:
+        run: What `make_run` of a lowering made.
+
+    Returns:
+        A numba function `drive(control, state, grid, block, shared_bytes, args)`: addresses of both records, two
+        triples, bytes, and the tuple of the kernel's arguments. It runs at least one chunk unless the launch is
+        cancelled, and lets the GIL go.
+    """
+
+    @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+    def drive(control, state, grid, block, shared_bytes, args):
+        total = read_volatile(control + 8 * _state.TOTAL)
+        while read_volatile(control + 8 * _state.CANCEL) == 0:
+            chunk = read_volatile(control + 8 * _state.CHUNK)
+            first = take(control, chunk)
+            if first >= total:
+                return
+            run(first, min(first + chunk, total), grid, block, shared_bytes, state, args)
+            if read_volatile(control + 8 * _state.YIELD) != 0:
+                return
+
+    return drive

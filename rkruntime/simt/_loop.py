@@ -1,0 +1,112 @@
+"""The loop lowering: a block's threads as three nested loops around the kernel's body, which LLVM inlines and vectorises.
+
+The guards that a kernel begins with (`if i < n:`) are the bounds of these loops: `limits` gives them for one block, as
+the first place and the end of the places that pass, along x, y and z, and the same for thread indices. Threads outside
+would do nothing, so they are not run.
+"""
+
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from rkruntime.simt import _state
+from rkruntime.simt._bounds import TOP
+from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
+from rkruntime.simt._switch import word
+
+__all__ = ("make_run",)
+
+WORD = ir.IntType(64)
+# Options under which the loops are compiled: numba's own, without its checks.
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+@intrinsic(prefer_literal=False)
+def call_noting(typing_context, function, ctx, args, state):
+    """Call `function(ctx, *args)`; if it raises, write block and thread to the state record and raise on."""
+    arg_types = (ctx, *args.types)
+    returned = function.get_call_type(typing_context, arg_types, {}).return_type
+
+    def codegen(context, builder, signature, values):
+        inner = function.get_call_type(typing_context, arg_types, {})
+        compiled = function.dispatcher.get_compile_result(inner)
+        context.add_linking_libs([compiled.library])
+        given = [values[1], *(builder.extract_value(values[2], k) for k in range(len(args.types)))]
+        status, result = context.call_internal_no_propagate(builder, compiled.fndesc, inner, given)
+        with cgutils.if_unlikely(builder, status.is_error):
+            proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, values[1])
+            record = builder.inttoptr(values[3], WORD.as_pointer())
+            for first, kind in ((_state.BLOCK, "block"), (_state.THREAD, "thread")):
+                for k, axis in enumerate("xyz"):
+                    place = builder.gep(record, [ir.Constant(WORD, first + k)])
+                    builder.store(builder.zext(getattr(proxy, kind + axis), WORD), place)
+            context.call_conv.return_status_propagate(builder, status)
+        return result
+
+    return returned(function, ctx, args, types.int64), codegen
+
+
+@njit(nogil=True, error_model="numpy")
+def no_limits(ctx, *args):
+    """Let every thread run."""
+    return 0, TOP, 0, TOP, 0, TOP, 0, TOP, 0, TOP, 0, TOP
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def first_of(base, place, thread):
+    """Return the first place of a block that passes the limits."""
+    return max(base, place, base + thread)
+
+
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def end_of(base, extent, place, thread):
+    """Return the end of the places of a block that pass the limits."""
+    return min(base + extent, place, base + thread)
+
+
+def make_run(body: Any, limits: Any = None) -> Any:
+    """Build the function that runs a range of blocks of one kernel as loops.
+
+    Args:
+        body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
+        limits: `limits(ctx, *args)`, which returns 12 integers, or None where the kernel has no guards.
+
+    Returns:
+        A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
+    """
+    limits = no_limits if limits is None else limits
+
+    @njit(**OPTIONS)
+    def run(first, last, grid, block, shared_bytes, state, args):
+        cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
+        dx, dy, dz = block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
+        dim = (dx, dy, dz)
+        x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
+        for _ in range(first, last):
+            index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
+            base_x, base_y, base_z = index[0] * dx, index[1] * dy, index[2] * dz
+            of_block = make_context((0, 0, 0), (base_x, base_y, base_z), index, dim, grid, state, cancel)
+            allowed = call_noting(limits, of_block, args, state)
+            first_x, first_y = first_of(base_x, allowed[0], allowed[6]), first_of(base_y, allowed[2], allowed[8])
+            first_z = first_of(base_z, allowed[4], allowed[10])
+            for k_z in range(end_of(base_z, dz, allowed[5], allowed[11]) - first_z):
+                for k_y in range(end_of(base_y, dy, allowed[3], allowed[9]) - first_y):
+                    for k_x in range(end_of(base_x, dx, allowed[1], allowed[7]) - first_x):
+                        place = (first_x + k_x, first_y + k_y, first_z + k_z)
+                        thread = (place[0] - base_x, place[1] - base_y, place[2] - base_z)
+                        ctx = make_context(thread, place, index, dim, grid, state, cancel)
+                        call_noting(body, ctx, args, state)
+            x += 1
+            if x == grid[0]:
+                x, y = 0, y + 1
+                if y == grid[1]:
+                    y, z = 0, z + 1
+
+    return run
