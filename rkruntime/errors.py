@@ -15,6 +15,7 @@ __all__ = (
     "ActorStopped",
     "AlreadyStarted",
     "ArgumentMismatch",
+    "AskCycle",
     "BarrierDivergence",
     "BufferMisuse",
     "CanaryFailed",
@@ -32,6 +33,7 @@ __all__ = (
     "KernelNotFound",
     "LaunchCancelled",
     "MemoryPressure",
+    "MessageCancelled",
     "NameTaken",
     "NotAKernelFile",
     "NotRunning",
@@ -163,6 +165,33 @@ class ActorCrashed(RkError):
         return _mend(
             f"actor {self.actor!r} crashed in {self.message}: {self.cause}",
             "the cause is attached (__cause__); the message is not redelivered, so send it again if that is safe",
+        )
+
+
+@attrs.define(eq=False)
+class MessageCancelled(RkError):
+    """A message was cancelled before its handler finished."""
+
+    actor: str
+    message: str
+    reason: str
+
+    def __str__(self) -> str:
+        return _mend(f"{self.message} on {self.actor!r} was cancelled: {self.reason}", "send it again with more time")
+
+
+@attrs.define(eq=False)
+class AskCycle(RkError):
+    """An actor that handles one message at a time asks itself, perhaps through others: nobody could ever answer."""
+
+    actor: str
+    path: Sequence[str]
+
+    def __str__(self) -> str:
+        path = " → ".join([*self.path, self.actor])
+        return _mend(
+            f"asking {self.actor!r} from inside its own handler would wait for ever: {path}",
+            "use tell, or call the method",
         )
 
 

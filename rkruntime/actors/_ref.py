@@ -1,0 +1,141 @@
+"""An actor's address: ask it, tell it, stop it. Typed by the method that the message names."""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import trio
+
+from rkruntime.actors._actor import Actor
+from rkruntime.actors._cell import HANDLING, Cell
+from rkruntime.actors._mailbox import DONE, Envelope
+from rkruntime.errors import ActorStopped, AskCycle, DeadlineExceeded, Overloaded
+
+__all__ = ("Ref",)
+
+A = TypeVar("A", bound=Actor)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Ref(Generic[A]):
+    """The address of one actor; it stays good through restarts."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return self._cell.name
+
+    async def ask(self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Send a message and wait for its handler's result.
+
+        The caller's deadline and context variables travel with the message. If the caller is cancelled, a message that
+        still waits is withdrawn, and a handler that runs is cancelled; the caller does not wait for its clean-up.
+
+        Args:
+            method: An async method of the actor's class, such as `Heat.step`.
+            args: Its arguments after `self`, handed over as they are.
+            kwargs: The same, by name.
+
+        Raises:
+            ActorCrashed: The handler raised; the cause is attached.
+            ActorStopped: The actor is gone.
+            AskCycle: The actor is waiting for this very handler.
+            DeadlineExceeded: The caller's deadline passed.
+            Draining: The runtime takes nothing new.
+            MessageCancelled: A drain's deadline cancelled it.
+            Overloaded: The mailbox is full, and refuses.
+        """
+        return await self._ask(method, args, kwargs, overtake=False)  # type: ignore[no-any-return]
+
+    async def control(self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Ask with a control message: it overtakes all that wait, and a full mailbox takes it."""
+        return await self._ask(method, args, kwargs, overtake=True)  # type: ignore[no-any-return]
+
+    async def tell(
+        self, method: Callable[Concatenate[A, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """Send a message and return once the mailbox has taken it; a crash of its handler shows in `last_error`.
+
+        Raises:
+            ActorStopped, Draining, Overloaded: As for `ask`.
+        """
+        cell = self._cell
+        call = cell._methods.get(method) or cell.method(method)
+        has_place = await self._wait_for_room()
+        context = contextvars.copy_context()
+        envelope = Envelope(call, args, kwargs, context)
+        context.run(HANDLING.set, ())
+        self._accept(envelope, overtake=False, has_place=has_place)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def stop(self) -> None:
+        """Stop the actor and wait until it has: the message at hand is cancelled, those that wait are refused."""
+        await self._cell.system.stop_actor(self._cell)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: {self._cell.spec.kind.__name__}, {self._cell.state}>"
+
+    async def _ask(
+        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, overtake: bool
+    ) -> Any:
+        cell = self._cell
+        call = cell._methods.get(method) or cell.method(method)
+        handling = HANDLING.get()
+        if handling and cell in handling and cell.spec.concurrency == 1:
+            raise AskCycle(cell.name, tuple(above.name for above in handling))
+        has_place = await self._wait_for_room(overtake=overtake)
+        task = trio.lowlevel.current_task()
+        context = contextvars.copy_context()
+        context.run(HANDLING.set, (*handling, cell))
+        envelope = Envelope(call, args, kwargs, context, trio.current_effective_deadline(), task)
+        self._accept(envelope, overtake=overtake, has_place=has_place)
+
+        def withdraw(_: object) -> trio.lowlevel.Abort:
+            envelope.waiter = None
+            if envelope.state is not DONE:
+                cell.cancel(envelope, "its caller was cancelled")
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        try:
+            return await trio.lowlevel.wait_task_rescheduled(withdraw)
+        except DeadlineExceeded:
+            await trio.lowlevel.checkpoint()  # where the caller's own scope has expired too, that is what it expects
+            raise
+
+    async def _wait_for_room(self, *, overtake: bool = False) -> bool:
+        """Wait until the mailbox has room; True where a place is kept for the caller.
+
+        The fast path has no checkpoint of its own: an ask waits for its answer, and a tell passes one once accepted.
+        """
+        cell = self._cell
+        while True:
+            self._check_admission()
+            mailbox = cell.mailbox
+            if overtake or not mailbox.full:
+                return False
+            if cell.spec.refuses:
+                raise Overloaded(cell.name, mailbox.capacity)
+            if await mailbox.wait_for_room():
+                return True
+
+    def _check_admission(self) -> None:
+        cell = self._cell
+        if cell.state == "stopped":
+            raise ActorStopped(cell.name)
+        if cell.system.refusal is not None and not HANDLING.get():
+            raise cell.system.refusal()
+
+    def _accept(self, envelope: Envelope, *, overtake: bool, has_place: bool) -> None:
+        cell = self._cell
+        if cell.system.on_record is not None:
+            envelope.accepted_s = trio.current_time()
+        cell.system.ledger.accept(cell, envelope)
+        cell.mailbox.put(envelope, overtake=overtake, has_place=has_place)
