@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import inspect
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -225,9 +226,16 @@ class Cell:
                 nursery.start_soon(self._serve_one)
 
     async def _serve_one(self) -> None:
+        """Serve messages in turn, all in one cancel scope for as long as nobody cancels it."""
+        while True:
+            with trio.CancelScope() as scope:
+                await self._serve_in(scope)
+
+    async def _serve_in(self, scope: trio.CancelScope) -> None:
+        """Serve messages until `scope` is cancelled: a scope serves again only while no message has cancelled it."""
         turns = 0
         take, wait = self.mailbox.take, self.mailbox.wait_for_message
-        while True:
+        while not scope.cancel_called:
             envelope = take()
             if envelope is None:
                 turns = 0
@@ -236,28 +244,25 @@ class Cell:
             turns += 1
             if turns % FAIR_TURNS == 0:
                 await trio.lowlevel.cancel_shielded_checkpoint()
-            if envelope.deadline_s <= trio.current_time():
+            deadline_s = envelope.deadline_s
+            if deadline_s != math.inf and deadline_s <= trio.current_time():
                 self.expire(envelope)
-            else:
-                await self._handle(envelope)
+                continue
+            if deadline_s != scope.deadline:
+                scope.deadline = deadline_s
+            envelope.scope = scope
+            await self._handle(envelope)
 
     async def _handle(self, envelope: Envelope) -> None:
         """Run one message's handler, and see that it is answered and counted, however it ends."""
         instance = self._instance
         assert instance is not None
         envelope.state = RUNNING
-        envelope.scope = scope = trio.CancelScope(deadline=envelope.deadline_s)
         self.running.add(envelope)
         if self.system.on_record is not None:
             envelope.started_s = trio.current_time()
-        result: Any = None
-        ended = False
         try:
-            with scope:
-                result = await run_in_context(
-                    envelope.context, envelope.method, (instance, *envelope.args), envelope.kwargs
-                )
-                ended = True
+            result = await run_in_context(envelope.context, _call, envelope, instance)
         except StopActor:
             self._settle(envelope, "completed", None)
             raise
@@ -266,15 +271,15 @@ class Cell:
         except Exception as error:
             self._settle(envelope, "failed", self._crashed(envelope, error))
             raise Crash(error) from None
+        except trio.Cancelled:
+            self._settle(envelope, "cancelled", self._cancelled(envelope))
+            raise
         except BaseException as error:
-            how = "cancelled" if isinstance(error, trio.Cancelled) else "failed"
-            self._settle(envelope, how, ActorStopped(self.name, self._halting or f"it ended by {type(error).__name__}"))
+            why = ActorStopped(self.name, f"it ended by {type(error).__name__}")
+            self._settle(envelope, "failed", why)
             raise
         else:
-            if ended:
-                self._settle(envelope, "completed", None, result)
-            else:
-                self._settle(envelope, "cancelled", self._cancelled(envelope))
+            self._settle(envelope, "completed", None, result)
 
     def _crashed(self, envelope: Envelope, error: Exception) -> ActorCrashed:
         crash = ActorCrashed(self.name, envelope.name, f"{type(error).__name__}: {error}")
@@ -282,6 +287,8 @@ class Cell:
         return crash
 
     def _cancelled(self, envelope: Envelope) -> Exception:
+        if self._halting:
+            return ActorStopped(self.name, self._halting)
         if envelope.stop_reason:
             return MessageCancelled(self.name, envelope.name, envelope.stop_reason)
         if envelope.deadline_s <= trio.current_time():
@@ -334,6 +341,12 @@ class Cell:
                 ran_s=now_s - started_s,
             )
         )
+
+
+def _call(envelope: Envelope, instance: Actor) -> Any:
+    """Begin a handler, inside its message's context."""
+    HANDLING.set(envelope.handling)
+    return envelope.method(instance, *envelope.args, **envelope.kwargs)
 
 
 def _cause(raised: BaseException) -> BaseException:

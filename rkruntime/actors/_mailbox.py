@@ -39,6 +39,7 @@ class Envelope:
         "context",
         "counted",
         "deadline_s",
+        "handling",
         "kwargs",
         "method",
         "scope",
@@ -54,6 +55,7 @@ class Envelope:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         context: contextvars.Context,
+        handling: tuple[Any, ...],
         deadline_s: float = math.inf,
         waiter: trio.lowlevel.Task | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class Envelope:
         self.args = args
         self.kwargs = kwargs
         self.context = context
+        self.handling = handling
         self.deadline_s = deadline_s
         self.waiter = waiter
         self.state = QUEUED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import trio
@@ -33,7 +33,9 @@ class Ref(Generic[A]):
         """The actor's name."""
         return self._cell.name
 
-    async def ask(self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    def ask(
+        self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
         """Send a message and wait for its handler's result.
 
         The caller's deadline and context variables travel with the message. If the caller is cancelled, a message that
@@ -53,11 +55,13 @@ class Ref(Generic[A]):
             MessageCancelled: A drain's deadline cancelled it.
             Overloaded: The mailbox is full, and refuses.
         """
-        return await self._ask(method, args, kwargs, overtake=False)  # type: ignore[no-any-return]
+        return self._ask(method, args, kwargs, overtake=False)
 
-    async def control(self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+    def control(
+        self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, R]:
         """Ask with a control message: it overtakes all that wait, and a full mailbox takes it."""
-        return await self._ask(method, args, kwargs, overtake=True)  # type: ignore[no-any-return]
+        return self._ask(method, args, kwargs, overtake=True)
 
     async def tell(
         self, method: Callable[Concatenate[A, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
@@ -69,10 +73,8 @@ class Ref(Generic[A]):
         """
         cell = self._cell
         call = cell._methods.get(method) or cell.method(method)
-        has_place = await self._wait_for_room()
-        context = contextvars.copy_context()
-        envelope = Envelope(call, args, kwargs, context)
-        context.run(HANDLING.set, ())
+        has_place = not self._has_room() and await self._wait_for_room()
+        envelope = Envelope(call, args, kwargs, contextvars.copy_context(), (cell,))
         self._accept(envelope, overtake=False, has_place=has_place)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
@@ -91,11 +93,18 @@ class Ref(Generic[A]):
         handling = HANDLING.get()
         if handling and cell in handling and cell.spec.concurrency == 1:
             raise AskCycle(cell.name, tuple(above.name for above in handling))
-        has_place = await self._wait_for_room(overtake=overtake)
-        task = trio.lowlevel.current_task()
-        context = contextvars.copy_context()
-        context.run(HANDLING.set, (*handling, cell))
-        envelope = Envelope(call, args, kwargs, context, trio.current_effective_deadline(), task)
+        has_place = not (overtake or self._has_room()) and await self._wait_for_room()
+        if overtake:
+            self._check_admission()
+        envelope = Envelope(
+            call,
+            args,
+            kwargs,
+            contextvars.copy_context(),
+            (*handling, cell),
+            trio.current_effective_deadline(),
+            trio.lowlevel.current_task(),
+        )
         self._accept(envelope, overtake=overtake, has_place=has_place)
 
         def withdraw(_: object) -> trio.lowlevel.Abort:
@@ -110,21 +119,19 @@ class Ref(Generic[A]):
             await trio.lowlevel.checkpoint()  # where the caller's own scope has expired too, that is what it expects
             raise
 
-    async def _wait_for_room(self, *, overtake: bool = False) -> bool:
-        """Wait until the mailbox has room; True where a place is kept for the caller.
+    def _has_room(self) -> bool:
+        self._check_admission()
+        return not self._cell.mailbox.full
 
-        The fast path has no checkpoint of its own: an ask waits for its answer, and a tell passes one once accepted.
-        """
+    async def _wait_for_room(self) -> bool:
+        """Wait until the mailbox has room; True where a place is kept for the caller."""
         cell = self._cell
-        while True:
-            self._check_admission()
-            mailbox = cell.mailbox
-            if overtake or not mailbox.full:
-                return False
+        while not self._has_room():
             if cell.spec.refuses:
-                raise Overloaded(cell.name, mailbox.capacity)
-            if await mailbox.wait_for_room():
+                raise Overloaded(cell.name, cell.mailbox.capacity)
+            if await cell.mailbox.wait_for_room():
                 return True
+        return False
 
     def _check_admission(self) -> None:
         cell = self._cell
