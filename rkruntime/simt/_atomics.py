@@ -4,7 +4,9 @@ All are sequentially consistent, which is at least what CUDA promises. Each retu
 integer or a tuple of them, one a dimension; a negative one counts from the end, as in every subscript.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import NumbaTypeError
-from numba.extending import intrinsic, overload
 from numba.np.arrayobj import make_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE
+from rkruntime.simt._numba import intrinsic, overload
 
 ORDER = "seq_cst"
 INTEGERS = (types.int32, types.int64, types.uint32, types.uint64)
@@ -34,7 +36,7 @@ def _place(context: Any, builder: ir.IRBuilder, array_type: Any, array: ir.Value
     if isinstance(index, types.BaseTuple):
         places = cgutils.unpack_tuple(builder, at, len(index))
         indices = [
-            context.cast(builder, place, given, types.intp) for place, given in zip(places, index.types, strict=True)
+            context.cast(builder, place, given, types.intp) for place, given in zip(places, tuple(index), strict=True)
         ]
     else:
         indices = [context.cast(builder, at, index, types.intp)]
@@ -50,7 +52,7 @@ def _check(name: str, array: Any, index: Any, allowed: tuple[Any, ...]) -> None:
         raise NumbaTypeError(f"cuda.atomic.{name}: the array is read-only")
     if array.dtype not in allowed:
         raise NumbaTypeError(f"cuda.atomic.{name} takes {', '.join(map(str, allowed))}, and this is {array.dtype}")
-    given = index.types if isinstance(index, types.BaseTuple) else (index,)
+    given = tuple(index) if isinstance(index, types.BaseTuple) else (index,)
     if len(given) != array.ndim or not all(isinstance(one, types.Integer) for one in given):
         raise NumbaTypeError(f"cuda.atomic.{name}: an array of {array.ndim} dimensions cannot be indexed by {index}")
 

@@ -1,10 +1,12 @@
-"""Bounds of loops as compiled code computes them: the thread loop's, from a kernel's guards, and the strips of long loops.
+"""Bounds of loops as compiled code computes them: the thread loop's from a kernel's guards, and strips of long loops.
 
 A guard compares an index with a bound of any numeric type; here the bound becomes an int64 that excludes exactly the
 same indices. Indices lie between 0 and 2**43, so clamping to that loses nothing and later sums cannot overflow.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ import numpy as np
 from numba import types
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
-from numba.extending import overload
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE
+from rkruntime.simt._numba import overload
 
 __all__ = ("STRIP", "TOP")
 
@@ -38,16 +40,17 @@ def _clamped_overload(bound):
     return lambda bound: max(min(np.int64(bound), np.int64(TOP)), np.int64(-1))
 
 
-def _define_side(stub: Any, *, lower: bool, strict: bool) -> None:
+def _define_side(stub: Any, *, lower: bool, strict: bool, denied: bool = False) -> None:
     """Define one kind of bound.
 
     Args:
         stub: What kernels call.
         lower: Whether it is the first index that passes, else the end of those that pass.
         strict: Whether the comparison is `<` or `>`.
+        denied: Whether the kernel asks if the opposite is false, which is the same but for a NaN.
     """
     shift = 1 if lower == strict else 0
-    none = TOP if lower else 0  # a NaN lets no index pass
+    none = TOP if lower != denied else 0  # a NaN lets no index pass; where the comparison is denied, every one
 
     @overload(stub, jit_options=INLINE)
     def define(bound):
@@ -69,6 +72,30 @@ _define_side(_stubs.at_least, lower=True, strict=False)
 _define_side(_stubs.above, lower=True, strict=True)
 _define_side(_stubs.below, lower=False, strict=True)
 _define_side(_stubs.at_most, lower=False, strict=False)
+_define_side(_stubs.not_below, lower=True, strict=False, denied=True)
+_define_side(_stubs.not_at_most, lower=True, strict=True, denied=True)
+_define_side(_stubs.not_at_least, lower=False, strict=True, denied=True)
+_define_side(_stubs.not_above, lower=False, strict=False, denied=True)
+
+
+@overload(_stubs.first_index, jit_options=INLINE)
+def _first_index():
+    return lambda: 0
+
+
+@overload(_stubs.end_of_indices, jit_options=INLINE)
+def _end_of_indices():
+    return lambda: TOP
+
+
+@overload(_stubs.largest, jit_options=INLINE)
+def _largest(*limits):
+    return lambda *limits: max(limits)
+
+
+@overload(_stubs.smallest, jit_options=INLINE)
+def _smallest(*limits):
+    return lambda *limits: min(limits)
 
 
 # Strips of a long loop: the outer loop steps over them and looks whether the launch is cancelled; the inner one runs

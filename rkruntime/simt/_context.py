@@ -6,7 +6,9 @@ what vectorisation needs: no index wraps around below zero. (`llvm.assume` does 
 body is optimised by itself, before it is inlined into the loops.)
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
@@ -15,9 +17,10 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import models, register_model
 
 from rkruntime.simt import _stubs
+from rkruntime.simt._numba import intrinsic, overload
 
 __all__ = ("INLINE", "LoopContext", "make_context")
 

@@ -1,17 +1,19 @@
 """Handing out blocks without the GIL: chunks from the launch's counter, until none are left or a flag says to stop."""
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import types
 
 from rkruntime.simt import _state
 from rkruntime.simt._intrinsics import read_volatile
+from rkruntime.simt._numba import intrinsic, njit
 
 __all__ = ("make_drive",)
 

@@ -4,7 +4,9 @@ Places in the grid, lanes, cancellation, fences, local and constant arrays, and 
 numba.cuda. Results have the types that numba-cuda gives them.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
 from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE, LoopContext
+from rkruntime.simt._numba import intrinsic, overload
 
 __all__ = ("Interrupted", "dtype_of", "local_array", "read_volatile")
 

@@ -1,24 +1,26 @@
-"""The loop lowering: a block's threads as three nested loops around the kernel's body, which LLVM inlines and vectorises.
+"""The loop lowering: a block's threads as three nested loops around the kernel's body, which LLVM vectorises.
 
 The guards that a kernel begins with (`if i < n:`) are the bounds of these loops: `limits` gives them for one block, as
 the first place and the end of the places that pass, along x, y and z, and the same for thread indices. Threads outside
 would do nothing, so they are not run.
 """
 
-# mypy: disable-error-code="no-untyped-def"
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
 from typing import Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from rkruntime.simt import _state
 from rkruntime.simt._bounds import TOP
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
+from rkruntime.simt._numba import intrinsic, njit
 from rkruntime.simt._switch import word
 
 __all__ = ("make_run",)

@@ -1,0 +1,362 @@
+"""The rewriting that both lowerings share: features of numba.cuda become calls of our functions, with a hidden `ctx`.
+
+`cuda.threadIdx.x` becomes `_rk_thread_idx(_rk_ctx, 0)`, and so on by the table in `_features`. Device functions get the
+same treatment and the same hidden parameter. What a name stands for is looked up, so aliases and imports of any kind
+are the same; a feature that is not known raises, so that nothing is compiled to something else than it says.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from types import FunctionType, ModuleType
+from typing import Any
+
+import attrs
+import numpy as np
+
+from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
+from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._read import Source, plain_function, read, refuse
+
+__all__ = ("CONTEXT", "Program", "Unit", "called", "rewrite")
+
+CONTEXT = "_rk_ctx"
+PREFIX = "_rk_"
+
+
+@attrs.define(eq=False)
+class Unit:
+    """One rewritten function.
+
+    Args:
+        source: Where it comes from.
+        tree: The rewritten definition; its first parameter is the context.
+        names: What its names stand for.
+        globals: What its global names stand for: the author's, with closures among them. Ours are not in it.
+        devices: Names that stand for device functions.
+        features: What it uses itself, each with the line of its first use.
+    """
+
+    source: Source
+    tree: ast.FunctionDef
+    names: Names
+    globals: dict[str, Any] = attrs.field(factory=dict)
+    devices: dict[str, FunctionType] = attrs.field(factory=dict)
+    features: dict[Feature, int] = attrs.field(factory=dict)
+
+
+@attrs.frozen(eq=False)
+class Program:
+    """A kernel and the device functions that it reaches, rewritten; the kernel comes first."""
+
+    units: dict[FunctionType, Unit]
+
+    @property
+    def kernel(self) -> Unit:
+        """The kernel itself."""
+        return next(iter(self.units.values()))
+
+    @property
+    def features(self) -> dict[Feature, tuple[str, int]]:
+        """Every feature in use, with the file and line of its first use."""
+        found: dict[Feature, tuple[str, int]] = {}
+        for unit in self.units.values():
+            for feature, line in unit.features.items():
+                found.setdefault(feature, (unit.source.file, line))
+        return found
+
+    @property
+    def categories(self) -> frozenset[Category]:
+        """Categories of the features in use."""
+        return frozenset(feature.category for feature in self.features)
+
+
+def rewrite(kernel: FunctionType, name: str, debug: bool = False) -> Program:
+    """Read and rewrite a kernel and the device functions that it reaches.
+
+    Args:
+        kernel: The plain function.
+        name: What errors call it.
+        debug: Check every subscript.
+
+    Raises:
+        UnsupportedKernel: It cannot be read, or uses what the CPU compiler cannot take.
+    """
+    units: dict[FunctionType, Unit] = {}
+    waiting = [kernel]
+    sites = iter(range(1 << 30))
+    while waiting:
+        function = waiting.pop()
+        if function in units:
+            continue
+        source = read(function, name)
+        rewriter = _Rewriter(source, sites, debug)
+        unit = units[function] = rewriter.run()
+        if function is kernel:
+            _check_kernel(source)
+        waiting.extend(unit.devices.values())
+    return Program(units)
+
+
+def called(name: str, *args: ast.expr, at: ast.AST) -> ast.Call:
+    """Make a call of one of our functions; `at` is the node whose place in the file it takes."""
+    call = ast.Call(ast.Name(PREFIX + name, ast.Load()), list(args), [])
+    return ast.fix_missing_locations(ast.copy_location(call, at))
+
+
+def _check_kernel(source: Source) -> None:
+    """Refuse what is allowed in device functions alone."""
+    nested = {inner for node in ast.walk(source.tree) if _is_nested(node, source) for inner in ast.walk(node)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Return) and node not in nested:
+            value = node.value
+            if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
+                raise refuse(source, node, "a kernel returns a value", "write the result to an array argument")
+
+
+def _is_nested(node: ast.AST, source: Source) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.Lambda) and node is not source.tree
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites one function; the tree that it was given is left as it is."""
+
+    def __init__(self, source: Source, sites: Any, debug: bool) -> None:
+        self.source = source
+        self.names = Names(source.function, source.tree)
+        self.sites = sites
+        self.debug = debug
+        self.unit = Unit(source, source.tree, self.names)
+
+    def run(self) -> Unit:
+        """Rewrite the definition."""
+        original = self.source.tree
+        fixed = self.names.fixed_statements
+        body = [copy.deepcopy(statement) for statement in original.body if statement not in fixed]
+        arguments = copy.deepcopy(original.args)
+        for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            one.annotation = None
+        arguments.posonlyargs, arguments.args = [], [*arguments.posonlyargs, *arguments.args]
+        arguments.defaults = [self._default(node, k) for k, node in enumerate(arguments.defaults)]
+        rewritten = [changed for statement in body if (changed := self.visit(statement)) is not None]
+        if not rewritten or all(map(_is_docstring, rewritten)):
+            rewritten.append(ast.Pass())
+        arguments.args.insert(0, ast.arg(CONTEXT))
+        tree = ast.FunctionDef(original.name, arguments, rewritten, [], None)
+        if hasattr(tree, "type_params"):
+            tree.type_params = []
+        self.unit.tree = ast.fix_missing_locations(ast.copy_location(tree, original))
+        return self.unit
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Bind a name, or replace it where it stands for a feature."""
+        if not isinstance(node.ctx, ast.Load) or self.names.is_local(node.id):
+            return node
+        value = self.names.value(node.id)
+        if value is UNKNOWN:
+            return node  # numba names it, with the line
+        replaced = self._replace(node, value)
+        if replaced is not None:
+            return replaced
+        self.unit.globals[node.id] = value
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Replace `cuda.threadIdx.x` and the like."""
+        if isinstance(node.ctx, ast.Load):
+            owner = self.names.evaluate(node.value)
+            feature = feature_of(owner)
+            if isinstance(feature, Feature) and feature.form == "extent":
+                if node.attr not in AXES:
+                    raise self._refuse(node, f"{feature.spelling}.{node.attr}", "it has x, y and z")
+                return self._use(feature, node, ast.Constant(AXES.index(node.attr)))
+            if isinstance(owner, ModuleType | type):
+                return self._member(node, owner)
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """Replace calls of features and of device functions."""
+        value = self.names.evaluate(node.func)
+        feature = None if value is UNKNOWN else feature_of(value)
+        if isinstance(feature, Feature) and feature.form not in ("extent", "value", "constant"):
+            return self._call_feature(feature, node)
+        device = None if value is UNKNOWN else self._device(value)
+        if device is None:
+            self.generic_visit(node)
+            return node
+        args = [self.visit(one) for one in node.args]
+        keywords = [ast.keyword(one.arg, self.visit(one.value)) for one in node.keywords]
+        function = ast.Name(self._name_device(device), ast.Load())
+        made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], keywords)
+        return ast.fix_missing_locations(ast.copy_location(made, node))
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Check subscripts in debug mode, where the array is a plain name."""
+        self.generic_visit(node)
+        if self.debug and isinstance(node.value, ast.Name) and _varies(node.slice):
+            array = ast.Name(node.value.id, ast.Load())
+            line = ast.Constant(node.lineno)
+            node.slice = called("checked", ast.Name(CONTEXT, ast.Load()), array, node.slice, line, at=node.slice)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
+        """Leave annotations out: numba infers types by itself."""
+        if node.value is None:
+            return None
+        made = ast.Assign([self.visit(node.target)], self.visit(node.value))
+        return ast.fix_missing_locations(ast.copy_location(made, node))
+
+    def _default(self, node: ast.expr, k: int) -> ast.expr:
+        """Bind a parameter's default value, which was computed when the function was defined."""
+        name = f"{PREFIX}default_{k}"
+        self.unit.globals[name] = (self.source.function.__defaults__ or ())[k]
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def _member(self, node: ast.Attribute, owner: ModuleType | type) -> ast.expr:
+        """Rewrite an attribute of a module or class."""
+        value = getattr(owner, node.attr, UNKNOWN)
+        replaced = None if value is UNKNOWN else self._replace(node, value)
+        if replaced is not None:
+            return replaced
+        if _of_numba_cuda(owner):
+            if not _is_plain(value):
+                spelling = f"{getattr(owner, '__name__', owner)}.{node.attr}".replace("numba.cuda", "cuda", 1)
+                raise self._refuse(node, spelling, "see docs/guide for what kernels may use on the CPU")
+            name = f"{PREFIX}value_{node.attr}"
+            self.unit.globals[name] = value
+            return ast.copy_location(ast.Name(name, ast.Load()), node)
+        self.generic_visit(node)
+        return node
+
+    def _replace(self, node: ast.expr, value: Any) -> ast.expr | None:
+        """Return what stands for a feature that is used without a call, or None where `value` is no feature."""
+        feature = feature_of(value)
+        if isinstance(feature, Unsupported):
+            raise self._refuse(node, feature.spelling, feature.mend)
+        if feature is not None:
+            if feature.form == "constant":
+                return ast.copy_location(ast.Constant(32), node)
+            if feature.form == "value":
+                return self._use(feature, node)
+            if feature.form == "extent":
+                return self._use(attrs.evolve(feature, name=feature.name + "_3"), node)
+            raise self._refuse(
+                node, f"{feature.spelling} without a call", f"call {feature.spelling} where it is needed"
+            )
+        if self._device(value) is not None:
+            mend = "call the device function itself, or choose between functions with `if`"
+            raise self._refuse(node, f"the device function {value.__name__} used as a value", mend)
+        return None
+
+    def _use(self, feature: Feature, node: ast.AST, *args: ast.expr) -> ast.Call:
+        """Note a feature, and make the call that stands for it."""
+        self.unit.features.setdefault(feature, getattr(node, "lineno", 0))
+        context = (ast.Name(CONTEXT, ast.Load()),) if feature.takes_ctx else ()
+        return called(feature.name, *context, *args, at=node)
+
+    def _call_feature(self, feature: Feature, node: ast.Call) -> ast.Call:
+        args = self._arguments(feature, node)
+        if feature.form == "grid":
+            axes = self.names.evaluate(args[0])
+            if axes not in (1, 2, 3):
+                raise self._refuse(node, f"{feature.spelling} takes the number 1, 2 or 3", "write the number itself")
+            return self._use(attrs.evolve(feature, name=f"{feature.name}_{axes}"), node)
+        if feature.form == "array":
+            return self._make_array(feature, node, args[0], args[1])
+        visited = [self.visit(one) for one in args]
+        if feature.form == "site":
+            visited.append(ast.Constant(next(self.sites)))
+        return self._use(feature, node, *visited)
+
+    def _arguments(self, feature: Feature, node: ast.Call) -> list[ast.expr]:
+        """Return a call's arguments by position, with defaults filled in."""
+        parameters = [one.partition("=")[0] for one in feature.parameters or ()]
+        given: dict[str, ast.expr] = dict(zip(parameters, node.args, strict=False))
+        for keyword in node.keywords:
+            given[keyword.arg or "**"] = keyword.value
+        for one in feature.parameters or ():
+            name, _, default = one.partition("=")
+            if default:
+                given.setdefault(name, ast.copy_location(ast.parse(default, mode="eval").body, node))
+        if len(node.args) > len(parameters) or set(given) != set(parameters) or any(map(_is_starred, node.args)):
+            raise self._refuse(
+                node, f"{feature.spelling} with {ast.unparse(node)}", f"it takes {', '.join(feature.parameters or ())}"
+            )
+        return [given[name] for name in parameters]
+
+    def _make_array(self, feature: Feature, node: ast.Call, shape: ast.expr, dtype: ast.expr) -> ast.Call:
+        known = self.names.evaluate(shape)
+        extents = known if isinstance(known, tuple) else (known,)
+        if not extents or not all(isinstance(one, int | np.integer) and one >= 0 for one in extents):
+            raise self._refuse(
+                node,
+                f"{feature.spelling} with a shape that is known only when the kernel runs",
+                "give integers, global constants or closure variables as the shape",
+            )
+        text = ast.Constant(",".join(str(int(one)) for one in extents))
+        site = (ast.Constant(next(self.sites)),) if feature.category is Category.SHARED else ()
+        return self._use(feature, node, *site, text, self._dtype(dtype))
+
+    def _dtype(self, node: ast.expr) -> ast.expr:
+        """Return the expression of an array's element type; where it is known, bound under a name of ours."""
+        value = self.names.evaluate(node)
+        if value is UNKNOWN or isinstance(value, str):
+            return self.visit(node)  # type: ignore[no-any-return]
+        name = f"{PREFIX}dtype_{len(self.unit.globals)}"
+        self.unit.globals[name] = value
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
+
+    def _device(self, value: Any) -> FunctionType | None:
+        """Return the function behind a dispatcher that can be read, else None."""
+        function = None if isinstance(value, FunctionType) else plain_function(value)
+        if function is None:
+            return None
+        if type(value).__module__.startswith("numba.cuda"):
+            return function
+        try:
+            read(function, self.source.name)
+        except UnsupportedKernel:
+            return None  # numba.njit functions may stay as they are
+        return function
+
+    def _name_device(self, function: FunctionType) -> str:
+        for name, known in self.unit.devices.items():
+            if known is function:
+                return name
+        name = f"{PREFIX}device_{len(self.unit.devices)}_{function.__name__}"
+        self.unit.devices[name] = function
+        return name
+
+    def _refuse(self, node: ast.AST, construct: str, mend: str) -> UnsupportedKernel:
+        return refuse(self.source, node, construct, mend)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_starred(node: ast.expr) -> bool:
+    return isinstance(node, ast.Starred)
+
+
+def _varies(index: ast.expr) -> bool:
+    """Whether an index is computed when the kernel runs, and is no slice."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return not any(isinstance(one, ast.Slice) for one in parts) and any(
+        not isinstance(one, ast.Constant) for one in parts
+    )
+
+
+def _of_numba_cuda(owner: ModuleType | type) -> bool:
+    name = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
+    return name == "numba.cuda" or name.startswith("numba.cuda.")
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value of numba-cuda's namespace means the same on the CPU: numbers, types and modules."""
+    from numba.core import types
+
+    return isinstance(value, int | float | types.Type | np.generic | np.dtype | ModuleType)
