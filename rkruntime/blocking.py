@@ -1,1 +1,276 @@
-"""Use the runtime from scripts and notebooks: Trio on a thread of its own."""
+"""Use the runtime from scripts and notebooks: Trio on a thread of its own, every call blocking.
+
+    with rkruntime.blocking.open_runtime() as runtime:
+        saxpy = runtime.spawn(saxpy_kernel)
+        saxpy.launch(2.0, x, y, rk.Out(out), over=out.size)
+
+No event loop is needed, and one that runs already (a notebook's asyncio) is left alone. Ctrl-C during a call cancels
+that call, waits for it to be cleaned up, and raises KeyboardInterrupt as it would anywhere.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import numpy.typing as npt
+import trio
+
+from rkruntime.actors import Actor, ActorInfo, Ref
+from rkruntime.config import RuntimeConfig
+from rkruntime.device import Device, DeviceProperties, HostArray
+from rkruntime.errors import NotRunning
+from rkruntime.kernels import LaunchRecord
+from rkruntime.memory import DeviceArray, MemoryStats
+from rkruntime.runtime import DrainReport, Health, KernelRef, Runtime, State
+from rkruntime.runtime import open_runtime as open_async
+from rkruntime.runtime._single import single
+
+__all__ = ("BlockingArray", "BlockingKernel", "BlockingRef", "BlockingRuntime", "open_runtime")
+
+A = TypeVar("A", bound=Actor)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Portal:
+    """A Trio thread that hosts one runtime and runs calls handed to it, each in a cancel scope of its own."""
+
+    def __init__(self, config: RuntimeConfig | None, device: Device | None) -> None:
+        self._ready: concurrent.futures.Future[Runtime] = concurrent.futures.Future()
+        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._main, args=(config, device), name="rkruntime-trio", daemon=True)
+        self._thread.start()
+        self.runtime = self._ready.result()
+
+    def _main(self, config: RuntimeConfig | None, device: Device | None) -> None:
+        try:
+            trio.run(self._serve, config, device)
+        except BaseException as error:
+            waiting = self._ended if self._ready.done() else self._ready
+            waiting.set_exception(single(error))
+        else:
+            self._ended.set_result(None)
+
+    async def _serve(self, config: RuntimeConfig | None, device: Device | None) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        self._closing = trio.Event()
+        async with trio.open_nursery() as self._calls, open_async(config, device=device) as runtime:
+            self._ready.set_result(runtime)
+            await self._closing.wait()
+
+    def call(self, function: Callable[..., Awaitable[R]], *args: Any, **kwargs: Any) -> R:
+        """Run `await function(*args, **kwargs)` in the Trio thread and return its result.
+
+        Raises:
+            NotRunning: The thread has ended.
+        """
+        answer: concurrent.futures.Future[R] = concurrent.futures.Future()
+        scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                try:
+                    answer.set_result(await function(*args, **kwargs))
+                except Exception as error:
+                    answer.set_exception(error)
+            if not answer.done():
+                answer.set_exception(NotRunning("stopped"))
+
+        try:
+            self._token.run_sync_soon(self._calls.start_soon, run)
+        except trio.RunFinishedError:
+            raise NotRunning("stopped") from None
+        try:
+            return answer.result()
+        except KeyboardInterrupt:
+            self._token.run_sync_soon(scope.cancel)
+            concurrent.futures.wait([answer])
+            raise
+
+    def close(self) -> None:
+        """Drain, end the Trio thread, and raise what it ended with; Ctrl-C meanwhile cancels what is in flight."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(self._closing.set)
+        try:
+            self._ended.result()
+        except KeyboardInterrupt:
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(self.runtime.hurry)
+            self._ended.result()
+            raise
+        finally:
+            self._thread.join()
+
+
+class BlockingArray:
+    """A device array of the caller's, seen from outside the Trio thread."""
+
+    def __init__(self, portal: _Portal, array: DeviceArray) -> None:
+        self._portal = portal
+        self._array = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        return self._array.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The element type."""
+        return self._array.dtype
+
+    @property
+    def size(self) -> int:
+        """Elements in all."""
+        return self._array.size
+
+    def copy_to_host(self, out: HostArray | None = None) -> HostArray:
+        """Copy to `out`, or to a new NumPy array of the same shape and dtype."""
+        return self._portal.call(self._array.copy_to_host, out)
+
+    def copy_from_host(self, host: HostArray) -> None:
+        """Overwrite with `host`, of the same shape and dtype."""
+        self._portal.call(self._array.copy_from_host, host)
+
+    def free(self) -> None:
+        """Give the memory back; the array must not be used after."""
+
+        async def free() -> None:
+            self._array.free()
+
+        self._portal.call(free)
+
+    def __repr__(self) -> str:
+        return f"<BlockingArray of {self._array!r}>"
+
+
+def _inner(value: Any) -> Any:
+    return value._array if isinstance(value, BlockingArray) else value
+
+
+class BlockingRef(Generic[A]):
+    """An actor, asked from outside the Trio thread."""
+
+    def __init__(self, portal: _Portal, ref: Ref[A]) -> None:
+        self._portal = portal
+        self._ref = ref
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return self._ref.name
+
+    def ask(self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Send a message and wait for its result, as `Ref.ask` does."""
+        result: R = self._portal.call(self._ref.ask, method, *map(_inner, args), **kwargs)
+        return result
+
+    def tell(self, method: Callable[Concatenate[A, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Send a message; return once the mailbox has taken it."""
+        self._portal.call(self._ref.tell, method, *map(_inner, args), **kwargs)
+
+    def stop(self) -> None:
+        """Stop the actor, and wait until it has."""
+        self._portal.call(self._ref.stop)
+
+
+class BlockingKernel:
+    """A kernel actor, launched from outside the Trio thread."""
+
+    def __init__(self, portal: _Portal, ref: KernelRef) -> None:
+        self._portal = portal
+        self._ref = ref
+
+    @property
+    def name(self) -> str:
+        """The actor's name."""
+        return self._ref.name
+
+    def launch(self, *args: Any, **how: Any) -> LaunchRecord:
+        """Launch and wait, as `KernelRef.launch` does: `over=`, or `grid=` and `block=`, and `shared=`."""
+        return self._portal.call(self._ref.launch, *map(_inner, args), **how)
+
+    def stop(self) -> None:
+        """Stop the actor, and wait until it has."""
+        self._portal.call(self._ref.stop)
+
+
+class BlockingRuntime:
+    """A running runtime, seen from outside its Trio thread."""
+
+    def __init__(self, portal: _Portal) -> None:
+        self._portal = portal
+        self._runtime = portal.runtime
+
+    def spawn(self, target: Any, *args: Any, **options: Any) -> Any:
+        """Start an actor, or a kernel as an actor; as `Runtime.spawn` does."""
+        ref = self._portal.call(self._runtime.spawn, target, *args, **options)
+        return BlockingKernel(self._portal, ref) if isinstance(ref, KernelRef) else BlockingRef(self._portal, ref)
+
+    def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> BlockingArray:
+        """Allocate a device array that the caller owns, with undefined contents."""
+        return BlockingArray(self._portal, self._portal.call(self._runtime.empty, shape, dtype))
+
+    def zeros(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> BlockingArray:
+        """Allocate a device array of zeros that the caller owns."""
+        return BlockingArray(self._portal, self._portal.call(self._runtime.zeros, shape, dtype))
+
+    def array(self, host: HostArray) -> BlockingArray:
+        """Copy `host` to a device array that the caller owns."""
+        return BlockingArray(self._portal, self._portal.call(self._runtime.array, host))
+
+    def shutdown(self, timeout: float | None = None) -> DrainReport:
+        """Drain and stop, as `Runtime.shutdown` does."""
+        return self._portal.call(self._runtime.shutdown, timeout)
+
+    @property
+    def state(self) -> State:
+        """Where the runtime stands."""
+        return self._runtime.state
+
+    @property
+    def health(self) -> Health:
+        """What probes see."""
+        return self._runtime.health
+
+    @property
+    def report(self) -> DrainReport | None:
+        """How the shutdown ended; None before it."""
+        return self._runtime.report
+
+    @property
+    def device(self) -> DeviceProperties:
+        """What device it is."""
+        return self._runtime.device.properties
+
+    @property
+    def actors(self) -> tuple[ActorInfo, ...]:
+        """The live actors."""
+        return self._runtime.actors
+
+    @property
+    def memory(self) -> MemoryStats:
+        """The memory's accounts."""
+        return self._runtime.memory.stats()
+
+
+@contextlib.contextmanager
+def open_runtime(config: RuntimeConfig | None = None, *, device: Device | None = None) -> Iterator[BlockingRuntime]:
+    """Start a runtime on a Trio thread of its own, and drain it at the end of the block.
+
+    Args:
+        config: Settings; the defaults if left out.
+        device: An open device to use in place of the configured one; it then belongs to the runtime.
+
+    Raises:
+        RkError: What kept the runtime from starting, or what it ended with.
+    """
+    portal = _Portal(config, device)
+    try:
+        yield BlockingRuntime(portal)
+    finally:
+        portal.close()

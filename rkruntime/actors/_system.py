@@ -255,10 +255,14 @@ class ActorSystem:
         if self.stopping:
             raise NotRunning("stopping")
 
+    def free_name(self, stem: str) -> str:
+        """Return a name that nobody has: `stem`, or with a number."""
+        numbers = self._numbers.setdefault(stem, itertools.count(1))
+        return next(free for n in numbers if (free := f"{stem}-{n}") not in self._names)
+
     def _take_name(self, name: str | None, kind: str) -> str:
         if name is None:
-            numbers = self._numbers.setdefault(kind, itertools.count(1))
-            name = next(free for n in numbers if (free := f"{kind.lower()}-{n}") not in self._names)
+            name = self.free_name(kind.lower())
         elif name in self._names:
             raise NameTaken(name)
         self._names.add(name)

@@ -9,6 +9,9 @@ from rkruntime.device._api import Dim3 as Dim3
 from rkruntime.device._api import HostArray as HostArray
 from rkruntime.device._api import KernelSource as KernelSource
 from rkruntime.device._api import Timing as Timing
+from rkruntime.device._open import OpenedDevice as OpenedDevice
+from rkruntime.device._open import open_device as open_device
+from rkruntime.device._open import open_device_with_note as open_device_with_note
 
 __all__ = (
     "Compiled",
@@ -19,5 +22,8 @@ __all__ = (
     "Dim3",
     "HostArray",
     "KernelSource",
+    "OpenedDevice",
     "Timing",
+    "open_device",
+    "open_device_with_note",
 )

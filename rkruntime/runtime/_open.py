@@ -1,0 +1,69 @@
+"""The Trio way in: `async with open_runtime(config) as runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from rkruntime.config import RuntimeConfig
+from rkruntime.device import Device
+from rkruntime.runtime._runtime import Runtime
+from rkruntime.runtime._single import single
+
+__all__ = ("open_runtime",)
+
+
+@asynccontextmanager
+async def open_runtime(
+    config: RuntimeConfig | None = None,
+    *,
+    device: Device | None = None,
+    hooks: Sequence[Callable[[Any], None]] = (),
+    handle_signals: bool = False,
+) -> AsyncIterator[Runtime]:
+    """Start a runtime, and drain it at the end of the block; its report is then `runtime.report`.
+
+    Leaving the block normally finishes what is in flight within `shutdown_timeout`. Leaving it by an exception, or by
+    being cancelled, cancels at once what is in flight. If the runtime fails, the block is cancelled and the failure
+    raised.
+
+    Args:
+        config: Settings; the defaults if left out.
+        device: An open device to use in place of the configured one; it then belongs to the runtime.
+        hooks: Each is called with every record as it happens.
+        handle_signals: Drain on SIGTERM and SIGINT: the block is cancelled once the drain has ended.
+
+    Raises:
+        RkError: What kept the runtime from starting, or what it ended with.
+    """
+    runtime = Runtime(config, device=device, hooks=hooks)
+    raised: BaseException | None = None
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(_run_then_cancel, runtime, handle_signals, nursery.cancel_scope)
+            try:
+                yield runtime
+            except trio.Cancelled:
+                raise
+            except BaseException as error:
+                raised = error
+                runtime.hurry()
+            else:
+                runtime.request_shutdown()
+    except BaseExceptionGroup as group:
+        if isinstance(single(group), Exception):
+            raise single(group) from single(group).__cause__
+        raise
+    if raised is not None:
+        raise raised
+
+
+async def _run_then_cancel(
+    runtime: Runtime, handle_signals: bool, block: trio.CancelScope, *, task_status: trio.TaskStatus[Runtime]
+) -> None:
+    """Run the runtime; whoever still stands in the block when it has stopped is cancelled."""
+    await runtime.run(handle_signals=handle_signals, task_status=task_status)
+    block.cancel()

@@ -1,0 +1,15 @@
+"""One error out of a group of one."""
+
+from __future__ import annotations
+
+__all__ = ("single",)
+
+
+def single(error: BaseException) -> BaseException:
+    """Return the one error inside nested groups of one, or `error` itself where there are several.
+
+    Trio's nurseries always raise groups; a caller who did one thing expects the one error that it met.
+    """
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
