@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from rkruntime.actors import ActorSystem
+from rkruntime.actors import ActorSystem, Outcomes
 from rkruntime.config import RuntimeConfig
 from rkruntime.device import Device, DeviceEvent, open_device_with_note
 from rkruntime.errors import InstanceLimit
@@ -42,6 +42,9 @@ class Parts:
         self._hooks = hooks
         self._unstoppable: list[tuple[str, DeviceEvent]] = []
         self._leaks: tuple[Leak, ...] = ()
+        self._abandoned: Counter[str] = Counter()
+        self._outcomes: dict[str, Outcomes] = {}
+        self._settled_s = 0.0
         self._acting = trio.CancelScope(shield=True)
         self.system = ActorSystem(
             mailbox_capacity=config.mailbox_capacity,
@@ -74,6 +77,8 @@ class Parts:
         """Stop every actor, the last one started first, each with a bounded clean-up; then end their task."""
         with trio.move_on_after(2 * self.config.cleanup_timeout):
             await self.system.stop()
+        self._outcomes = self.system.ledger.outcomes()
+        self._settled_s = trio.current_time()
         self._acting.cancel()
 
     async def spawn_kernel(self, target: Any, options: dict[str, Any]) -> KernelRef:
@@ -96,9 +101,9 @@ class Parts:
         self._abandoned = Counter(name for name, event in self._unstoppable if not event.done)
         self.device.close()
 
-    def report(self, duration_s: float) -> DrainReport:
-        """Say how everything ended; after `release`."""
-        return make_report(self.system.ledger.outcomes(), self._abandoned, self._leaks, duration_s)
+    def report(self, began_s: float) -> DrainReport:
+        """Say how everything that was in flight at `began_s` had ended when `stop_actors` was done waiting."""
+        return make_report(self._outcomes, self._abandoned, self._leaks, max(0.0, self._settled_s - began_s))
 
     def _memory_for(self, name: str) -> OwnedMemory:
         return self.memory.owner(name, stream=self.device.stream())
@@ -109,7 +114,7 @@ class Parts:
             actor._launcher = Launcher(
                 self.device,
                 actor.memory,
-                actor.memory.stream,
+                actor.memory.work_stream,
                 compiling=self.compiling,
                 cleanup_s=self.config.cleanup_timeout,
                 on_unstoppable=lambda event: self._unstoppable.append((actor.name, event)),

@@ -24,7 +24,7 @@ from rkruntime.runtime._parts import Parts
 from rkruntime.runtime._records import Check, DrainReport, Health, Transition
 from rkruntime.runtime._shutdown import Shutdown
 from rkruntime.runtime._signals import watch_signals
-from rkruntime.runtime._single import single
+from rkruntime.runtime._single import is_cancellation, single
 from rkruntime.runtime._states import Lifecycle
 
 __all__ = ("Runtime",)
@@ -276,11 +276,11 @@ class Runtime:
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * self.config.cleanup_timeout):
             await parts.release()
         self._parts = None
-        self.report = parts.report(trio.current_time() - self._shutdown.began_s)
+        self.report = parts.report(self._shutdown.began_s)
         self._log.info("drained", report=str(self.report))
 
     async def _ended_with(self, error: BaseException) -> None:
-        if isinstance(error, trio.Cancelled) and self.state is State.DRAINING:
+        if is_cancellation(error) and self.state is State.DRAINING:
             await self._lifecycle.move(State.STOPPED)
         elif not self._lifecycle.ended:
             await self._lifecycle.move(State.FAILED, error)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ("single",)
+import trio
+
+__all__ = ("is_cancellation", "single")
 
 
 def single(error: BaseException) -> BaseException:
@@ -13,3 +15,10 @@ def single(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an error is nothing but Trio's cancellation, in groups or alone."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(is_cancellation, error.exceptions))
+    return isinstance(error, trio.Cancelled)
