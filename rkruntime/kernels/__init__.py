@@ -1,1 +1,25 @@
 """Kernels: what they are, where they are found, how they are launched."""
+
+from rkruntime.kernels._directions import In as In
+from rkruntime.kernels._directions import InOut as InOut
+from rkruntime.kernels._directions import Out as Out
+from rkruntime.kernels._discover import find as find
+from rkruntime.kernels._discover import list_kernels as list_kernels
+from rkruntime.kernels._launch import Launcher as Launcher
+from rkruntime.kernels._records import LaunchRecord as LaunchRecord
+from rkruntime.kernels._spec import KernelSpec as KernelSpec
+from rkruntime.kernels._spec import as_spec as as_spec
+from rkruntime.kernels._spec import kernel as kernel
+
+__all__ = (
+    "In",
+    "InOut",
+    "KernelSpec",
+    "LaunchRecord",
+    "Launcher",
+    "Out",
+    "as_spec",
+    "find",
+    "kernel",
+    "list_kernels",
+)

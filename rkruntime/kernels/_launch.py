@@ -1,0 +1,241 @@
+"""Launch kernels on one stream of a device: compile, copy in, run, copy out, and say where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import trio
+
+from rkruntime.device import Compiled, Device, DeviceEvent, DeviceStream, Dim3
+from rkruntime.kernels._arguments import bind, direct_key
+from rkruntime.kernels._grid import Extent, resolve
+from rkruntime.kernels._records import LaunchRecord
+from rkruntime.kernels._spec import KernelSpec
+from rkruntime.kernels._staging import Memory, Staged
+
+__all__ = ("Launcher",)
+
+CLEANUP_S = 5.0
+TURN_S = 1e-3
+"""Launches that end in place give other tasks a turn at least this often, in seconds."""
+
+_NONE: dict[Any, Compiled] = {}
+
+
+class Launcher:
+    """Launches kernels, in order, on one stream.
+
+    Args:
+        device: Where they run.
+        memory: Where pooled arrays come from.
+        stream: The stream.
+        compiling: Bounds how many compilations run at once, each on a thread of its own.
+        cleanup_s: Seconds that a cancelled launch may take to stop.
+        on_unstoppable: Called with the event of a launch that was cancelled and goes on: the device cannot stop it,
+            or it did not stop in time. Its pooled arrays are freed after that event.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        memory: Memory,
+        stream: DeviceStream,
+        *,
+        compiling: trio.CapacityLimiter | None = None,
+        cleanup_s: float = CLEANUP_S,
+        on_unstoppable: Callable[[DeviceEvent], None] | None = None,
+    ) -> None:
+        self.device = device
+        self.memory = memory
+        self.stream = stream
+        self._compiling = compiling
+        self._cleanup_s = cleanup_s
+        self._on_unstoppable = on_unstoppable
+        self._properties = device.properties
+        self._compiled: WeakKeyDictionary[KernelSpec, dict[Any, Compiled]] = WeakKeyDictionary()
+        self._turn_at = 0.0
+
+    async def launch(
+        self,
+        spec: KernelSpec,
+        *args: Any,
+        over: Extent | None = None,
+        grid: Extent | None = None,
+        block: Extent | None = None,
+        shared: int = 0,
+    ) -> LaunchRecord:
+        """Launch a kernel and wait for its end.
+
+        A compilation that was begun is finished even if the launch is cancelled meanwhile. A cancelled launch stops
+        where the device can stop it, and host arrays hold whatever it had stored by then.
+
+        Args:
+            spec: The kernel.
+            args: Its arguments: numbers, tuples of numbers, NumPy arrays, device arrays; `In`, `Out` or `InOut` say
+                which way an array is copied, and a plain one goes both ways.
+            over: One thread an element: a length or a shape of up to three axes, the first along x.
+            grid: Blocks, in place of `over`.
+            block: Threads a block; by default the kernel's hint, else 256, 16 x 16 or 8 x 8 x 4.
+            shared: Bytes of dynamic shared memory a block.
+
+        Raises:
+            ArgumentMismatch: An argument that the kernel cannot take.
+            InvalidLaunch: Grid, block or shared memory outside what is allowed.
+            UnsupportedKernel: A construct that the device's compiler cannot take.
+            KernelCompileError: The kernel does not compile for these arguments.
+            KernelFault: A thread raised.
+            OutOfDeviceMemory: The arrays do not fit.
+            LaunchCancelled: Somebody else stopped the launch.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        begun = perf_counter()
+        shape = resolve(spec.name, over, grid, block, spec.block)
+        passed = bind(spec, args)
+        key = direct_key(passed, self._properties.host_accessible)
+        compiled = self._compiled.get(spec, _NONE).get(key)
+        if compiled is not None and self._chosen(spec, over, block):
+            direct = [one.value.view if one.kind == "pooled" else one.value for one in passed]
+            launch = _Begun(compiled, shape, direct, begun, 0.0, perf_counter())
+            event = self.device.launch(compiled, *shape, direct, self.stream, shared)
+            for one in passed:
+                if one.kind == "pooled":
+                    one.value.touch(event, self.stream)
+            return await self._finish(launch, event, None)
+        staged = Staged(spec, passed, self._properties, self.memory)
+        events: list[DeviceEvent] = []
+        try:
+            return await self._launch_staged(spec, staged, (over, block, shape, shared), key, begun, events)
+        finally:
+            staged.free(events[0] if events and not events[0].done else None, self.stream)
+
+    async def _launch_staged(
+        self,
+        spec: KernelSpec,
+        staged: Staged,
+        asked: tuple[Extent | None, Extent | None, tuple[Dim3, Dim3], int],
+        key: Any,
+        begun: float,
+        events: list[DeviceEvent],
+    ) -> LaunchRecord:
+        over, block, shape, shared = asked
+        await staged.place()
+        placed = perf_counter()
+        compiled = await self._compile(spec, staged.args)
+        compile_s = perf_counter() - placed
+        await staged.fill(compiled)
+        if key is not None and staged.direct:
+            self._compiled.setdefault(spec, {})[key] = compiled
+        if not self._chosen(spec, over, block):
+            shape = _with_preferred_block(compiled, spec.name, over, shape, shared)
+        ready = perf_counter()
+        event = self.device.launch(compiled, *shape, staged.args, self.stream, shared)
+        events.append(event)
+        staged.touch(event, self.stream)
+        return await self._finish(_Begun(compiled, shape, staged.args, begun, compile_s, ready), event, staged)
+
+    async def _finish(self, launch: _Begun, event: DeviceEvent, staged: Staged | None) -> LaunchRecord:
+        """Wait for the launch, bring its results back, and account for its time."""
+        if event.done and launch.ready < self._turn_at:
+            if event.error is not None:
+                raise event.error
+        else:
+            await self._wait(event, launch.args)
+            self._turn_at = perf_counter() + TURN_S
+        ended = perf_counter()
+        timing = event.timing
+        queue_s, device_s = (timing.queued_s, timing.ran_s) if timing is not None else (0.0, ended - launch.ready)
+        copied = ended
+        if staged is not None:
+            await staged.bring_back(launch.compiled)
+            copied = perf_counter()
+        return LaunchRecord(
+            launch.compiled.name,
+            self._properties.name,
+            launch.compiled.lowering,
+            *launch.shape,
+            launch.compile_s,
+            launch.ready - launch.begun - launch.compile_s,
+            queue_s,
+            device_s,
+            copied - ended,
+            copied - launch.begun,
+        )
+
+    def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
+        """Whether the block is settled, and not the device's occupancy calculator's to choose."""
+        return block is not None or spec.block is not None or over is None or self._properties.kind != "cuda"
+
+    async def _compile(self, spec: KernelSpec, args: Sequence[Any]) -> Compiled:
+        given = tuple(args)
+        if self.device.is_compiled(spec.source, given):
+            return self.device.compile(spec.source, given)
+        return await trio.to_thread.run_sync(self.device.compile, spec.source, given, limiter=self._compiling)
+
+    async def _wait(self, event: DeviceEvent, args: Sequence[Any]) -> None:
+        try:
+            await self.device.wait(event)
+        except trio.Cancelled:
+            await self._stop(event, args)
+            raise
+
+    async def _stop(self, event: DeviceEvent, args: Sequence[Any]) -> None:
+        """End a launch whose caller is gone, or leave it to its event where it cannot be ended in time."""
+        if event.done:
+            return
+        if self.device.cancel(event):
+            with trio.move_on_after(self._cleanup_s, shield=True):
+                try:
+                    await self.device.wait(event)
+                except Exception:  # the launch's own error: its caller is gone
+                    if not event.done:
+                        raise
+        if not event.done:
+            self.device.on_done(event, _Keep(args))
+            if self._on_unstoppable is not None:
+                self._on_unstoppable(event)
+
+
+class _Begun:
+    """A launch on its way: what runs, and when it began and was ready to be queued."""
+
+    __slots__ = ("args", "begun", "compile_s", "compiled", "ready", "shape")
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        shape: tuple[Dim3, Dim3],
+        args: Sequence[Any],
+        begun: float,
+        compile_s: float,
+        ready: float,
+    ) -> None:
+        self.compiled = compiled
+        self.shape = shape
+        self.args = args
+        self.begun = begun
+        self.compile_s = compile_s
+        self.ready = ready
+
+
+class _Keep:
+    """Keeps what a launch works on alive until its event is done."""
+
+    def __init__(self, args: Sequence[Any]) -> None:
+        self._args: Sequence[Any] = args
+
+    def __call__(self) -> None:
+        self._args = ()
+
+
+def _with_preferred_block(
+    compiled: Compiled, name: str, over: Extent | None, shape: tuple[Dim3, Dim3], shared: int
+) -> tuple[Dim3, Dim3]:
+    """Let the device's occupancy calculator choose the block, where it has one and work lies along one axis."""
+    prefer: Callable[[int], int] | None = getattr(compiled, "preferred_block", None)
+    if prefer is None or not isinstance(over, int | np.integer):
+        return shape
+    return resolve(name, over, None, prefer(shared), None)
