@@ -14,13 +14,12 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import types
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE
-from rkruntime.simt._numba import overload
+from rkruntime.simt._numba import overload, types
 
 __all__ = ("STRIP", "TOP")
 
@@ -89,13 +88,13 @@ def _end_of_indices():
 
 
 @overload(_stubs.largest, jit_options=INLINE)
-def _largest(*limits):
-    return lambda *limits: max(limits)
+def _largest(a, b):
+    return lambda a, b: max(a, b)
 
 
 @overload(_stubs.smallest, jit_options=INLINE)
-def _smallest(*limits):
-    return lambda *limits: min(limits)
+def _smallest(a, b):
+    return lambda a, b: min(a, b)
 
 
 # Strips of a long loop: the outer loop steps over them and looks whether the launch is cancelled; the inner one runs
@@ -132,14 +131,15 @@ def _strips(given, start, stop, step):
     counter = _counter(given, start, stop, step)
     if counter is None:
         return None
-    wide = np.uint64 if counter == types.uint64 else np.int64
+    wide: Any = np.uint64 if counter == types.uint64 else np.int64
     return lambda given, start, stop, step: range(wide(start), wide(stop), _span(wide(step)))
 
 
 @overload(_stubs.strip, jit_options=INLINE, prefer_literal=True)
 def _strip(first, given, start, stop, step):
     counter = _counter(given, start, stop, step)
-    narrow, wide = NUMPY_TYPES[counter], np.uint64 if counter == types.uint64 else np.int64
+    narrow: Any = NUMPY_TYPES[counter]
+    wide: Any = np.uint64 if counter == types.uint64 else np.int64
 
     def strip(first, given, start, stop, step):
         left, span = wide(stop) - first, _span(wide(step))

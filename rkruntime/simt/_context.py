@@ -15,12 +15,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._numba import intrinsic, overload
+from rkruntime.simt._numba import intrinsic, overload, types
 
 __all__ = ("INLINE", "LoopContext", "make_context")
 
@@ -33,7 +32,7 @@ THREAD_MASK, BLOCK_MASK = 2**11 - 1, 2**31 - 1  # a block has up to 1,024 thread
 MASKS = (THREAD_MASK, BLOCK_MASK, THREAD_MASK, BLOCK_MASK)
 
 
-class LoopContextType(types.Type):
+class LoopContextType(types.Type):  # type: ignore[misc]
     """The hidden first parameter of a kernel's body in the loop lowering."""
 
     def __init__(self) -> None:
@@ -46,7 +45,7 @@ LoopContext = LoopContextType()
 @register_model(LoopContextType)
 class _LoopContextModel(models.StructModel):  # type: ignore[misc]
     def __init__(self, dmm, fe_type):
-        members = [(field, types.int32) for field in FIELDS]
+        members: list[tuple[str, Any]] = [(field, types.int32) for field in FIELDS]
         members += [(field, types.int64) for field in (*PLACES, "state", "cancel")]
         super().__init__(dmm, fe_type, members)
 
@@ -98,11 +97,11 @@ for _kind, _stub in zip(TRIPLES, (_stubs.thread_idx, _stubs.block_idx, _stubs.bl
 
 def _define_word(stub: Any, field: str) -> None:
     @overload(stub, jit_options=INLINE)
-    def define(ctx):
+    def define_word(ctx):
         return (lambda ctx: field_of(ctx, field)) if ctx == LoopContext else None
 
 
 _define_word(_stubs.cancel_address, "cancel")
 _define_word(_stubs.state_address, "state")
-for _axis, _stub in zip("xyz", (_stubs.place_x, _stubs.place_y, _stubs.place_z), strict=True):
-    _define_word(_stub, "place" + _axis)
+for _axis, _place in zip("xyz", (_stubs.place_x, _stubs.place_y, _stubs.place_z), strict=True):
+    _define_word(_place, "place" + _axis)

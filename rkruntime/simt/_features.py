@@ -40,8 +40,9 @@ class Feature:
         category: What it is.
         spelling: What people call it, such as `cuda.syncthreads`.
         parameters: Names of what it is called with; an entry `name=value` has that default. None: it is no function.
-        form: How to rewrite it: `call`, `value` (used without a call), `constant` (32), `extent` (has x, y, z), `grid` (the number of
-            dimensions is part of the name), `array` (shape and dtype), `site` (a call that gets a number of its own).
+        form: How to rewrite it: `call`, `value` (used without a call), `constant` (32), `extent` (has x, y, z),
+            `grid` (the number of dimensions is part of the name), `array` (shape and dtype), `site` (a call that gets a
+            number of its own).
         takes_ctx: Whether the stub's first parameter is the context.
     """
 

@@ -239,8 +239,10 @@ class _Hoister:
             for one in self.limits
             if (one.kind, one.axis, one.lower) == (kind, axis, lower)
         ]
-        none = called("first_index" if lower else "end_of_indices", at=at)
-        return called("largest" if lower else "smallest", none, *parts, at=at) if parts else none
+        result: ast.expr = called("first_index" if lower else "end_of_indices", at=at)
+        for part in parts:
+            result = called("largest" if lower else "smallest", result, part, at=at)
+        return result
 
 
 def _terms(test: ast.expr, *, denied: bool) -> Sequence[Term]:

@@ -27,7 +27,7 @@ class Source:
         tree: The definition, with line numbers of the file; decorators are left out.
     """
 
-    function: FunctionType
+    function: Any  # a FunctionType; typed so, since type checkers take a function in a class for its method
     name: str
     file: str
     tree: ast.FunctionDef

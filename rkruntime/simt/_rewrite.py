@@ -36,6 +36,7 @@ class Unit:
         names: What its names stand for.
         globals: What its global names stand for: the author's, with closures among them. Ours are not in it.
         devices: Names that stand for device functions.
+        members: Attributes of modules and classes that it reads, by their spelling, with their values.
         features: What it uses itself, each with the line of its first use.
     """
 
@@ -44,6 +45,7 @@ class Unit:
     names: Names
     globals: dict[str, Any] = attrs.field(factory=dict)
     devices: dict[str, FunctionType] = attrs.field(factory=dict)
+    members: dict[str, Any] = attrs.field(factory=dict)
     features: dict[Feature, int] = attrs.field(factory=dict)
 
 
@@ -228,6 +230,7 @@ class _Rewriter(ast.NodeTransformer):
             name = f"{PREFIX}value_{node.attr}"
             self.unit.globals[name] = value
             return ast.copy_location(ast.Name(name, ast.Load()), node)
+        self.unit.members[ast.unparse(node)] = value
         self.generic_visit(node)
         return node
 

@@ -1,0 +1,164 @@
+"""Compiled kernels on disk, across processes.
+
+An entry's name is a digest of all that its machine code depends on: the functions as rewritten, with their lines; what
+their global names stood for; argument types and options; the processor; the versions of Python, numba, LLVM and of this
+compiler. So an entry never goes stale, it is only no longer asked for; the oldest go when there are too many. Entries
+are written whole under another name and then renamed, so that processes may race. One that is damaged is dropped.
+
+Entries hold pickles, as numba's own cache does: the folder is to be writable by its owner alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+import os
+import pickle
+import platform
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba.core.compiler
+import numba.core.serialize
+import numpy as np
+from numba.core.registry import cpu_target
+
+__all__ = ("Uncacheable", "describe", "digest", "folder", "load", "store")
+
+MAGIC = b"rkruntime-simt-1\n"
+MOST_ENTRIES = 2_000
+# Numba's own, which it does not declare.
+dumps: Any = numba.core.serialize.dumps
+CompileResult: Any = numba.core.compiler.CompileResult
+log = logging.getLogger("rkruntime.simt")
+
+
+class Uncacheable(Exception):
+    """A kernel depends on a value that no other process can be sure to have."""
+
+
+def folder() -> Path | None:
+    """Return where entries are kept: RKRUNTIME_CACHE_DIR (empty for nowhere), else the platform's place for caches."""
+    chosen = os.environ.get("RKRUNTIME_CACHE_DIR")
+    if chosen is not None:
+        return Path(chosen) / "simt" if chosen else None
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "rkruntime" / "simt"
+
+
+def digest(parts: Iterable[str]) -> str:
+    """Return the name of the entry for a kernel that depends on these texts, on this machine with these versions."""
+    total = hashlib.sha256(_surroundings().encode())
+    for part in parts:
+        total.update(b"\0")
+        total.update(part.encode("utf-8", "surrogatepass"))
+    return total.hexdigest()
+
+
+def describe(value: Any) -> str:
+    """Write down what a global name stands for, the same in every process.
+
+    Raises:
+        Uncacheable: That cannot be told.
+    """
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | type(Ellipsis)):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        return f"array {value.dtype.str} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if isinstance(value, np.generic):
+        return f"{value.dtype.str} {value.tobytes().hex()}"
+    if isinstance(value, tuple | list):
+        return f"{type(value).__qualname__}({', '.join(describe(one) for one in value)})"
+    if isinstance(value, np.dtype):
+        return f"dtype {value.descr if value.fields else value.str}"
+    if isinstance(value, numba.types.Type):
+        return f"type {value}"
+    if isinstance(value, ModuleType):
+        return f"module {value.__name__}"
+    if isinstance(value, type | BuiltinFunctionType | np.ufunc) or _of_library(value):
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', getattr(value, '__name__', value))}"
+    raise Uncacheable(f"{value!r}")
+
+
+def _of_library(value: Any) -> bool:
+    """Whether a function comes from a package whose version is part of the digest, or from Python's library."""
+    root = (getattr(value, "__module__", None) or "").partition(".")[0]
+    return isinstance(value, FunctionType) and root in ("numba", "numpy", "math", "operator", "builtins")
+
+
+@functools.cache
+def _surroundings() -> str:
+    """Describe the machine and the versions, and this compiler by the text of its modules."""
+    here = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        here.update(path.read_bytes())
+    features = sorted(name for name, on in llvm.get_host_cpu_features().items() if on)
+    versions = (platform.python_implementation(), sys.version, numba.__version__, np.__version__)
+    return "\n".join(
+        [*versions, str(llvm.llvm_version_info), llvm.get_host_cpu_name(), ",".join(features), here.hexdigest()]
+    )
+
+
+def load(name: str, key: str) -> Any:
+    """Return the compile result of an entry, or None where there is none, or none that can be used."""
+    place = folder()
+    if place is None:
+        return None
+    path = place / f"{name}-{key}"
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    checksum, payload = data[len(MAGIC) : len(MAGIC) + 32], data[len(MAGIC) + 32 :]
+    if not data.startswith(MAGIC) or hashlib.sha256(payload).digest() != checksum:
+        log.warning("dropping a damaged entry of the kernel cache: %s", path)
+        return None
+    context = cpu_target.target_context
+    try:
+        context.refresh()
+        return CompileResult._rebuild(context, *pickle.loads(payload))
+    except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
+        log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", path, error)
+        return None
+
+
+def store(name: str, key: str, compiled: Any) -> None:
+    """Write an entry; a folder that cannot be written to is logged, and no error: the kernel is compiled already."""
+    place = folder()
+    if place is None or compiled.library.has_dynamic_globals:
+        return
+    payload = dumps(compiled._reduce())
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".new-", delete=False) as file:
+            file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
+        os.replace(file.name, place / f"{name}-{key}")
+        _trim(place)
+    except OSError as error:
+        log.warning("the kernel cache at %s cannot be written to: %s", place, error)
+
+
+def _trim(place: Path) -> None:
+    """Drop the oldest entries when there are too many; another process may be doing the same."""
+    entries = list(place.iterdir())
+    if len(entries) <= MOST_ENTRIES:
+        return
+    dated = []
+    for path in entries:
+        try:
+            dated.append((path.stat().st_mtime, path))
+        except FileNotFoundError:
+            continue
+    for _, path in sorted(dated)[: len(dated) - MOST_ENTRIES // 2]:
+        path.unlink(missing_ok=True)

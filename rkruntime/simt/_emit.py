@@ -1,0 +1,158 @@
+"""From rewritten syntax trees to functions that numba compiles, with the author's file and lines."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import os
+import sys
+from types import FunctionType
+from typing import Any
+
+import attrs
+import numba
+from numba.core.callconv import NumpyErrorModel, error_models
+
+from rkruntime.simt import _intrinsics, _stubs
+from rkruntime.simt._guards import Guarded, hoist_guards
+from rkruntime.simt._interrupt import add_interrupts
+from rkruntime.simt._numba import njit
+from rkruntime.simt._rewrite import PREFIX, Program, Unit
+
+__all__ = ("ERROR_MODEL", "Emitted", "Options", "emit")
+
+ERROR_MODEL = "rkruntime"
+MODULE = "rkruntime.simt._emit"  # what compiled functions name as theirs: it can be imported wherever they are cached
+NUMBA = os.path.dirname(numba.__file__)
+SMALL_NODES = 600  # device functions with fewer nodes are inlined: calls keep loops from vectorising
+
+
+class IntegerErrorModel(NumpyErrorModel):
+    """NumPy's rules for real numbers, Python's for integers: dividing one by zero raises.
+
+    Numba raises such errors without a place. The place is known to the lowering that asks for it, some frames up, and
+    is taken from there, so that a fault can name the author's line.
+    """
+
+    def fp_zero_division(self, builder: Any, exc_args: Any = None, loc: Any = None) -> bool:
+        """Raise for integers; say whether it did."""
+        if not exc_args or not str(exc_args[0]).startswith("integer"):
+            return False
+        self.call_conv.return_user_exc(builder, ZeroDivisionError, exc_args, loc or _place_being_lowered())
+        return True
+
+
+error_models[ERROR_MODEL] = IntegerErrorModel
+
+
+def _place_being_lowered() -> Any:
+    """Return where in the author's code numba's lowering is, or None."""
+    import numba.core.lowering
+
+    lowering: Any = numba.core.lowering.BaseLower
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        lower: Any = frame.f_locals.get("self")
+        if isinstance(lower, lowering) and not lower.loc.filename.startswith(NUMBA):
+            return lower.loc
+        frame = frame.f_back
+    return None
+
+
+@attrs.frozen
+class Options:
+    """How to compile.
+
+    Args:
+        debug: Check subscripts, and divisions of real numbers too.
+        fastmath: Let LLVM treat real numbers as if they obeyed algebra.
+        fma: Let LLVM contract a * b + c to one rounding, as numba-cuda does by default.
+    """
+
+    debug: bool = False
+    fastmath: bool = False
+    fma: bool = True
+
+    @property
+    def numba(self) -> dict[str, Any]:
+        """The same as numba's options."""
+        return {
+            "nogil": True,
+            "error_model": "python" if self.debug else ERROR_MODEL,
+            "boundscheck": self.debug,
+            "fastmath": True if self.fastmath else {"contract"} if self.fma else False,
+            "no_cpython_wrapper": True,
+            "no_cfunc_wrapper": True,
+        }
+
+
+@attrs.frozen(eq=False)
+class Emitted:
+    """A program as functions for numba.
+
+    Args:
+        body: The dispatcher of `body(ctx, *args)`.
+        limits: The dispatcher of `limits(ctx, *args)`, or None.
+        trees: Every function as compiled, the body first.
+        notes: What was done with its guards.
+    """
+
+    body: Any
+    limits: Any
+    trees: tuple[ast.FunctionDef, ...]
+    notes: tuple[str, ...]
+
+
+def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
+    """Make the functions of a program.
+
+    Args:
+        program: The kernel and its device functions.
+        options: How to compile them.
+        loops: Whether they are for the loop lowering, which takes guards.
+    """
+    kernel = program.kernel
+    guarded = Guarded(copy.deepcopy(kernel.tree), None, ())
+    if loops and not options.debug:
+        guarded = hoist_guards(kernel, guarded.tree)
+    trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
+    trees[kernel.source.function] = guarded.tree
+    for function, unit in program.units.items():
+        trees[function] = add_interrupts(unit, trees[function])
+    dispatchers: dict[FunctionType, Any] = {}
+    namespaces = []
+    for function, unit in program.units.items():
+        namespace = _namespace(unit)
+        inline = unit is kernel or _is_small(trees[function], unit)
+        dispatchers[function] = njit(**options.numba, forceinline=inline)(_define(trees[function], unit, namespace))
+        namespaces.append((unit, namespace))
+    for unit, namespace in namespaces:
+        namespace |= {name: dispatchers[device] for name, device in unit.devices.items()}
+    limits = None
+    if guarded.limits is not None:
+        limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
+    every = tuple(trees.values()) + ((guarded.limits,) if guarded.limits is not None else ())
+    return Emitted(dispatchers[kernel.source.function], limits, every, guarded.notes)
+
+
+def _namespace(unit: Unit) -> dict[str, Any]:
+    """Return what the global names of a function stand for, ours among them."""
+    ours = {PREFIX + name: value for name, value in vars(_stubs).items() if isinstance(value, FunctionType)}
+    ours[PREFIX + "local_array"] = _intrinsics.local_array
+    return {"__name__": MODULE, "__builtins__": builtins, **ours, **unit.globals}
+
+
+def _define(tree: ast.FunctionDef, unit: Unit, namespace: dict[str, Any]) -> FunctionType:
+    """Compile a definition to a function, under the author's file name."""
+    made: dict[str, Any] = {}
+    code = compile(ast.Module([tree], []), unit.source.file, "exec")
+    exec(code, namespace, made)
+    function = made[tree.name]
+    assert isinstance(function, FunctionType)
+    return function
+
+
+def _is_small(tree: ast.FunctionDef, unit: Unit) -> bool:
+    """Whether to inline a device function: it is small and does not call itself."""
+    return unit.source.function not in unit.devices.values() and sum(1 for _ in ast.walk(tree)) < SMALL_NODES

@@ -1,0 +1,112 @@
+"""From what numba raises to errors that name the kernel, the author's line, the block and the thread."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba.core.errors import NumbaError
+
+from rkruntime.errors import BarrierDivergence, KernelCompileError, KernelFault, LaunchCancelled, RkError
+from rkruntime.simt import _state
+from rkruntime.simt._intrinsics import Interrupted
+from rkruntime.simt._read import Source
+
+__all__ = ("compile_error", "fault_of")
+
+LONGEST_DETAIL = 30
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_NOISE = re.compile(r"^(\[\d+\] |During: |This error may have been caused|Documentation for this|For more information)")
+
+
+def fault_of(
+    source: Source, files: Collection[str], error: BaseException, state: npt.NDArray[np.int64]
+) -> BaseException:
+    """Turn what a thread of a kernel raised into an error that says where.
+
+    Args:
+        source: The kernel.
+        files: The files that it and its device functions are in.
+        error: What the driver raised.
+        state: The worker's state record.
+    """
+    if isinstance(error, Interrupted):
+        return _caused(LaunchCancelled(source.name, "it was asked to stop"), error)
+    if isinstance(error, RkError) or not isinstance(error, Exception):
+        return error
+    block, thread = (tuple(int(state[first + k]) for k in range(3)) for first in (_state.BLOCK, _state.THREAD))
+    line = _line_of(error, files)
+    file, number = line if line is not None else (source.file, source.tree.lineno)
+    kind = BarrierDivergence if type(error).__name__ == "StuckThreads" else KernelFault
+    fault = kind(source.name, _what(error), file, number, block, thread)  # type: ignore[arg-type]
+    return _caused(fault, error)
+
+
+def compile_error(source: Source, files: Collection[str], signature: str, error: Exception) -> BaseException:
+    """Turn what numba's compiler raised into an error with the author's line and the gist of the message."""
+    text = _ESCAPES.sub("", str(error))
+    line = source.tree.lineno
+    loc = getattr(error, "loc", None)
+    if loc is not None and loc.filename in files:
+        line = loc.line
+    for file, number in re.findall(r'File "([^"\n]+)", line (\d+)', text):
+        if file in files or any(known.endswith(file) for known in files):
+            line = int(number)
+    if not isinstance(error, NumbaError):
+        text = f"{type(error).__name__}: {text}"
+    return _caused(KernelCompileError(source.name, source.file, line, signature, _gist(text)), error)
+
+
+def _caused(made: BaseException, cause: BaseException) -> BaseException:
+    made.__cause__ = cause
+    return made
+
+
+def _what(error: Exception) -> str:
+    """Say what a thread did wrong."""
+    if type(error).__name__ == "StuckThreads":
+        return _stuck(error)
+    text = str(error)
+    if isinstance(error, AssertionError):
+        return f"assertion failed: {text}" if text else "assertion failed"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _stuck(error: Exception) -> str:
+    """Say why no thread of a block can go on."""
+    from rkruntime.simt import _fiber_records as r
+
+    reasons = {
+        r.STUCK: "threads of the block wait for one another at different places, and none can go on",
+        r.MIXED_BARRIERS: "threads wait at different kinds of barriers, such as syncthreads and syncthreads_count",
+        r.LANE_NOT_IN_MASK: "a thread calls a warp operation whose mask leaves it out",
+    }
+    return reasons.get(error.args[0] if error.args else None, "threads of the block can never go on")
+
+
+def _line_of(error: BaseException, files: Collection[str]) -> tuple[str, int] | None:
+    """Return the innermost place in the kernel's files that the error's traceback names."""
+    found = None
+    traceback: Any = error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if file in files:
+            found = (file, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return found
+
+
+def _gist(text: str) -> str:
+    """Leave out of numba's message what only speaks of its insides."""
+    kept: list[str] = []
+    for line in text.splitlines():
+        if _NOISE.match(line.strip()) or ("site-packages" in line and "File " in line):
+            continue
+        if line.strip() or (kept and kept[-1].strip()):
+            kept.append(line.rstrip())
+    if len(kept) > LONGEST_DETAIL:
+        kept = [*kept[:LONGEST_DETAIL], "..."]
+    return "\n".join(kept).strip()

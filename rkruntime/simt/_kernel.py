@@ -1,0 +1,204 @@
+"""A kernel, and what it is compiled to for one list of argument types."""
+
+from __future__ import annotations
+
+import ast
+import threading
+import time
+from collections.abc import Hashable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rkruntime.errors import RkError, UnsupportedKernel
+from rkruntime.simt import _cache
+from rkruntime.simt._arguments import key_of, types_of
+from rkruntime.simt._drive import make_drive
+from rkruntime.simt._emit import Emitted, Options, emit
+from rkruntime.simt._explain import explain
+from rkruntime.simt._faults import compile_error, fault_of
+from rkruntime.simt._features import needs_fibers
+from rkruntime.simt._loop import make_run
+from rkruntime.simt._numba import types
+from rkruntime.simt._read import plain_function
+from rkruntime.simt._rewrite import Program, rewrite
+from rkruntime.simt._written import written_parameters
+
+__all__ = ("Kernel", "Special")
+
+TRIPLE = types.UniTuple(types.int64, 3)
+
+
+class Special:
+    """A kernel compiled for one list of argument types; made by `Kernel.specialize`.
+
+    Attributes:
+        name: The kernel's name.
+        signature: Types of the arguments, as numba writes them.
+        lowering: `loop` or `fibers`.
+        written: Places of the arguments, from 0, that the kernel may store to.
+        compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
+        ns_per_block: What a block takes, as measured by whoever runs it; None before that.
+        drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
+            records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
+            checks no types, so give it only arguments with the key that this was made for. It lets the GIL go.
+    """
+
+    def __init__(self, program: Program, signature: str, emitted: Emitted, compiled: Any, compile_s: float) -> None:
+        self._program = program
+        self._emitted = emitted
+        self._compiled = compiled  # owns the machine code
+        self._files = frozenset(unit.source.file for unit in program.units.values())
+        self.name = program.kernel.source.name
+        self.signature = signature
+        self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
+        self.compile_s = compile_s
+        self.ns_per_block: float | None = None
+        self.drive = compiled.entry_point
+
+    @cached_property
+    def written(self) -> frozenset[int]:
+        """Places of the arguments that the kernel may store to."""
+        return written_parameters(self._program)
+
+    def fault(self, error: BaseException, state: npt.NDArray[np.int64]) -> BaseException:
+        """Turn what `drive` raised into a KernelFault that says where, or a LaunchCancelled.
+
+        Args:
+            error: What it raised.
+            state: The state record that it was given.
+        """
+        return fault_of(self._program.kernel.source, self._files, error, state)
+
+    def explain(self) -> str:
+        """Say how the kernel was lowered and why, with the rewritten source."""
+        compiled = f"in {self.compile_s:.2f} s" if self.compile_s else "before, taken from the cache on disk"
+        return explain(self._program, self.signature, self._emitted.trees, self._emitted.notes, compiled)
+
+
+class Kernel:
+    """A kernel that can be compiled for the CPU.
+
+    Args:
+        function: A plain function, or a dispatcher of `cuda.jit`.
+        name: What errors call it; by default its own name.
+        options: `debug`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda does). Others,
+            which concern GPUs, are ignored.
+
+    Raises:
+        UnsupportedKernel: It is no Python function.
+    """
+
+    def __init__(self, function: Any, name: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+        plain = plain_function(function)
+        if plain is None:
+            raise UnsupportedKernel(
+                name or repr(function), f"a {type(function).__name__}", "?", 0, "give a function or a cuda.jit kernel"
+            )
+        given = {**(getattr(function, "targetoptions", None) or {}), **(options or {})}
+        self.function = plain
+        self.name = name or plain.__name__
+        self.options = Options(
+            debug=bool(given.get("debug")), fastmath=bool(given.get("fastmath")), fma=bool(given.get("fma", True))
+        )
+        self._specials: dict[tuple[Hashable, ...], Special] = {}
+        self._compiling = threading.Lock()
+
+    @cached_property
+    def program(self) -> Program:
+        """The kernel and its device functions, rewritten.
+
+        Raises:
+            UnsupportedKernel: It cannot be read, or uses what the CPU compiler cannot take.
+        """
+        return rewrite(self.function, self.name, self.options.debug)
+
+    @property
+    def lowering(self) -> str:
+        """`loop` or `fibers`."""
+        return "fibers" if needs_fibers(self.program.categories) else "loop"
+
+    def find(self, args: Sequence[Any]) -> Special | None:
+        """Return the specialisation for these arguments if it was made before; costs under 1 us for a few arguments."""
+        return self._specials.get(key_of(args))
+
+    def specialize(self, args: Sequence[Any]) -> Special:
+        """Compile for the types of these arguments, or find what was compiled before.
+
+        Args:
+            args: NumPy arrays, numbers, or whatever else numba takes; only their types matter.
+
+        Raises:
+            UnsupportedKernel: A construct that the CPU compiler cannot take.
+            KernelCompileError: The kernel does not type for these arguments.
+            ArgumentMismatch: There are too few or too many arguments, or one that no kernel takes.
+        """
+        try:
+            key = key_of(args)
+        except (ValueError, TypeError):
+            types_of(self.name, self.program.kernel.source.parameters, args)
+            raise
+        special = self._specials.get(key)
+        if special is None:
+            with self._compiling:
+                special = self._specials.get(key)
+                if special is None:
+                    special = self._specials[key] = self._compile(args)
+        return special
+
+    def _compile(self, args: Sequence[Any]) -> Special:
+        source = self.program.kernel.source
+        argument_types = types_of(self.name, source.parameters, args)
+        signature = ", ".join(map(str, argument_types))
+        emitted = emit(self.program, self.options, loops=self.lowering == "loop")
+        key = self._cache_key(signature, emitted)
+        if self.lowering == "fibers":
+            _fibers()  # machine code from the cache needs its symbols too
+        compiled = _cache.load(self.name, key) if key else None
+        if compiled is not None:
+            return Special(self.program, signature, emitted, compiled, 0.0)
+        started = time.perf_counter()
+        try:
+            compiled = self._compile_drive(emitted, argument_types)
+        except RkError:
+            raise
+        except Exception as error:  # the compiler's own errors are of every kind
+            files = {unit.source.file for unit in self.program.units.values()}
+            raise compile_error(source, files, signature, error) from error
+        compile_s = time.perf_counter() - started
+        if key:
+            _cache.store(self.name, key, compiled)
+        return Special(self.program, signature, emitted, compiled, compile_s)
+
+    def _compile_drive(self, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
+        """Compile the driver with all that it calls."""
+        if self.lowering == "fibers":
+            run = _fibers().make_run(emitted.body, self.program.categories)
+        else:
+            run = make_run(emitted.body, emitted.limits)
+        drive = make_drive(run)
+        arguments = types.Tuple(argument_types)
+        drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))
+        return next(iter(drive.overloads.values()))
+
+    def _cache_key(self, signature: str, emitted: Emitted) -> str | None:
+        """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""
+        units = self.program.units.values()
+        values = [item for unit in units for item in (*unit.globals.items(), *unit.members.items())]
+        try:
+            frozen = [f"{name} = {_cache.describe(value)}" for name, value in values]
+        except _cache.Uncacheable:
+            return None
+        files = [unit.source.file for unit in units]
+        trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
+        return _cache.digest([self.lowering, signature, repr(self.options), *files, *frozen, *trees])
+
+
+def _fibers() -> Any:
+    """Import the other lowering, which not all machines have."""
+    from rkruntime.simt import _fiber_intrinsics, _fibers
+
+    del _fiber_intrinsics  # imported for the meaning that it gives to our functions
+    return _fibers

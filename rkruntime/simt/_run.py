@@ -1,0 +1,98 @@
+"""Running a compiled kernel from a script: checked, blocking, on one thread or on workers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from rkruntime.errors import InvalidLaunch
+from rkruntime.simt._kernel import Special
+from rkruntime.simt._schedule import InPlace, Workers
+
+__all__ = ("run",)
+
+MAX_THREADS = 1024
+MAX_BLOCK = (1024, 1024, 64)
+MAX_GRID = (2**31 - 1, 65535, 65535)
+MAX_SHARED_BYTES = 48 * 1024
+IN_PLACE_NS = 5e6  # a launch shorter than this runs on the caller's thread, where Ctrl-C has to wait for it
+
+_local = threading.local()
+
+
+def run(
+    special: Special,
+    grid: int | Sequence[int],
+    block: int | Sequence[int],
+    args: Sequence[Any],
+    shared_bytes: int = 0,
+    *,
+    workers: Workers | None = None,
+) -> None:
+    """Run a compiled kernel and wait until it is over.
+
+    Args:
+        special: What `Kernel.specialize` made for arguments of these types.
+        grid: Blocks, in up to three dimensions.
+        block: Threads of a block, in up to three dimensions; 1,024 at most.
+        args: The arguments; arrays are used as they are, not copied.
+        shared_bytes: Dynamic shared memory of a block, up to 48 KiB.
+        workers: Threads to run on; a single one by default.
+
+    Raises:
+        InvalidLaunch: Grid, block or shared memory beyond these limits.
+        KernelFault: A thread of the kernel raised.
+        LaunchCancelled: The workers were closed. A KeyboardInterrupt stops the launch and is raised on.
+    """
+    extents = _extent(special.name, "grid", grid, MAX_GRID), _extent(special.name, "block", block, MAX_BLOCK)
+    blocks, threads = (x * y * z for x, y, z in extents)
+    if threads > MAX_THREADS:
+        mend = "take smaller blocks and more of them"
+        raise InvalidLaunch(special.name, "block", extents[1], f"at most {MAX_THREADS} threads, not {threads}", mend)
+    if not 0 <= shared_bytes <= MAX_SHARED_BYTES:
+        mend = "take less shared memory per block"
+        raise InvalidLaunch(special.name, "shared_bytes", shared_bytes, f"0 to {MAX_SHARED_BYTES}", mend)
+    if workers is not None:
+        _run_on(workers, special, *extents, tuple(args), shared_bytes)
+    elif special.ns_per_block is not None and special.ns_per_block * blocks < IN_PLACE_NS:
+        _run_here(special, *extents, tuple(args), shared_bytes)
+    else:
+        alone = Workers(1)
+        try:
+            _run_on(alone, special, *extents, tuple(args), shared_bytes)
+        finally:
+            alone.close()
+
+
+def _extent(kernel: str, what: str, given: int | Sequence[int], most: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Bring an extent to three dimensions, and check it."""
+    sizes = (given,) if isinstance(given, int) else tuple(given)
+    x, y, z = (*sizes, 1, 1, 1)[:3]
+    if not 1 <= len(sizes) <= 3 or not all(1 <= size <= top for size, top in zip((x, y, z), most, strict=True)):
+        raise InvalidLaunch(kernel, what, sizes, f"1 to {most} in x, y, z", f"mend the {what}")
+    return int(x), int(y), int(z)
+
+
+def _run_here(special: Special, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int) -> None:
+    place = getattr(_local, "place", None)
+    if place is None:
+        place = _local.place = InPlace()
+    error, _ = place.run(special, grid, block, args, shared_bytes)
+    if error is not None:
+        raise error
+
+
+def _run_on(
+    workers: Workers, special: Special, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int
+) -> None:
+    over = threading.Event()
+    launch = workers.submit(special, grid, block, args, shared_bytes, over.set)
+    try:
+        over.wait()
+    except BaseException:
+        launch.cancel("the caller was interrupted")
+        over.wait()  # the kernel may still be using the caller's arrays
+        raise
+    if launch.error is not None:
+        raise launch.error
