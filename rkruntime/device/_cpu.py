@@ -113,7 +113,7 @@ class CpuDevice:
 
     def is_compiled(self, kernel: KernelSource, args: Sequence[object]) -> bool:
         """Whether `compile` would answer at once."""
-        return bool(self._kernel(kernel).is_specialized(tuple(args)))
+        return self._kernel(kernel).find(tuple(args)) is not None
 
     def allocate(self, size_bytes: int) -> int:
         """Take zeroed memory, aligned to a page; see `Device.allocate`."""

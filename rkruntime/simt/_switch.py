@@ -44,8 +44,8 @@ def machine_code(function: Callable[..., Any]) -> Any:
 
 
 def native(function: F) -> F:
-    """Compile a function with numba on its first use, to run without the GIL; its ints are int64."""
-    return cast(F, njit(nogil=True)(function))
+    """Compile a function with numba on its first use, for other compiled code alone; its ints are int64."""
+    return cast(F, njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ from numba import njit, types
 
 from rkruntime.simt import _fiber_intrinsics, _intrinsics, _state  # noqa: F401 - these give the stubs their meaning
 from rkruntime.simt import _stubs as s
+from rkruntime.simt._drive import make_drive
 from rkruntime.simt._fibers import make_run
 from rkruntime.simt._stacks import Arena
 
@@ -25,7 +26,7 @@ class FiberRig:
         self.state = np.zeros(_state.STATE_WORDS, np.int64)
         self._runs: dict[Any, Any] = {}
 
-    def run(self, body: Any, grid: Any, block: Any, *args: Any, shared_bytes: int = 0, first: int = 0) -> None:
+    def run(self, body: Any, grid: Any, block: Any, *args: Any, shared_bytes: int = 0) -> None:
         """Run the blocks of a grid; extents may be plain numbers."""
         grid, block = (extent if isinstance(extent, tuple) else (extent, 1, 1) for extent in (grid, block))
         self.arena.reserve(block[0] * block[1] * block[2], shared_bytes)
@@ -35,9 +36,11 @@ class FiberRig:
         self.state[_state.SHARED] = self.arena.shared
         self.state[_state.CONTROL] = self.control.ctypes.data
         if body not in self._runs:
-            self._runs[body] = make_run(body)
+            self._runs[body] = make_drive(make_run(body))
         blocks = grid[0] * grid[1] * grid[2]
-        self._runs[body](first, blocks, grid, block, shared_bytes, self.state.ctypes.data, args)
+        self.control[_state.NEXT] = 0
+        self.control[_state.TOTAL] = self.control[_state.CHUNK] = blocks
+        self._runs[body](self.control.ctypes.data, self.state.ctypes.data, grid, block, shared_bytes, args)
 
     @property
     def place(self) -> tuple[list[int], list[int]]:
