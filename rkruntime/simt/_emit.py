@@ -14,8 +14,8 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _intrinsics, _stubs
-from rkruntime.simt._guards import Guarded, hoist_guards
+from rkruntime.simt import _atomics, _intrinsics, _stubs
+from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
@@ -93,7 +93,7 @@ class Emitted:
 
     Args:
         body: The dispatcher of `body(ctx, *args)`.
-        limits: The dispatcher of `limits(ctx, *args)`, or None.
+        limits: The dispatcher of `limits(ctx, *args)`, which loops take.
         trees: Every function as compiled, the body first.
         notes: What was done with its guards.
     """
@@ -113,9 +113,7 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
         loops: Whether they are for the loop lowering, which takes guards.
     """
     kernel = program.kernel
-    guarded = Guarded(copy.deepcopy(kernel.tree), None, ())
-    if loops and not options.debug:
-        guarded = hoist_guards(kernel, guarded.tree)
+    guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
     trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
     trees[kernel.source.function] = guarded.tree
     for function, unit in program.units.items():
@@ -129,11 +127,12 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
         namespace |= {name: dispatchers[device] for name, device in unit.devices.items()}
-    limits = None
-    if guarded.limits is not None:
-        limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
-    every = tuple(trees.values()) + ((guarded.limits,) if guarded.limits is not None else ())
-    return Emitted(dispatchers[kernel.source.function], limits, every, guarded.notes)
+    limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
+    body = dispatchers[kernel.source.function]
+    return Emitted(body, limits, (*trees.values(), *((guarded.limits,) if guarded.notes else ())), guarded.notes)
+
+
+MEANINGS = (_atomics, _intrinsics)  # imported for the meaning that they give to our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

@@ -19,7 +19,9 @@ __all__ = ("compile_error", "fault_of")
 
 LONGEST_DETAIL = 30
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-_NOISE = re.compile(r"^(\[\d+\] |During: |This error may have been caused|Documentation for this|For more information)")
+_NOISE = re.compile(
+    r"^(\[\d+\] |During: |Failed in |This error may have been caused|Documentation for this|For more information)"
+)
 
 
 def fault_of(
@@ -79,7 +81,7 @@ def _stuck(error: Exception) -> str:
     """Say why no thread of a block can go on."""
     from rkruntime.simt import _fiber_records as r
 
-    reasons = {
+    reasons: dict[object, str] = {
         r.STUCK: "threads of the block wait for one another at different places, and none can go on",
         r.MIXED_BARRIERS: "threads wait at different kinds of barriers, such as syncthreads and syncthreads_count",
         r.LANE_NOT_IN_MASK: "a thread calls a warp operation whose mask leaves it out",

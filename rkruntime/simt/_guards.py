@@ -72,25 +72,27 @@ class Guarded:
 
     Args:
         tree: The definition.
-        limits: The definition of `limits(ctx, *args)`, which returns 12 integers; None where no guard was taken.
+        limits: The definition of `limits(ctx, *args)`, which returns 12 integers.
         notes: For people: one line for each taken comparison.
     """
 
     tree: ast.FunctionDef
-    limits: ast.FunctionDef | None
+    limits: ast.FunctionDef
     notes: tuple[str, ...]
 
 
-def hoist_guards(unit: Unit, tree: ast.FunctionDef) -> Guarded:
+def hoist_guards(unit: Unit, tree: ast.FunctionDef, *, take: bool = True) -> Guarded:
     """Take the guards that a kernel begins with.
 
     Args:
         unit: The kernel.
         tree: Its rewritten definition, which is changed.
+        take: False leaves them all.
     """
     hoister = _Hoister(unit, tree)
-    hoister.scan()
-    limits = hoister.limits_tree() if hoister.limits else None
+    if take:
+        hoister.scan()
+    limits = hoister.limits_tree()
     notes = tuple(f"line {one.line}: `{one.text}` bounds the loop over {'xyz'[one.axis]}" for one in hoister.limits)
     tree.body = tree.body or [ast.Pass()]
     return Guarded(ast.fix_missing_locations(tree), limits, notes)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
@@ -175,8 +176,12 @@ class Kernel:
     def _compile_drive(self, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
         """Compile the driver with all that it calls."""
         if self.lowering == "fibers":
+            from rkruntime.simt._fiber_calls import FiberContext
+
+            emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
             run = _fibers().make_run(emitted.body, self.program.categories)
         else:
+            emitted.body.compile((LoopContext, *argument_types))
             run = make_run(emitted.body, emitted.limits)
         drive = make_drive(run)
         arguments = types.Tuple(argument_types)

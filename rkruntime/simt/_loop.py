@@ -14,13 +14,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 
 from rkruntime.simt import _state
-from rkruntime.simt._bounds import TOP
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
-from rkruntime.simt._numba import intrinsic, njit
+from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._switch import word
 
 __all__ = ("make_run",)
@@ -55,12 +53,6 @@ def call_noting(typing_context, function, ctx, args, state):
     return returned(function, ctx, args, types.int64), codegen
 
 
-@njit(nogil=True, error_model="numpy")
-def no_limits(ctx, *args):
-    """Let every thread run."""
-    return 0, TOP, 0, TOP, 0, TOP, 0, TOP, 0, TOP, 0, TOP
-
-
 @njit(nogil=True, error_model="numpy", forceinline=True)
 def first_of(base, place, thread):
     """Return the first place of a block that passes the limits."""
@@ -73,17 +65,16 @@ def end_of(base, extent, place, thread):
     return min(base + extent, place, base + thread)
 
 
-def make_run(body: Any, limits: Any = None) -> Any:
+def make_run(body: Any, limits: Any) -> Any:
     """Build the function that runs a range of blocks of one kernel as loops.
 
     Args:
         body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
-        limits: `limits(ctx, *args)`, which returns 12 integers, or None where the kernel has no guards.
+        limits: `limits(ctx, *args)`, which returns 12 integers.
 
     Returns:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
-    limits = no_limits if limits is None else limits
 
     @njit(**OPTIONS)
     def run(first, last, grid, block, shared_bytes, state, args):

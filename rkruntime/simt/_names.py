@@ -131,7 +131,8 @@ class Names:
         owner = self.evaluate(node.value)
         # Attributes of modules and classes are fixed; those of other objects may be anything.
         if isinstance(owner, ModuleType | type):
-            return getattr(owner, node.attr, UNKNOWN)
+            value = getattr(owner, node.attr, UNKNOWN)
+            return UNKNOWN if isinstance(value, property) else value  # cuda.threadIdx.x is one
         return UNKNOWN
 
     def _compute(self, node: ast.BinOp | ast.UnaryOp | ast.Call | ast.Subscript) -> Any:
