@@ -27,6 +27,7 @@ from rkruntime.device._cpu_streams import CpuEvent, CpuStream, Operation
 from rkruntime.device._limits import check_launch
 from rkruntime.errors import ArgumentMismatch, NotRunning
 from rkruntime.simt._schedule import Call, InPlace, Launch, Workers
+from rkruntime.simt._stacks import ArenaStats
 
 __all__ = ("CpuCompiled", "CpuDevice")
 
@@ -105,6 +106,11 @@ class CpuDevice:
     def allocated_bytes(self) -> int:
         """Bytes that `allocate` and `allocate_staging` gave and that are not freed."""
         return self._memory.used_bytes + self._staging.used_bytes
+
+    @property
+    def arenas(self) -> tuple[ArenaStats, ...]:
+        """Stacks and shared memory that each worker holds for kernels on fibers."""
+        return self._workers.arenas
 
     def compile(self, kernel: KernelSource, args: Sequence[object]) -> CpuCompiled:
         """Compile for the types of `args`; see `Device.compile`. May be called from any thread."""

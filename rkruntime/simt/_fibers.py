@@ -20,6 +20,7 @@ from typing import Any
 
 from rkruntime.simt import _fiber_records as r
 from rkruntime.simt import _state
+from rkruntime.simt._features import Category
 from rkruntime.simt._fiber_calls import call_catching, context_of, entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave, record_at, stop
 from rkruntime.simt._stacks import LINE_BYTES, STATIC_SHARED_BYTES
@@ -102,17 +103,25 @@ def fail(thread: int, code: int, exception: int) -> None:
 
 @native
 def finish(thread: int) -> None:
-    """Leave the block: this thread has returned. Those who waited for it alone go on."""
+    """Leave the block: this thread has returned. If all others wait at the block's barrier, they go on."""
     block = word(thread, r.BLOCK)
     live = word(block, r.LIVE) - 1
     put(block, r.LIVE, live)
     warp = word(thread, r.WARP)
     put(warp, r.WARP_LIVE, word(warp, r.WARP_LIVE) & ~(1 << word(thread, r.LANE)))
-    if word(warp, r.WARP_WAITING) != 0:
-        settle_after_return(block, warp)
     if live > 0 and word(block, r.ARRIVED) == live:
         open_barrier(block)
     leave(block, thread)
+
+
+@native
+def finish_in_warp(thread: int) -> None:
+    """Leave the block as `finish`; lanes of its warp that waited for this one alone go on too."""
+    warp = word(thread, r.WARP)
+    put(warp, r.WARP_LIVE, word(warp, r.WARP_LIVE) & ~(1 << word(thread, r.LANE)))
+    if word(warp, r.WARP_WAITING) != 0:
+        settle_after_return(word(thread, r.BLOCK), warp)
+    finish(thread)
 
 
 @native
@@ -183,39 +192,45 @@ def note_place(state: int, block: int) -> None:
 
 
 @native
-def run_threads(block: int, threads: int) -> int:
+def run_threads(block: int, _threads: int) -> int:
     """Run a block's threads until all have returned or none can go on; return the reason."""
+    first = word(block, r.FIRST_READY)
+    put(block, r.FIRST_READY, word(first, r.NEXT))
+    switch(block + 8 * r.SCHEDULER_SP, word(first, r.SP))
+    reason = word(block, r.REASON)
+    return r.STUCK if reason == r.FINISHED and word(block, r.LIVE) != 0 else reason
+
+
+@native
+def run_warps(block: int, threads: int) -> int:
+    """Run a block's threads as `run_threads`, answering those that ask who is active once none can go on."""
     while True:
-        first = word(block, r.FIRST_READY)
-        put(block, r.FIRST_READY, word(first, r.NEXT))
-        switch(block + 8 * r.SCHEDULER_SP, word(first, r.SP))
-        reason = word(block, r.REASON)
-        if reason != r.FINISHED:
+        reason = run_threads(block, threads)
+        if reason != r.STUCK or word(block, r.ASKING) == 0:
             return reason
-        if word(block, r.LIVE) == 0:
-            return r.FINISHED
-        if word(block, r.ASKING) == 0:
-            return r.STUCK
         answer_asking(block, threads)
 
 
-def make_run(body: Any, features: Any = None) -> Any:  # noqa: ARG001 - both lowerings are called alike
+def make_run(body: Any, categories: frozenset[Category] | None = None) -> Any:
     """Build the function that runs a range of blocks of one kernel on fibers.
 
     Args:
         body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
-        features: What the kernel uses; this lowering takes all of it.
+        categories: What kinds of features the kernel uses; None for all. Without warp operations there is less to
+            compile.
 
     Returns:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
+    warps = categories is None or Category.WARP in categories
+    leave_block, run_block = (finish_in_warp, run_warps) if warps else (finish, run_threads)
 
     @native
     def thread_main(thread: Any, args: Any) -> None:
         code, exception = call_catching(body, context_of(thread), args)
         if code != 0:
             fail(thread, code, exception)
-        finish(thread)
+        leave_block(thread)
 
     @native
     def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
@@ -225,7 +240,7 @@ def make_run(body: Any, features: Any = None) -> Any:  # noqa: ARG001 - both low
         put(record, r.ARGUMENTS, saved)
         for linear in range(first, last):
             start_block(state, record, threads, linear, entry)
-            reason = run_threads(record, threads)
+            reason = run_block(record, threads)
             if reason == r.CANCELLED:
                 return
             if reason != r.FINISHED:
