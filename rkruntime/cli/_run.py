@@ -1,0 +1,203 @@
+"""`rustkernel run`: one kernel, from files to files, as an actor; a signal drains it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+import trio
+
+from rkruntime.cli._files import check_writable, write_array
+from rkruntime.cli._inputs import Inputs, check_name, gather
+from rkruntime.cli._options import debug_option, folders_option, input_options
+from rkruntime.cli._values import parse_extent, parse_named
+from rkruntime.errors import ArgumentMismatch, RkError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from rkruntime.cli._render import Run
+    from rkruntime.device import DeviceProperties
+    from rkruntime.kernels import KernelSpec, LaunchRecord
+    from rkruntime.memory import MemoryStats
+    from rkruntime.runtime import DrainReport, KernelRef, Runtime
+
+__all__ = ("command",)
+
+INTERRUPTED = 130
+"""The exit status that shells give a program ended by Ctrl-C."""
+
+
+@attrs.define(eq=False)
+class Session:
+    """What a run has come to so far; it outlives a drain that cancels the run."""
+
+    repeat: int
+    records: list[LaunchRecord] = attrs.field(factory=list)
+    begun: int = 0
+    args: Sequence[Any] = ()
+    memory: MemoryStats | None = None
+    device: DeviceProperties | None = None
+    drain: DrainReport | None = None
+
+
+@click.command("run")
+@click.argument("target")
+@input_options
+@click.option(
+    "--out", "outs", multiple=True, metavar="NAME=FILE", help="Write an argument after the launch; formats as --input."
+)
+@click.option("--over", metavar="N[,N[,N]]", help="One thread an element: a size, or lengths along x, y, z.")
+@click.option("--grid", metavar="N[,N[,N]]", help="Blocks, in place of --over.")
+@click.option("--block", metavar="N[,N[,N]]", help="Threads a block.")
+@click.option("--shared", type=click.IntRange(0), help="Bytes of dynamic shared memory a block.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Launches, each on fresh input.")
+@click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Launches in flight at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@folders_option
+@debug_option
+def command(
+    target: str,
+    inputs: tuple[str, ...],
+    values: tuple[str, ...],
+    outs: tuple[str, ...],
+    over: str | None,
+    grid: str | None,
+    block: str | None,
+    shared: int | None,
+    device: str,
+    repeat: int,
+    parallel: int,
+    as_json: bool,
+    folders: tuple[Path, ...],
+) -> None:
+    """Launch one kernel: TARGET is FILE.py:KERNEL, MODULE:KERNEL, or the name of an installed kernel.
+
+    Arguments come from --input and --set, and from the example() beside the kernel. Ctrl-C and SIGTERM finish the
+    launch in flight and stop; a second one cancels it.
+    """
+    asked = {name: parse_extent(text, f"--{name}") for name, text in (("over", over), ("grid", grid), ("block", block))}
+    from rkruntime.kernels import find
+
+    spec = find(target, folders)
+    outputs = _outputs(spec, outs)
+    gathered = gather(spec, inputs, values, {**asked, "shared": shared})
+    _check_outputs(spec, outputs, gathered)
+    session = Session(repeat)
+    trio.run(_run, spec, gathered, device, parallel, session)
+    written: dict[str, tuple[str, str]] = {}
+    if session.records:
+        results = dict(zip(spec.parameters, session.args, strict=True))
+        written = {name: (file, write_array(file, results[name])) for name, file in outputs.items()}
+    run = _report(spec, session, written)
+    from rkruntime.cli._render import as_dict, as_text
+
+    click.echo(json.dumps(as_dict(run), indent=2, default=str) if as_json else as_text(run))
+    sys.exit(INTERRUPTED if run.interrupted else 0)
+
+
+async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, session: Session) -> None:
+    from rkruntime.config import RuntimeConfig
+    from rkruntime.runtime import open_runtime
+
+    runtime: Runtime | None = None
+    try:
+        async with open_runtime(RuntimeConfig(device=device), handle_signals=True) as runtime:
+            session.device = runtime.device.properties
+            actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)
+            click.echo(f"running {spec.name} on {session.device.kind}", err=True)
+            try:
+                with _progress(spec.name, session.repeat) as advance:
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(min(parallel, session.repeat)):
+                            nursery.start_soon(_launch_all, runtime, actor, inputs, session, advance)
+            finally:
+                session.memory = runtime.memory.stats()
+    except* RkError as group:
+        if runtime is not None and runtime.report is not None:
+            click.echo(str(runtime.report), err=True)
+        raise _first(group) from group
+    assert runtime is not None
+    session.drain = runtime.report
+
+
+async def _launch_all(
+    runtime: Runtime, actor: KernelRef, inputs: Inputs, session: Session, advance: Callable[[], None]
+) -> None:
+    """Launch until there have been enough, or the runtime drains."""
+    from rkruntime.runtime import State
+
+    while session.begun < session.repeat:
+        session.begun += 1
+        args = inputs.fresh() if session.repeat > 1 else list(inputs.args.values())
+        try:
+            record = await actor.launch(*args, **inputs.launch)
+        except RkError:
+            if runtime.state is not State.RUNNING:
+                return
+            raise
+        session.records.append(record)
+        session.args = args
+        advance()
+
+
+def _report(spec: KernelSpec, session: Session, written: Mapping[str, tuple[str, str]]) -> Run:
+    from rkruntime.cli._render import Run
+
+    assert session.device is not None
+    assert session.memory is not None
+    assert session.drain is not None
+    return Run(
+        kernel=spec.name,
+        repeat=session.repeat,
+        device=session.device,
+        records=session.records,
+        memory=session.memory,
+        drain=session.drain,
+        outputs=written,
+    )
+
+
+def _outputs(spec: KernelSpec, outs: Sequence[str]) -> dict[str, str]:
+    outputs = dict(parse_named(text, "--out") for text in outs)
+    for name, file in outputs.items():
+        check_name(spec, name)
+        check_writable(file)
+    return outputs
+
+
+def _check_outputs(spec: KernelSpec, outputs: Mapping[str, str], inputs: Inputs) -> None:
+    for name in outputs:
+        if not hasattr(inputs.args[name], "dtype") or not getattr(inputs.args[name], "ndim", 0):
+            got = f"{type(inputs.args[name]).__name__} {inputs.args[name]!r}"
+            mend = f"give --out an array, or make {name} one: --set {name}=zeros:1000:f4"
+            raise ArgumentMismatch(spec.name, name, got, "an array to write to a file", mend)
+
+
+def _first(group: BaseExceptionGroup[RkError]) -> RkError:
+    """Take the first plain error out of a tree of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RkError)
+    return error
+
+
+@contextmanager
+def _progress(name: str, repeat: int) -> Iterator[Callable[[], None]]:
+    """Show a bar on stderr, where that is a terminal: how many launches, and how long it has taken."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        line = progress.add_task(name, total=repeat)
+        yield lambda: progress.advance(line)
