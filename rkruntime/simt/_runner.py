@@ -1,0 +1,118 @@
+"""Running blocks on one thread: what a thread needs for it, and launches that are over before the call returns."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rkruntime.simt import _state
+from rkruntime.simt._stacks import Arena, ArenaStats
+
+__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "smoothed")
+
+Words = npt.NDArray[np.int64]
+Extent = tuple[int, int, int]
+
+
+def smoothed(before_ns: float | None, measured_ns: float) -> float:
+    """Return a new estimate: a faster measurement is believed, a slower one may have waited for a processor."""
+    if before_ns is None or measured_ns < before_ns:
+        return measured_ns
+    return 0.75 * before_ns + 0.25 * measured_ns
+
+
+class Runnable(Protocol):
+    """What the scheduler needs of a compiled kernel."""
+
+    name: str
+    lowering: str
+    ns_per_block: float | None
+
+    def drive(
+        self, control: int, state: int, grid: Extent, block: Extent, shared_bytes: int, args: tuple[Any, ...]
+    ) -> None:
+        """Run blocks from the control record's counter until there are none, or a flag says to stop."""
+
+    def fault(self, error: BaseException, state: Words) -> BaseException:
+        """Turn what a thread of the kernel raised into a KernelFault that says where."""
+
+
+class Runner:
+    """What one thread needs to run blocks: its record of words, and an arena for fibers."""
+
+    def __init__(self) -> None:
+        self.state: Words = np.zeros(_state.STATE_WORDS, np.int64)
+        self._words = self.state.data
+        self._address = self.state.ctypes.data
+        self._arena = Arena()
+        self._growths = 0
+
+    @property
+    def arena(self) -> ArenaStats:
+        """What the arena holds."""
+        return self._arena.stats
+
+    def run(
+        self,
+        special: Runnable,
+        grid: Extent,
+        block: Extent,
+        args: tuple[Any, ...],
+        shared_bytes: int,
+        control: int,
+    ) -> BaseException | None:
+        """Run blocks from the control record at an address until it says to stop; return what went wrong, or None."""
+        self._words[_state.CONTROL] = control
+        try:
+            if special.lowering == "fibers":
+                self._prepare(block, shared_bytes)
+            special.drive(control, self._address, grid, block, shared_bytes, args)
+        except Exception as error:
+            return special.fault(error, self.state)
+        return None
+
+    def close(self) -> None:
+        """Give the arena's memory back."""
+        self._arena.close()
+
+    def _prepare(self, block: Extent, shared_bytes: int) -> None:
+        arena = self._arena
+        arena.reserve(block[0] * block[1] * block[2], shared_bytes)
+        if arena.stats.growths != self._growths:
+            self._growths = arena.stats.growths
+            self.state[_state.STACKS] = arena.stacks
+            self.state[_state.STACK_BYTES] = arena.stack_bytes
+            self.state[_state.FRAMES] = arena.block
+            self.state[_state.SHARED] = arena.shared
+
+
+class InPlace:
+    """Runs small launches on the caller's thread; not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._runner = Runner()
+        self._control: Words = np.zeros(_state.CONTROL_WORDS, np.int64)
+        self._words = self._control.data
+        self._address = self._control.ctypes.data
+
+    def run(
+        self, special: Runnable, grid: Extent, block: Extent, args: tuple[Any, ...], shared_bytes: int = 0
+    ) -> tuple[BaseException | None, float]:
+        """Run a whole launch; return what went wrong, if anything, and the seconds it took."""
+        words = self._words
+        blocks = grid[0] * grid[1] * grid[2]
+        words[_state.NEXT] = 0
+        words[_state.TOTAL] = words[_state.CHUNK] = blocks
+        started = time.perf_counter()
+        error = self._runner.run(special, grid, block, args, shared_bytes, self._address)
+        took_s = time.perf_counter() - started
+        if error is None:
+            special.ns_per_block = smoothed(special.ns_per_block, took_s * 1e9 / blocks)
+        return error, took_s
+
+    def close(self) -> None:
+        """Give the arena's memory back."""
+        self._runner.close()
