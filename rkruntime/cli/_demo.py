@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
-from rkruntime.errors import RkError, UnreadableInput
+from rkruntime.errors import Draining, MessageCancelled, NotRunning, RkError, UnreadableInput
 from rkruntime.units import format_seconds
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ __all__ = ("command",)
 
 INTERRUPTED = 130
 """The exit status that shells give a program ended by Ctrl-C."""
+
+WIDE = 140
+"""Columns of a terminal from which the table is shown in full."""
 
 
 @click.command("demo")
@@ -57,37 +60,46 @@ def command(device: str, out: Path, as_json: bool) -> None:
 
 
 async def _demonstrate(device: str) -> tuple[Sequence[Demonstration], str, DrainReport]:
+    """Run all tasks in one runtime; what is missing of their results was cut short by a signal."""
+    from rkruntime.cli._demo_tasks import TASKS
     from rkruntime.config import RuntimeConfig
     from rkruntime.runtime import open_runtime
 
     runtime: Runtime | None = None
-    shown: Sequence[Demonstration] = ()  # stays empty where a signal drained the runtime, and so cancelled the block
+    shown: dict[str, Demonstration] = {}
     try:
         async with open_runtime(RuntimeConfig(device=device), handle_signals=True) as runtime:
             properties = runtime.device.properties
             with _progress() as progress:
-                shown = await _run_all(runtime, progress)
+                await _run_all(runtime, progress, shown)
     except* RkError as group:
         if runtime is not None and runtime.report is not None:
             click.echo(str(runtime.report), err=True)
         raise _first(group) from group
     assert runtime.report is not None
-    return shown, f"{properties.kind}: {properties.name}, {properties.compute_units} units", runtime.report
+    complete = [shown[name] for name, _, _ in TASKS] if len(shown) == len(TASKS) else []
+    return complete, f"{properties.kind}: {properties.name}, {properties.compute_units} units", runtime.report
 
 
-async def _run_all(runtime: Runtime, progress: Progress) -> Sequence[Demonstration]:
-    from rkruntime.cli._demo_tasks import TASKS, Task
+async def _run_all(runtime: Runtime, progress: Progress, shown: dict[str, Demonstration]) -> None:
+    """Run the tasks side by side; each leaves its result in `shown` at once, for a drain cancels who stays here."""
+    from rkruntime.cli._demo_tasks import TASKS, Stage, Task
 
-    shown: dict[str, Demonstration] = {}
+    others_done = trio.Event()
 
     async def run_one(name: str, messages: int, task: Task) -> None:
         line = progress.add_task(name, total=messages)
-        shown[name] = await task(runtime, lambda: progress.advance(line))
+        stage = Stage(runtime=runtime, advance=lambda: progress.advance(line), others_done=others_done)
+        try:
+            shown[name] = await task(stage)
+        except (Draining, MessageCancelled, NotRunning):
+            return  # a signal drains the runtime; that this result is missing is told by whoever reads `shown`
+        if len(shown) == len(TASKS) - 1:
+            others_done.set()
 
     async with trio.open_nursery() as nursery:
         for name, messages, task in TASKS:
             nursery.start_soon(run_one, name, messages, task)
-    return [shown[name] for name, _, _ in TASKS]
 
 
 def _first(group: BaseExceptionGroup[RkError]) -> RkError:
@@ -127,35 +139,39 @@ def _print(shown: Sequence[Demonstration], ran_on: str, report: DrainReport, out
     from rich.console import Console
 
     console = Console()
-    console.print(_table(shown, ran_on))
+    if not console.is_terminal:
+        console.width = WIDE
+    click.echo(f"{len(shown)} kernels as actors on {ran_on}")
+    console.print(_table(shown, wide=console.width >= WIDE))
     agreed = sum(one.agrees for one in shown)
-    console.print(f"{agreed} of {len(shown)} agree with NumPy; picture: {out}", highlight=False)
-    console.print(str(report), highlight=False, markup=False)
+    click.echo(f"{agreed} of {len(shown)} agree with NumPy; picture: {out}")
+    click.echo(str(report))
 
 
-def _table(shown: Sequence[Demonstration], ran_on: str) -> Table:
+def _table(shown: Sequence[Demonstration], *, wide: bool) -> Table:
+    from rich import box
     from rich.table import Table
 
-    table = Table(title=f"Kernels as actors on {ran_on}", title_justify="left")
-    for heading in ("kernel", "actor", "shows", "lowering", "size"):
-        table.add_column(heading)
-    for heading in ("launches", "compile", "device", "largest error", "tolerance"):
-        table.add_column(heading, justify="right")
-    table.add_column("agree")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0) if wide else 0, show_edge=False)
     for one in shown:
-        table.add_row(
-            one.kernel,
-            one.actor,
-            one.shows,
-            one.lowering,
-            one.size,
-            str(len(one.records)),
-            format_seconds(one.compile_s),
-            format_seconds(one.device_s),
-            f"{one.error:.2g} {one.unit}",
-            f"{one.tolerance:g}",
-            "[green]yes[/]" if one.agrees else "[bold red]NO[/]",
-        )
+        row = {
+            "kernel": one.kernel,
+            "actor": one.actor,
+            **({"shows": one.shows} if wide else {}),
+            "lowering": one.lowering,
+            "size": one.size,
+            "launches": str(len(one.records)),
+            **({"compile": format_seconds(one.compile_s)} if wide else {}),
+            "device": format_seconds(one.device_s),
+            "error": f"{one.error:.1e}" + (f" {one.unit}" if wide else ""),
+            "allowed": f"{one.tolerance:g}",
+            "agree": "[green]yes[/]" if one.agrees else "[bold red]NO[/]",
+        }
+        if not table.columns:
+            for heading in row:
+                to_the_right = heading in {"size", "launches", "compile", "device", "error", "allowed"}
+                table.add_column(heading, justify="right" if to_the_right else "left", no_wrap=True)
+        table.add_row(*row.values())
     return table
 
 

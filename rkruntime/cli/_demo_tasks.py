@@ -18,15 +18,30 @@ import trio
 from rkruntime.kernels import KernelSpec, LaunchRecord, Out, find
 from rkruntime.runtime import Actor, Runtime
 
-__all__ = ("TASKS", "Demonstration", "Terrain")
+__all__ = ("TASKS", "Demonstration", "Stage", "Terrain")
 
 Array: TypeAlias = npt.NDArray[Any]
-Advance: TypeAlias = Callable[[], None]
-Task: TypeAlias = Callable[[Runtime, Advance], Awaitable["Demonstration"]]
+Task: TypeAlias = Callable[["Stage"], Awaitable["Demonstration"]]
 
 CREEPS, STEPS_PER_CREEP = 20, 25
+CREEPS_LEFT_TO_THE_DRAIN = 5
 STRIPS = 8
 BANDS = 8
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Stage:
+    """What a task works with.
+
+    Args:
+        runtime: The one runtime.
+        advance: To be called after each message.
+        others_done: Set once all tasks but the first are done.
+    """
+
+    runtime: Runtime
+    advance: Callable[[], None]
+    others_done: trio.Event
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -98,27 +113,26 @@ class Terrain(Actor):
 
     def __init__(self, kernel: KernelSpec, height: Array, number_x: Any, number_y: Any) -> None:
         self.kernel, self.height, self.numbers = kernel, height, (number_x, number_y)
+        self.records: list[LaunchRecord] = []
 
     async def setup(self) -> None:
         """Bring the landscape to the device."""
         self.now = await self.memory.array(self.height)
         self.after = await self.memory.empty(self.height.shape, self.height.dtype)
 
-    async def creep(self, count: int) -> tuple[LaunchRecord, ...]:
+    async def creep(self, count: int) -> None:
         """Take `count` steps."""
         rows, columns = self.height.shape
-        records = []
         for _ in range(count):
             launched = self.launch(
                 self.kernel, self.now, self.after, *self.numbers, over=(columns, rows), block=(32, 8)
             )
-            records.append(await launched)
+            self.records.append(await launched)
             self.now, self.after = self.after, self.now
-        return tuple(records)
 
-    async def heights(self) -> Array:
-        """Bring the landscape back to the host: shape (rows, columns) float32, in metres."""
-        return np.asarray(await self.now.copy_to_host())
+    async def heights(self) -> tuple[Array, tuple[LaunchRecord, ...]]:
+        """Bring the landscape back to the host: shape (rows, columns) float32, in metres; and all launches so far."""
+        return np.asarray(await self.now.copy_to_host()), tuple(self.records)
 
 
 def library(name: str) -> tuple[KernelSpec, dict[str, Any]]:
@@ -127,28 +141,41 @@ def library(name: str) -> tuple[KernelSpec, dict[str, Any]]:
     return spec, sys.modules[spec.source.function.__module__].example()
 
 
-async def creep(runtime: Runtime, advance: Advance) -> Demonstration:
-    """Let the hills around the Jacksboro fault creep for 20 million years."""
+async def creep(stage: Stage) -> Demonstration:
+    """Let the hills around the Jacksboro fault creep for 20 million years, the last five while the runtime drains."""
     spec, given = library("diffuse")
-    numbers = given["number_x"], given["number_y"]
-    terrain = await runtime.spawn(Terrain, spec, given["now"], *numbers, name="terrain")
-    records: tuple[LaunchRecord, ...] = ()
-    for _ in range(CREEPS):
-        records += await terrain.ask(Terrain.creep, STEPS_PER_CREEP)
-        advance()
-    check = partial(crept, given["now"], *map(float, numbers), CREEPS * STEPS_PER_CREEP)
-    return Demonstration(
-        kernel=spec.name,
-        actor=terrain.name,
-        shows="state on the device",
-        size="344 x 403 cells",
-        records=records,
-        given=given["now"],
-        result=await terrain.ask(Terrain.heights),
-        expected=await trio.to_thread.run_sync(check),
-        tolerance=0.005,
-        unit="m",
-    )
+    numbers = x, y = given["number_x"], given["number_y"]
+    check = partial(crept, given["now"], float(x), float(y), CREEPS * STEPS_PER_CREEP)
+    expected = await trio.to_thread.run_sync(check)
+    terrain = await stage.runtime.spawn(Terrain, spec, given["now"], *numbers, name="terrain")
+    for _ in range(CREEPS - CREEPS_LEFT_TO_THE_DRAIN):
+        await terrain.ask(Terrain.creep, STEPS_PER_CREEP)
+        stage.advance()
+    await stage.others_done.wait()
+    for _ in range(CREEPS_LEFT_TO_THE_DRAIN):
+        await terrain.tell(Terrain.creep, STEPS_PER_CREEP)
+        stage.advance()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_shut_down_soon, stage.runtime)
+        result, records = await terrain.ask(Terrain.heights)
+        return Demonstration(
+            kernel=spec.name,
+            actor=terrain.name,
+            shows="state on the device",
+            size="344x403",
+            records=records,
+            given=given["now"],
+            result=result,
+            expected=expected,
+            tolerance=0.005,
+            unit="m",
+        )
+
+
+async def _shut_down_soon(runtime: Runtime) -> None:
+    for _ in range(2):  # by the second turn the ask beside this task has been accepted
+        await trio.lowlevel.checkpoint()
+    runtime.request_shutdown()
 
 
 def crept(height: Array, number_x: float, number_y: float, steps: int) -> Array:
@@ -166,18 +193,18 @@ def crept(height: Array, number_x: float, number_y: float, steps: int) -> Array:
     return found
 
 
-async def outline(runtime: Runtime, advance: Advance) -> Demonstration:
+async def outline(stage: Stage) -> Demonstration:
     """Find the edges of the photograph."""
     spec, given = library("sobel")
-    actor = await runtime.spawn(spec, name="edges")
+    actor = await stage.runtime.spawn(spec, name="edges")
     image, strength = given["image"], given["strength"]
     record = await actor.launch(image, Out(strength), over=given["over"], block=given["block"])
-    advance()
+    stage.advance()
     return Demonstration(
         kernel=spec.name,
         actor=actor.name,
         shows="barriers, shared memory",
-        size="512 x 512 pixels",
+        size="512x512",
         records=(record,),
         given=image,
         result=strength,
@@ -199,20 +226,20 @@ def outlined(image: Array) -> Array:
     return np.sqrt(across**2 + down**2)
 
 
-async def count(runtime: Runtime, advance: Advance) -> Demonstration:
+async def count(stage: Stage) -> Demonstration:
     """Count the photograph's grey levels, strip by strip into the same counts."""
     spec, given = library("histogram")
-    actor = await runtime.spawn(spec, name="levels")
+    actor = await stage.runtime.spawn(spec, name="levels")
     levels, counts = given["levels"], given["counts"]
     records = []
     for strip in np.split(levels, STRIPS):
         records.append(await actor.launch(strip, counts, grid=given["grid"], block=given["block"]))
-        advance()
+        stage.advance()
     return Demonstration(
         kernel=spec.name,
         actor=actor.name,
         shows="atomics",
-        size=f"{levels.size:,} pixels",
+        size=f"{levels.size}",
         records=tuple(records),
         given=levels,
         result=counts,
@@ -228,21 +255,21 @@ def counted(levels: Array) -> Array:
     return np.diff(np.searchsorted(ordered, np.arange(257)))
 
 
-async def listen(runtime: Runtime, advance: Advance) -> Demonstration:
+async def listen(stage: Stage) -> Demonstration:
     """Look for cycles in 260 years of sunspots, band by band of frequencies."""
     spec, given = library("lomb_scargle")
-    actor = await runtime.spawn(spec, name="sunspots")
+    actor = await stage.runtime.spawn(spec, name="sunspots")
     times, values, frequencies = given["times"], given["values"], given["frequencies"]
     power = np.zeros_like(given["power"])
     records = []
     for band, out in zip(np.split(frequencies, BANDS), np.split(power, BANDS), strict=True):
         records.append(await actor.launch(times, values, band, Out(out), over=out.size, block=given["block"]))
-        advance()
+        stage.advance()
     return Demonstration(
         kernel=spec.name,
         actor=actor.name,
         shows="sines and cosines",
-        size=f"{times.size:,} months x {frequencies.size:,}",
+        size=f"{times.size}x{frequencies.size}",
         records=tuple(records),
         given=np.stack([times, values]),
         result=power,
@@ -261,7 +288,8 @@ def fitted(times: Array, values: Array, frequencies: Array) -> Array:
         c, s = wave.real, wave.imag
         cc, cs, ss, yc, ys = c @ c, c @ s, s @ s, values @ c, values @ s
         found[i] = (ss * yc**2 - 2 * cs * yc * ys + cc * ys**2) / (cc * ss - cs**2)
-    return found / (values @ values)
+    shares: Array = found / (values @ values)
+    return shares
 
 
 TASKS: tuple[tuple[str, int, Task], ...] = (
@@ -270,4 +298,4 @@ TASKS: tuple[tuple[str, int, Task], ...] = (
     ("levels", STRIPS, count),
     ("sunspots", BANDS, listen),
 )
-"""Name, number of messages, and what to do."""
+"""Name, number of messages, and what to do; the first waits for the others, and then has the runtime drain."""

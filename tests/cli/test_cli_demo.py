@@ -1,16 +1,20 @@
 """The demo: its checks against SciPy, and the whole command as users run it."""
 
 import json
+import signal as signals
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import trio
 from PIL import Image
 from rkkernels import counting, diffusion, edges, spectrum
 from scipy import ndimage, signal
 
+from rkruntime.cli._demo import _demonstrate
 from rkruntime.cli._demo_tasks import Demonstration, counted, crept, fitted, outlined
 
 COMMAND = str(Path(sys.executable).with_name("rustkernel"))
@@ -96,6 +100,30 @@ def test_the_demo_writes_one_picture(ran: tuple[subprocess.CompletedProcess[str]
     assert levels.shape[0] > 1000
     assert levels.shape[1] > 1500
     assert levels.std() > 20, "the picture is all but empty"
+
+
+def test_the_drain_finishes_what_was_in_flight(ran: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    drain = json.loads(ran[0].stdout)["drain"]
+    assert drain["completed"] == 6
+    assert drain["by_actor"]["terrain"]["completed"] == 6
+
+
+async def test_a_signal_drains_the_demo() -> None:
+    before = signals.getsignal(signals.SIGINT)
+    outcome: list[Any] = []
+
+    async def demonstrate_once() -> None:
+        outcome.extend(await _demonstrate("cpu"))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(demonstrate_once)
+        while signals.getsignal(signals.SIGINT) is before:
+            await trio.lowlevel.checkpoint()
+        signals.raise_signal(signals.SIGINT)
+    shown, _, report = outcome
+    assert shown == []
+    assert report.completed + report.cancelled + report.failed + report.abandoned == report.in_flight
+    assert report.abandoned == 0
 
 
 def test_a_picture_that_cannot_be_written_is_an_error_without_traceback(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from library_cases import CASES, LAUNCH_KEYS, LibraryCase, arguments
 from rkkernels import reaction, scan, sorting
 
 import rkruntime as rk
+from rkruntime import blocking
 
 WITH_BARRIERS = {"block_sum", "scan_blocks", "histogram", "matmul", "sobel", "spmv", "attract"}
 BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES for block in case.blocks]
@@ -17,7 +18,7 @@ BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES
 
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Any]:
-    with rk.blocking.open_runtime(rk.RuntimeConfig(device="cpu", worker_threads=2)) as opened:
+    with blocking.open_runtime(rk.RuntimeConfig(device="cpu", worker_threads=2)) as opened:
         yield opened
 
 
