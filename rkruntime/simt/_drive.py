@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 
 from rkruntime.simt import _state
-from rkruntime.simt._intrinsics import read_volatile
-from rkruntime.simt._numba import intrinsic, njit
+from rkruntime.simt._intrinsics import read_anew
+from rkruntime.simt._numba import intrinsic, njit, types
 
 __all__ = ("make_drive",)
 
@@ -46,14 +45,14 @@ def make_drive(run: Any) -> Any:
 
     @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
     def drive(control, state, grid, block, shared_bytes, args):
-        total = read_volatile(control + 8 * _state.TOTAL)
-        while read_volatile(control + 8 * _state.CANCEL) == 0:
-            chunk = read_volatile(control + 8 * _state.CHUNK)
+        total = read_anew(control + 8 * _state.TOTAL)
+        while read_anew(control + 8 * _state.CANCEL) == 0:
+            chunk = read_anew(control + 8 * _state.CHUNK)
             first = take(control, chunk)
             if first >= total:
                 return
             run(first, min(first + chunk, total), grid, block, shared_bytes, state, args)
-            if read_volatile(control + 8 * _state.YIELD) != 0:
+            if read_anew(control + 8 * _state.YIELD) != 0:
                 return
 
     return drive

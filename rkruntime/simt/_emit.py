@@ -14,7 +14,7 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _intrinsics, _stubs
+from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
@@ -132,7 +132,7 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
     return Emitted(body, limits, (*trees.values(), *((guarded.limits,) if guarded.notes else ())), guarded.notes)
 
 
-MEANINGS = (_atomics, _intrinsics)  # imported for the meaning that they give to our functions
+MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

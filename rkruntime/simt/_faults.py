@@ -12,8 +12,9 @@ from numba.core.errors import NumbaError
 
 from rkruntime.errors import BarrierDivergence, KernelCompileError, KernelFault, LaunchCancelled, RkError
 from rkruntime.simt import _state
+from rkruntime.simt._checks import OutOfBounds
 from rkruntime.simt._intrinsics import Interrupted
-from rkruntime.simt._read import Source
+from rkruntime.simt._rewrite import Program
 
 __all__ = ("compile_error", "fault_of")
 
@@ -24,31 +25,33 @@ _NOISE = re.compile(
 )
 
 
-def fault_of(
-    source: Source, files: Collection[str], error: BaseException, state: npt.NDArray[np.int64]
-) -> BaseException:
+def fault_of(program: Program, error: BaseException, state: npt.NDArray[np.int64]) -> BaseException:
     """Turn what a thread of a kernel raised into an error that says where.
 
     Args:
-        source: The kernel.
-        files: The files that it and its device functions are in.
+        program: The kernel with its device functions.
         error: What the driver raised.
         state: The worker's state record.
     """
+    source = program.kernel.source
     if isinstance(error, Interrupted):
         return _caused(LaunchCancelled(source.name, "it was asked to stop"), error)
     if isinstance(error, RkError) or not isinstance(error, Exception):
         return error
-    block, thread = (tuple(int(state[first + k]) for k in range(3)) for first in (_state.BLOCK, _state.THREAD))
-    line = _line_of(error, files)
-    file, number = line if line is not None else (source.file, source.tree.lineno)
+    block, thread = (_triple(state, first) for first in (_state.BLOCK, _state.THREAD))
     kind = BarrierDivergence if type(error).__name__ == "StuckThreads" else KernelFault
-    fault = kind(source.name, _what(error), file, number, block, thread)  # type: ignore[arg-type]
-    return _caused(fault, error)
+    if isinstance(error, OutOfBounds):
+        what = _out_of_bounds(state)
+        file, line = _place_of(program, int(state[_state.FAULT_LINE]))
+    else:
+        what = _what(error)
+        file, line = _line_of(error, program.files) or (source.file, source.tree.lineno)
+    return _caused(kind(source.name, what, file, line, block, thread), error)
 
 
-def compile_error(source: Source, files: Collection[str], signature: str, error: Exception) -> BaseException:
+def compile_error(program: Program, signature: str, error: Exception) -> BaseException:
     """Turn what numba's compiler raised into an error with the author's line and the gist of the message."""
+    source, files = program.kernel.source, program.files
     text = _ESCAPES.sub("", str(error))
     line = source.tree.lineno
     loc = getattr(error, "loc", None)
@@ -60,6 +63,25 @@ def compile_error(source: Source, files: Collection[str], signature: str, error:
     if not isinstance(error, NumbaError):
         text = f"{type(error).__name__}: {text}"
     return _caused(KernelCompileError(source.name, source.file, line, signature, _gist(text)), error)
+
+
+def _triple(state: npt.NDArray[np.int64], first: int) -> tuple[int, int, int]:
+    return int(state[first]), int(state[first + 1]), int(state[first + 2])
+
+
+def _out_of_bounds(state: npt.NDArray[np.int64]) -> str:
+    """Say which subscript was wrong, from the state record."""
+    index, axis, extent = (int(state[k]) for k in (_state.FAULT_INDEX, _state.FAULT_AXIS, _state.FAULT_EXTENT))
+    return f"index {index} is out of bounds for axis {axis}, which has size {extent}"
+
+
+def _place_of(program: Program, line: int) -> tuple[str, int]:
+    """Return file and line of a line in a kernel or one of its device functions."""
+    for unit in program.units.values():
+        tree = unit.source.tree
+        if tree.lineno <= line <= (tree.end_lineno or line):
+            return unit.source.file, line
+    return program.kernel.source.file, line
 
 
 def _caused(made: BaseException, cause: BaseException) -> BaseException:

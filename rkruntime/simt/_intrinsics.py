@@ -15,16 +15,15 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE, LoopContext
-from rkruntime.simt._numba import intrinsic, overload
+from rkruntime.simt._numba import intrinsic, overload, types
 
-__all__ = ("Interrupted", "dtype_of", "local_array", "read_volatile")
+__all__ = ("Interrupted", "dtype_of", "local_array", "read_anew")
 
 WORD, HALF = ir.IntType(64), ir.IntType(32)
 LOCAL_ALIGNMENT = 16
@@ -127,13 +126,11 @@ def _lanemask_lt(ctx):
 
 
 @intrinsic
-def read_volatile(typing_context, address):
+def read_anew(typing_context, address):
     """Read the int64 at an address anew each time, since another thread may change it."""
 
     def codegen(context, builder, signature, args):
-        loaded = builder.load(builder.inttoptr(args[0], WORD.as_pointer()), typ=WORD)
-        loaded.volatile = True
-        return loaded
+        return builder.load_atomic(builder.inttoptr(args[0], WORD.as_pointer()), "monotonic", 8, typ=WORD)
 
     return types.int64(types.int64), codegen
 
@@ -141,7 +138,7 @@ def read_volatile(typing_context, address):
 @overload(_stubs.interrupt, jit_options=INLINE)
 def _interrupt(ctx):
     def interrupt(ctx):
-        if read_volatile(_stubs.cancel_address(ctx)) != 0:
+        if read_anew(_stubs.cancel_address(ctx)) != 0:
             raise Interrupted
 
     return interrupt

@@ -51,7 +51,6 @@ class Special:
         self._program = program
         self._emitted = emitted
         self._compiled = compiled  # owns the machine code
-        self._files = frozenset(unit.source.file for unit in program.units.values())
         self.name = program.kernel.source.name
         self.signature = signature
         self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
@@ -71,7 +70,7 @@ class Special:
             error: What it raised.
             state: The state record that it was given.
         """
-        return fault_of(self._program.kernel.source, self._files, error, state)
+        return fault_of(self._program, error, state)
 
     def explain(self) -> str:
         """Say how the kernel was lowered and why, with the rewritten source."""
@@ -150,8 +149,7 @@ class Kernel:
         return special
 
     def _compile(self, args: Sequence[Any]) -> Special:
-        source = self.program.kernel.source
-        argument_types = types_of(self.name, source.parameters, args)
+        argument_types = types_of(self.name, self.program.kernel.source.parameters, args)
         signature = ", ".join(map(str, argument_types))
         emitted = emit(self.program, self.options, loops=self.lowering == "loop")
         key = self._cache_key(signature, emitted)
@@ -166,8 +164,7 @@ class Kernel:
         except RkError:
             raise
         except Exception as error:  # the compiler's own errors are of every kind
-            files = {unit.source.file for unit in self.program.units.values()}
-            raise compile_error(source, files, signature, error) from error
+            raise compile_error(self.program, signature, error) from error
         compile_s = time.perf_counter() - started
         if key:
             _cache.store(self.name, key, compiled)

@@ -61,6 +61,11 @@ class Program:
         return next(iter(self.units.values()))
 
     @property
+    def files(self) -> frozenset[str]:
+        """The files that the functions are in."""
+        return frozenset(unit.source.file for unit in self.units.values())
+
+    @property
     def features(self) -> dict[Feature, tuple[str, int]]:
         """Every feature in use, with the file and line of its first use."""
         found: dict[Feature, tuple[str, int]] = {}

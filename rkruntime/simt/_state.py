@@ -10,11 +10,15 @@ from __future__ import annotations
 # The state record, one per worker.
 BLOCK = 0  # x, y, z of the block whose thread failed
 THREAD = 3  # x, y, z of that thread
+FAULT_AXIS = 6  # of a subscript out of bounds, in debug mode
+FAULT_INDEX = 7
 STACKS = 8  # fibers: address of the lowest stack
 STACK_BYTES = 9  # fibers: from one stack to the next
 FRAMES = 10  # fibers: address of the block's record
 SHARED = 11  # fibers: address of shared memory
 CONTROL = 12  # address of the control record of the launch at hand
+FAULT_EXTENT = 13  # of the axis that the subscript is outside of
+FAULT_LINE = 14
 STATE_WORDS = 16
 
 # The control record, one per launch.

@@ -1,0 +1,65 @@
+"""Subscripts that check themselves, for debug mode: an index outside raises with index, axis and extent."""
+
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001, ARG005
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
+
+from __future__ import annotations
+
+from rkruntime.simt import _state, _stubs
+from rkruntime.simt._context import INLINE
+from rkruntime.simt._numba import overload, types
+from rkruntime.simt._switch import put
+
+__all__ = ("OutOfBounds",)
+
+
+class OutOfBounds(IndexError):
+    """A subscript is outside its array; the state record says by how much, and where."""
+
+
+def check_axis(ctx, axis, index, extent, line):
+    """Raise if an index is outside one axis; kernels compile it."""
+
+
+@overload(check_axis, jit_options=INLINE)
+def _check_axis(ctx, axis, index, extent, line):
+    def check(ctx, axis, index, extent, line):
+        if index < -extent or index >= extent:
+            state = _stubs.state_address(ctx)
+            put(state, _state.FAULT_AXIS, axis)
+            put(state, _state.FAULT_INDEX, index)
+            put(state, _state.FAULT_EXTENT, extent)
+            put(state, _state.FAULT_LINE, line)
+            raise OutOfBounds
+
+    return check
+
+
+@overload(_stubs.checked, jit_options=INLINE)
+def _checked(ctx, array, index, line):
+    given = tuple(index) if isinstance(index, types.BaseTuple) else (index,)
+    whole = all(isinstance(one, types.Integer) for one in given)
+    if not isinstance(array, types.Array) or not whole or len(given) > array.ndim:
+        return lambda ctx, array, index, line: index  # numba's own checks know the rest
+    if isinstance(index, types.Integer):
+
+        def check_1(ctx, array, index, line):
+            check_axis(ctx, 0, index, array.shape[0], line)
+            return index
+
+        return check_1
+    return {2: _check_2, 3: _check_3}.get(len(given), lambda ctx, array, index, line: index)
+
+
+def _check_2(ctx, array, index, line):
+    check_axis(ctx, 0, index[0], array.shape[0], line)
+    check_axis(ctx, 1, index[1], array.shape[1], line)
+    return index
+
+
+def _check_3(ctx, array, index, line):
+    check_axis(ctx, 0, index[0], array.shape[0], line)
+    check_axis(ctx, 1, index[1], array.shape[1], line)
+    check_axis(ctx, 2, index[2], array.shape[2], line)
+    return index

@@ -1,0 +1,256 @@
+"""What threads raise, and how endless loops end."""
+
+import threading
+
+import numpy as np
+import pytest
+from numba import cuda
+from simt_launching import run
+
+from rkruntime import simt
+from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, LaunchCancelled
+from rkruntime.simt import _state
+
+
+def line_in(kernel, text):
+    """Return the number of the line of a kernel that holds `text`."""
+    import inspect
+
+    lines, first = inspect.getsourcelines(kernel.py_func)
+    return first + next(k for k, line in enumerate(lines) if text in line)
+
+
+@cuda.jit
+def divide(x, y, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = x[i] // y[i]
+
+
+@cuda.jit
+def remainder(x, y, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = x[i] % y[i]
+
+
+@cuda.jit(device=True)
+def half(x, y):
+    return x // y
+
+
+@cuda.jit
+def divide_elsewhere(x, y, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = half(x[i], y[i])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "where"), [(divide, divide), (remainder, remainder), (divide_elsewhere, half)], ids=["//", "%", "device"]
+)
+def test_integer_division_by_zero_names_line_block_and_thread(kernel, where):
+    x, y = np.arange(100), np.ones(100, np.int64)
+    y[70] = 0
+    with pytest.raises(KernelFault) as caught:
+        run(kernel, 4, 32, x, y, np.zeros(100, np.int64))
+    fault = caught.value
+    assert (fault.block, fault.thread) == ((2, 0, 0), (6, 0, 0))
+    assert fault.line == line_in(where, "x[i] " if where is kernel else "x // y")
+    assert fault.file == __file__
+    assert "zero" in fault.what
+    assert isinstance(fault.__cause__, ZeroDivisionError)
+
+
+def test_dividing_real_numbers_by_zero_gives_infinity_unless_in_debug_mode():
+    out = np.zeros(1)
+    run(true_division, 1, 1, np.ones(1), np.zeros(1), out)
+    assert out[0] == np.inf
+    with pytest.raises(KernelFault, match="division by zero"):
+        run(true_division, 1, 1, np.ones(1), np.zeros(1), out, debug=True)
+
+
+@cuda.jit
+def true_division(x, y, out):
+    out[0] = x[0] / y[0]
+
+
+class TooHot(Exception):
+    pass
+
+
+@cuda.jit
+def raising(limit, x):
+    i, j = cuda.grid(2)
+    if x[j, i] > limit:
+        raise TooHot("above the limit")
+
+
+@cuda.jit
+def asserting(limit, x):
+    i, j = cuda.grid(2)
+    assert x[j, i] <= limit, "hot"
+
+
+@pytest.mark.parametrize(("kernel", "text"), [(raising, "raise "), (asserting, "assert ")], ids=["raise", "assert"])
+def test_a_kernels_own_errors(kernel, text):
+    x = np.zeros((6, 8))
+    x[4, 5] = 2.0
+    with pytest.raises(KernelFault) as caught:
+        run(kernel, (2, 3), (4, 2), 1.0, x)
+    fault = caught.value
+    assert (fault.block, fault.thread) == ((1, 2, 0), (1, 0, 0))
+    assert fault.line == line_in(kernel, text)
+    assert "hot" in fault.what or "TooHot: above the limit" in fault.what
+
+
+@cuda.jit
+def beyond(x, out):
+    i = cuda.grid(1)
+    out[i] = x[i + 3, 1]
+
+
+def test_debug_mode_names_index_and_shape():
+    with pytest.raises(KernelFault) as caught:
+        run(beyond, 1, 8, np.zeros((10, 2)), np.zeros(8), debug=True)
+    fault = caught.value
+    assert (fault.thread, fault.line) == ((7, 0, 0), line_in(beyond, "x[i + 3"))
+    assert "index 10" in fault.what
+    assert "axis 0" in fault.what
+    assert "10" in fault.what
+
+
+@cuda.jit
+def counting_down(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = x[-1 - i]
+
+
+def test_debug_mode_lets_negative_indices_through():
+    out = np.zeros(5)
+    run(counting_down, 1, 8, np.arange(5.0), out, debug=True)
+    assert out.tolist() == [4, 3, 2, 1, 0]
+
+
+@cuda.jit
+def endless(flag):
+    while True:
+        if flag[0] < 0:
+            flag[1] = 1
+
+
+@cuda.jit
+def nearly_endless(n, out):
+    total = 0
+    for i in range(n):
+        total ^= i * total + 1
+    out[0] = total
+
+
+@cuda.jit(device=True)
+def spin(n):
+    total = 0
+    for i in range(n):
+        for j in range(n):
+            total ^= i * j + total
+    return total
+
+
+@cuda.jit
+def endless_in_a_device_function(n, out):
+    out[0] = spin(n)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "args"),
+    [
+        (endless, (np.zeros(2, np.int64),)),
+        (nearly_endless, (1 << 60, np.zeros(1, np.int64))),
+        (endless_in_a_device_function, (1 << 50, np.zeros(1, np.int64))),
+    ],
+    ids=["while", "for", "device"],
+)
+def test_endless_loops_end_when_cancelled(kernel, args):
+    special = simt.Kernel(kernel).specialize(args)
+    state, control = np.zeros(_state.STATE_WORDS, np.int64), np.zeros(_state.CONTROL_WORDS, np.int64)
+    state[_state.CONTROL] = control.ctypes.data
+    control[_state.TOTAL] = control[_state.CHUNK] = 1
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            special.drive(control.ctypes.data, state.ctypes.data, (1, 1, 1), (1, 1, 1), 0, args)
+        except Exception as error:
+            raised.append(special.fault(error, state))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while control[_state.NEXT] == 0:  # until it has taken its block
+        pass
+    assert thread.is_alive()
+    control[_state.CANCEL] = 1
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert [type(one) for one in raised] == [LaunchCancelled]
+
+
+def test_workers_serve_on_after_a_fault():
+    x, y, out = np.arange(100), np.zeros(100, np.int64), np.zeros(100, np.int64)
+    special = simt.Kernel(divide).specialize((x, y, out))
+    workers = simt.Workers(2)
+    try:
+        with pytest.raises(KernelFault):
+            simt.run(special, 4, 32, (x, y, out), workers=workers)
+        y[:] = 2
+        simt.run(special, 4, 32, (x, y, out), workers=workers)
+    finally:
+        workers.close()
+    np.testing.assert_array_equal(out, x // 2)
+
+
+@cuda.jit
+def misspelt(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = x[i].nonsense
+
+
+@cuda.jit
+def undefined(out):
+    out[0] = no_such_name  # noqa: F821
+
+
+@pytest.mark.parametrize(("kernel", "count"), [(misspelt, 2), (undefined, 1)], ids=["attribute", "name"])
+def test_what_does_not_type_is_named_with_its_line(kernel, count):
+    args = tuple(np.zeros(3) for _ in range(count))
+    with pytest.raises(KernelCompileError) as caught:
+        run(kernel, 1, 1, *args)
+    error = caught.value
+    assert error.line == line_in(kernel, "no")
+    assert (error.file, error.kernel) == (__file__, kernel.py_func.__name__)
+    assert "array(float64, 1d, C)" in error.signature
+    assert "site-packages" not in error.detail
+    assert len(error.detail.splitlines()) < 40
+
+
+@pytest.mark.parametrize(
+    ("grid", "block", "shared", "what"),
+    [
+        (0, 32, 0, "grid"),
+        (1, 0, 0, "block"),
+        (1, 2048, 0, "block"),
+        (1, (32, 33), 0, "block"),
+        ((1, 70000), 1, 0, "grid"),
+        (1, (1, 1, 65), 0, "block"),
+        (1, 1, 1 << 20, "shared_bytes"),
+        (1, 1, -1, "shared_bytes"),
+        ((1, 1, 1, 1), 1, 0, "grid"),
+    ],
+)
+def test_launches_beyond_the_limits(grid, block, shared, what):
+    args = (np.ones(1), np.ones(1), np.ones(1))
+    special = simt.Kernel(true_division).specialize(args)
+    with pytest.raises(InvalidLaunch) as caught:
+        simt.run(special, grid, block, args, shared)
+    assert caught.value.what == what
