@@ -32,6 +32,8 @@ __all__ = ("command",)
 
 INTERRUPTED = 130
 """The exit status that shells give a program ended by Ctrl-C."""
+TURNS = 2
+"""Turns of Trio's loop in which every launch has been asked for: a signal after the line `running` finds them."""
 
 
 @attrs.define(eq=False)
@@ -60,6 +62,7 @@ class Session:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Launches, each on fresh input.")
 @click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Launches in flight at once.")
+@click.option("--check", is_flag=True, help="Check every index and division in the kernel; slower.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @folders_option
 @debug_option
@@ -75,6 +78,7 @@ def command(
     device: str,
     repeat: int,
     parallel: int,
+    check: bool,
     as_json: bool,
     folders: tuple[Path, ...],
 ) -> None:
@@ -84,9 +88,9 @@ def command(
     launch in flight and stop; a second one cancels it.
     """
     asked = {name: parse_extent(text, f"--{name}") for name, text in (("over", over), ("grid", grid), ("block", block))}
-    from rkruntime.kernels import find
+    from rkruntime.kernels import find, kernel
 
-    spec = find(target, folders)
+    spec = kernel(debug=True)(find(target, folders)) if check else find(target, folders)
     outputs = _outputs(spec, outs)
     gathered = gather(spec, inputs, values, {**asked, "shared": shared})
     _check_outputs(spec, outputs, gathered)
@@ -112,12 +116,14 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ses
         async with open_runtime(RuntimeConfig(device=device), handle_signals=True) as runtime:
             session.device = runtime.device.properties
             actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)
-            click.echo(f"running {spec.name} on {session.device.kind}", err=True)
             try:
                 with _progress(spec.name, session.repeat) as advance:
                     async with trio.open_nursery() as nursery:
                         for _ in range(min(parallel, session.repeat)):
                             nursery.start_soon(_launch_all, runtime, actor, inputs, session, advance)
+                        for _ in range(TURNS):
+                            await trio.lowlevel.checkpoint()
+                        click.echo(f"running {spec.name} on {session.device.kind}", err=True)
             finally:
                 session.memory = runtime.memory.stats()
     except* RkError as group:

@@ -75,10 +75,11 @@ def like_example(value: Any, example: Any) -> Any:
     if isinstance(value, np.generic | tuple) or not isinstance(example, np.generic | int | float):
         return value
     try:
-        converted = type(example)(value)
-    except (OverflowError, ValueError):
+        with np.errstate(over="raise"):
+            converted = type(example)(value)
+    except (ArithmeticError, TypeError, ValueError):
         return value
-    near = isinstance(converted, np.floating | float) and math.isclose(float(converted), float(value), rel_tol=1e-2)
+    near = isinstance(converted, np.floating | float) and math.isclose(float(converted), float(value), rel_tol=1e-3)
     return converted if near or converted == value or value != value else value
 
 
