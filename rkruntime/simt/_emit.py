@@ -25,6 +25,7 @@ __all__ = ("ERROR_MODEL", "Emitted", "Options", "emit")
 ERROR_MODEL = "rkruntime"
 MODULE = "rkruntime.simt._emit"  # what compiled functions name as theirs: it can be imported wherever they are cached
 NUMBA = os.path.dirname(numba.__file__)
+WITHIN_BLOCK = ("thread_idx", "thread_idx_3", "block_idx", "block_idx_3", "laneid", "lanemask_lt")
 SMALL_NODES = 600  # device functions with fewer nodes are inlined: calls keep loops from vectorising
 
 
@@ -96,12 +97,14 @@ class Emitted:
         limits: The dispatcher of `limits(ctx, *args)`, which loops take.
         trees: Every function as compiled, the body first.
         notes: What was done with its guards.
+        wide: Whether it knows its places in the grid alone, so that it cannot tell blocks apart.
     """
 
     body: Any
     limits: Any
     trees: tuple[ast.FunctionDef, ...]
     notes: tuple[str, ...]
+    wide: bool
 
 
 def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
@@ -129,7 +132,14 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
         namespace |= {name: dispatchers[device] for name, device in unit.devices.items()}
     limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
     body = dispatchers[kernel.source.function]
-    return Emitted(body, limits, (*trees.values(), *((guarded.limits,) if guarded.notes else ())), guarded.notes)
+    every = (*trees.values(), *((guarded.limits,) if guarded.notes else ()))
+    return Emitted(body, limits, every, guarded.notes, not any(map(_tells_blocks_apart, every)))
+
+
+def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
+    """Whether a function looks at the thread's index in its block, or at the block's."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
 
 
 MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions

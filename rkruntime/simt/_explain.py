@@ -33,15 +33,14 @@ def explain(
         program: The kernel and its device functions.
         signature: Types of its arguments.
         trees: Every function as compiled, the body first.
-        notes: What was done with its guards.
+        notes: What was done to the loop over threads.
         compiled: How long that took, or where it came from.
     """
     source = program.kernel.source
     lines = [
         f"kernel {source.name} ({signature}), {source.file}:{source.tree.lineno}",
         f"lowering: {reason_for(program)}",
-        *(f"guard: {note}" for note in notes),
-        *([] if notes else ["guard: none taken"] if reason_for(program).startswith("loop") else []),
+        *(f"loop: {note}" for note in notes),
         f"compiled: {compiled}",
         "features: " + (", ".join(sorted({one.spelling for one in program.features})) or "none"),
         "",

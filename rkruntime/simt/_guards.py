@@ -92,6 +92,7 @@ def hoist_guards(unit: Unit, tree: ast.FunctionDef, *, take: bool = True) -> Gua
     hoister = _Hoister(unit, tree)
     if take:
         hoister.scan()
+        hoister.drop_unused()
     limits = hoister.limits_tree()
     notes = tuple(f"line {one.line}: `{one.text}` bounds the loop over {'xyz'[one.axis]}" for one in hoister.limits)
     tree.body = tree.body or [ast.Pass()]
@@ -213,6 +214,23 @@ class _Hoister:
             for stub, lower in (_DENIED if term.denied else _LIMITS).get(operator, ())
         ]
 
+    def drop_unused(self) -> None:
+        """Drop assignments that nothing reads any more: `tx = cuda.threadIdx.x`, once it has gone into a place."""
+        dropped = True
+        while dropped:
+            read = {one.id for one in ast.walk(self.tree) if isinstance(one, ast.Name) and _is_read(one)}
+            unused = [
+                statement
+                for statement in self.tree.body
+                if isinstance(statement, ast.Assign)
+                and isinstance(statement.targets[0], ast.Name)
+                and statement.targets[0].id in self.prefix.known
+                and self.bound[statement.targets[0].id] == 1
+                and statement.targets[0].id not in read
+            ]
+            self.tree.body = [statement for statement in self.tree.body if statement not in unused]
+            dropped = bool(unused)
+
     def limits_tree(self) -> ast.FunctionDef:
         """Write the function that computes the limits for one block."""
         at = self.tree
@@ -273,6 +291,10 @@ def _rebuilt(guard: ast.If, rest: Sequence[Term], joint: ast.boolop) -> ast.If:
 def _is_return(guard: ast.If) -> bool:
     """Whether a guard does nothing but return."""
     return len(guard.body) == 1 and isinstance(guard.body[0], ast.Return)
+
+
+def _is_read(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
 
 
 def _is_constant(statement: ast.stmt) -> bool:

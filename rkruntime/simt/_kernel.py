@@ -75,7 +75,10 @@ class Special:
     def explain(self) -> str:
         """Say how the kernel was lowered and why, with the rewritten source."""
         compiled = f"in {self.compile_s:.2f} s" if self.compile_s else "before, taken from the cache on disk"
-        return explain(self._program, self.signature, self._emitted.trees, self._emitted.notes, compiled)
+        notes = self._emitted.notes
+        if self.lowering == "loop" and self._emitted.wide:
+            notes = (*notes, "neighbouring blocks along x run as one loop: the kernel cannot tell them apart")
+        return explain(self._program, self.signature, self._emitted.trees, notes, compiled)
 
 
 class Kernel:
@@ -179,7 +182,7 @@ class Kernel:
             run = _fibers().make_run(emitted.body, self.program.categories)
         else:
             emitted.body.compile((LoopContext, *argument_types))
-            run = make_run(emitted.body, emitted.limits)
+            run = make_run(emitted.body, emitted.limits, wide=emitted.wide)
         drive = make_drive(run)
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))

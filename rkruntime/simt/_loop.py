@@ -43,10 +43,10 @@ def call_noting(typing_context, function, ctx, args, state):
         with cgutils.if_unlikely(builder, status.is_error):
             proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, values[1])
             record = builder.inttoptr(values[3], WORD.as_pointer())
-            for first, kind in ((_state.BLOCK, "block"), (_state.THREAD, "thread")):
-                for k, axis in enumerate("xyz"):
-                    place = builder.gep(record, [ir.Constant(WORD, first + k)])
-                    builder.store(builder.zext(getattr(proxy, kind + axis), WORD), place)
+            for k, axis in enumerate("xyz"):
+                place, extent = getattr(proxy, "place" + axis), builder.zext(getattr(proxy, "dim" + axis), WORD)
+                for first, index in ((_state.BLOCK, builder.udiv), (_state.THREAD, builder.urem)):
+                    builder.store(index(place, extent), builder.gep(record, [ir.Constant(WORD, first + k)]))
             context.call_conv.return_status_propagate(builder, status)
         return result
 
@@ -65,12 +65,14 @@ def end_of(base, extent, place, thread):
     return min(base + extent, place, base + thread)
 
 
-def make_run(body: Any, limits: Any) -> Any:
+def make_run(body: Any, limits: Any, *, wide: bool = False) -> Any:
     """Build the function that runs a range of blocks of one kernel as loops.
 
     Args:
         body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
         limits: `limits(ctx, *args)`, which returns 12 integers.
+        wide: Whether neighbouring blocks along x may be run as one wide block: the kernel knows its places in the grid
+            alone, so that it cannot tell.
 
     Returns:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
@@ -82,7 +84,8 @@ def make_run(body: Any, limits: Any) -> Any:
         dx, dy, dz = block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
         dim = (dx, dy, dz)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
-        for _ in range(first, last):
+        while first < last:
+            count = min(last - first, grid[0] - x) if wide else 1
             index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
             base_x, base_y, base_z = index[0] * dx, index[1] * dy, index[2] * dz
             of_block = make_context((0, 0, 0), (base_x, base_y, base_z), index, dim, grid, state, cancel)
@@ -91,12 +94,13 @@ def make_run(body: Any, limits: Any) -> Any:
             first_z = first_of(base_z, allowed[4], allowed[10])
             for k_z in range(end_of(base_z, dz, allowed[5], allowed[11]) - first_z):
                 for k_y in range(end_of(base_y, dy, allowed[3], allowed[9]) - first_y):
-                    for k_x in range(end_of(base_x, dx, allowed[1], allowed[7]) - first_x):
+                    for k_x in range(end_of(base_x, count * dx, allowed[1], allowed[7]) - first_x):
                         place = (first_x + k_x, first_y + k_y, first_z + k_z)
                         thread = (place[0] - base_x, place[1] - base_y, place[2] - base_z)
                         ctx = make_context(thread, place, index, dim, grid, state, cancel)
                         call_noting(body, ctx, args, state)
-            x += 1
+            first += count
+            x += count
             if x == grid[0]:
                 x, y = 0, y + 1
                 if y == grid[1]:
