@@ -23,8 +23,6 @@ CLEANUP_S = 5.0
 TURN_S = 1e-3
 """Launches that end in place give other tasks a turn at least this often, in seconds."""
 
-_NONE: dict[Any, Compiled] = {}
-
 
 class Launcher:
     """Launches kernels, in order, on one stream.
@@ -57,6 +55,8 @@ class Launcher:
         self._on_unstoppable = on_unstoppable
         self._properties = device.properties
         self._compiled: WeakKeyDictionary[KernelSpec, dict[Any, Compiled]] = WeakKeyDictionary()
+        self._last: KernelSpec | None = None
+        self._last_compiled: dict[Any, Compiled] = {}
         self._turn_at = 0.0
 
     async def launch(
@@ -96,7 +96,9 @@ class Launcher:
         shape = resolve(spec.name, over, grid, block, spec.block)
         passed = bind(spec, args)
         key = direct_key(passed, self._properties.host_accessible)
-        compiled = self._compiled.get(spec, _NONE).get(key)
+        if spec is not self._last:
+            self._last, self._last_compiled = spec, self._compiled.setdefault(spec, {})
+        compiled = self._last_compiled.get(key)
         if compiled is not None and self._chosen(spec, over, block):
             direct = [one.value.view if one.kind == "pooled" else one.value for one in passed]
             launch = _Begun(compiled, shape, direct, begun, 0.0, perf_counter())
