@@ -143,14 +143,11 @@ INTERRUPTED = textwrap.dedent("""
 
 
 def test_ctrl_c_cancels_the_call_and_the_runtime_lives_on() -> None:
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True)
-    try:
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "asleep\n"
         os.kill(process.pid, signal.SIGINT)
         rest, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
     assert rest.splitlines() == ["interrupted running", "drained True"]
     assert process.returncode == 0
