@@ -40,15 +40,16 @@ class IntegerErrorModel(NumpyErrorModel):
         """Raise for integers; say whether it did."""
         if not exc_args or not str(exc_args[0]).startswith("integer"):
             return False
-        self.call_conv.return_user_exc(builder, ZeroDivisionError, exc_args, loc or _place_being_lowered())
+        place, function = _place_being_lowered()
+        self.call_conv.return_user_exc(builder, ZeroDivisionError, exc_args, loc or place, function)
         return True
 
 
 error_models[ERROR_MODEL] = IntegerErrorModel
 
 
-def _place_being_lowered() -> Any:
-    """Return where in the author's code numba's lowering is, or None."""
+def _place_being_lowered() -> tuple[Any, str]:
+    """Return where in the author's code numba's lowering is, or None, and in which function."""
     import numba.core.lowering
 
     lowering: Any = numba.core.lowering.BaseLower
@@ -56,9 +57,9 @@ def _place_being_lowered() -> Any:
     while frame is not None:
         lower: Any = frame.f_locals.get("self")
         if isinstance(lower, lowering) and not lower.loc.filename.startswith(NUMBA):
-            return lower.loc
+            return lower.loc, str(lower.func_ir.func_id.func_name)
         frame = frame.f_back
-    return None
+    return None, ""
 
 
 @attrs.frozen

@@ -47,12 +47,19 @@ class Special:
             checks no types, so give it only arguments with the key that this was made for. It lets the GIL go.
     """
 
-    def __init__(self, program: Program, signature: str, emitted: Emitted, compiled: Any, compile_s: float) -> None:
+    def __init__(
+        self, program: Program, argument_types: Sequence[Any], emitted: Emitted, compiled: Any, compile_s: float
+    ) -> None:
         self._program = program
+        self._dimensions = {
+            name: one.ndim
+            for name, one in zip(program.kernel.source.parameters, argument_types, strict=True)
+            if isinstance(one, types.Array)
+        }
         self._emitted = emitted
         self._compiled = compiled  # owns the machine code
         self.name = program.kernel.source.name
-        self.signature = signature
+        self.signature = _signature(argument_types)
         self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
         self.compile_s = compile_s
         self.ns_per_block: float | None = None
@@ -61,7 +68,7 @@ class Special:
     @cached_property
     def written(self) -> frozenset[int]:
         """Places of the arguments that the kernel may store to."""
-        return written_parameters(self._program)
+        return written_parameters(self._program, self._dimensions)
 
     def fault(self, error: BaseException, state: npt.NDArray[np.int64]) -> BaseException:
         """Turn what `drive` raised into a KernelFault that says where, or a LaunchCancelled.
@@ -153,14 +160,14 @@ class Kernel:
 
     def _compile(self, args: Sequence[Any]) -> Special:
         argument_types = types_of(self.name, self.program.kernel.source.parameters, args)
-        signature = ", ".join(map(str, argument_types))
+        signature = _signature(argument_types)
         emitted = emit(self.program, self.options, loops=self.lowering == "loop")
         key = self._cache_key(signature, emitted)
         if self.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None
         if compiled is not None:
-            return Special(self.program, signature, emitted, compiled, 0.0)
+            return Special(self.program, argument_types, emitted, compiled, 0.0)
         started = time.perf_counter()
         try:
             compiled = self._compile_drive(emitted, argument_types)
@@ -171,7 +178,7 @@ class Kernel:
         compile_s = time.perf_counter() - started
         if key:
             _cache.store(self.name, key, compiled)
-        return Special(self.program, signature, emitted, compiled, compile_s)
+        return Special(self.program, argument_types, emitted, compiled, compile_s)
 
     def _compile_drive(self, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
         """Compile the driver with all that it calls."""
@@ -199,6 +206,10 @@ class Kernel:
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
         return _cache.digest([self.lowering, signature, repr(self.options), *files, *frozen, *trees])
+
+
+def _signature(argument_types: Sequence[Any]) -> str:
+    return ", ".join(map(str, argument_types))
 
 
 def _fibers() -> Any:

@@ -8,7 +8,7 @@ from types import FunctionType
 
 import numpy as np
 
-from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._rewrite import Program, Unit
 
 __all__ = ("written_parameters",)
@@ -24,14 +24,20 @@ Roots = frozenset[str]
 NONE: Roots = frozenset()
 
 
-def written_parameters(program: Program) -> frozenset[int]:
-    """Return the places of the kernel's parameters, counted from 0, that it may store to."""
+def written_parameters(program: Program, dimensions: Mapping[str, int]) -> frozenset[int]:
+    """Return the places of the kernel's parameters, counted from 0, that it may store to.
+
+    Args:
+        program: The kernel and its device functions.
+        dimensions: How many the kernel's arrays have, by parameter; so `x[i]` is known to be a number, or a row.
+    """
     summaries: dict[FunctionType, Roots] = dict.fromkeys(program.units, NONE)
     changed = True
     while changed:  # device functions may call one another in any order
         changed = False
         for function, unit in program.units.items():
-            found = _Stores(unit, program, summaries).run()
+            known = dimensions if unit is program.kernel else {}
+            found = _Stores(unit, program, summaries, known).run()
             if found != summaries[function]:
                 summaries[function], changed = found, True
     kernel = program.kernel
@@ -42,11 +48,16 @@ def written_parameters(program: Program) -> frozenset[int]:
 class _Stores(ast.NodeVisitor):
     """Finds the parameters of one function that it may store to, through any names that may view them."""
 
-    def __init__(self, unit: Unit, program: Program, summaries: Mapping[FunctionType, Roots]) -> None:
+    def __init__(
+        self, unit: Unit, program: Program, summaries: Mapping[FunctionType, Roots], dimensions: Mapping[str, int]
+    ) -> None:
         self.unit = unit
         self.names: Names = unit.names
         self.program = program
         self.summaries = summaries
+        bound = assigned_names(unit.tree)
+        slices = any(isinstance(node, ast.Name) and node.id == "slice" for node in ast.walk(unit.tree))
+        self.dimensions = {} if slices else {name: n for name, n in dimensions.items() if name not in bound}
         self.views: dict[str, Roots] = {name: frozenset({name}) for name in unit.source.parameters}
         self.written: set[str] = set()
 
@@ -134,10 +145,20 @@ class _Stores(ast.NodeVisitor):
         if isinstance(node, ast.Attribute):
             return NONE if node.attr in ("shape", "size", "ndim", "dtype", "strides") else self._roots(node.value)
         if isinstance(node, ast.Subscript):
-            return self._roots(node.value)
+            return NONE if self._is_element(node) else self._roots(node.value)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _READING_METHODS:
             return NONE
         return frozenset().union(*(self._roots(child) for child in ast.iter_child_nodes(node)))
+
+    def _is_element(self, node: ast.Subscript) -> bool:
+        """Whether a subscript gives one element of an array, and no view."""
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        whole = not any(isinstance(one, ast.Slice | ast.Starred) or _is_ellipsis(one) for one in parts)
+        return whole and isinstance(node.value, ast.Name) and len(parts) == self.dimensions.get(node.value.id)
+
+
+def _is_ellipsis(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is Ellipsis)
 
 
 def _has_out(node: ast.Call) -> bool:

@@ -1,0 +1,166 @@
+"""Compiled kernels on disk: found by other processes, by the right ones only, whatever happens to the files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from rkruntime import simt
+from rkruntime.simt import _cache
+
+SCRIPT = """
+import json, sys
+import numpy as np
+from numba import cuda
+from rkruntime import simt
+
+OFFSET = {offset}
+
+@cuda.jit(device=True)
+def shifted(v):
+    return v + OFFSET
+
+@cuda.jit
+def kernel(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = shifted(x[i]) * {factor}
+
+@cuda.jit
+def reversed_in_blocks(x, out):
+    mine = cuda.shared.array(32, np.float64)
+    mine[cuda.threadIdx.x] = x[cuda.grid(1)]
+    cuda.syncthreads()
+    out[cuda.grid(1)] = mine[31 - cuda.threadIdx.x]
+
+@cuda.jit
+def failing(x, out):
+    out[0] = int(x[0]) // int(out[0])
+
+x, out, back = np.arange(64.0), np.zeros(64), np.zeros(64)
+specials = [simt.Kernel(one).specialize((x, out)) for one in (kernel, reversed_in_blocks, failing)]
+simt.run(specials[0], 2, 32, (x, out))
+simt.run(specials[1], 2, 32, (x, back))
+try:
+    simt.run(specials[2], 1, 1, (x, np.zeros(1)))
+except simt_errors.KernelFault as error:
+    fault = [error.line, error.what]
+right = bool((back == x.reshape(2, 32)[:, ::-1].ravel()).all())
+print(json.dumps([[one.compile_s for one in specials], out[:3].tolist(), right, fault]))
+""".replace("import json, sys", "import json, sys\nimport rkruntime.errors as simt_errors")
+
+
+def in_new_process(folder: Path, cache: Path, offset: int = 1, factor: int = 2) -> list:
+    script = folder / "script.py"
+    script.write_text(SCRIPT.format(offset=offset, factor=factor))
+    environment = {**os.environ, "RKRUNTIME_CACHE_DIR": str(cache)}
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_another_process_finds_what_one_compiled(tmp_path):
+    cache = tmp_path / "cache"
+    times, out, right, fault = in_new_process(tmp_path, cache)
+    assert all(one > 0 for one in times)
+    assert (out, right) == ([2.0, 4.0, 6.0], True)
+    assert in_new_process(tmp_path, cache) == [[0.0, 0.0, 0.0], out, right, fault]
+    line, what = fault
+    assert "zero" in what
+    assert "//" in (tmp_path / "script.py").read_text().splitlines()[line - 1]
+    # A frozen global or a line of the kernel that changes makes another entry.
+    times, out, *_ = in_new_process(tmp_path, cache, offset=10)
+    assert (times[0] > 0, times[1], out) == (True, 0.0, [20.0, 22.0, 24.0])
+    times, out, *_ = in_new_process(tmp_path, cache, factor=3)
+    assert (times[0] > 0, times[1], out) == (True, 0.0, [3.0, 6.0, 9.0])
+
+
+@cuda.jit
+def doubled(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = 2 * x[i]
+
+
+def specialize() -> simt.Special:
+    x, out = np.arange(8.0), np.zeros(8)
+    special = simt.Kernel(doubled).specialize((x, out))
+    simt.run(special, 1, 8, (x, out))
+    np.testing.assert_array_equal(out, 2 * x)
+    return special
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", str(tmp_path))
+    return tmp_path / "simt"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:],
+        lambda data: _cache.MAGIC + _cache.hashlib.sha256(b"no pickle").digest() + b"no pickle",
+    ],
+    ids=["empty", "cut", "flipped", "no pickle"],
+)
+def test_damaged_entries_are_dropped_and_written_anew(cache, caplog, damage):
+    assert specialize().compile_s > 0
+    (entry,) = cache.iterdir()
+    whole = entry.read_bytes()
+    entry.write_bytes(damage(whole))
+    assert specialize().compile_s > 0
+    assert "dropping" in caplog.text
+    assert len(list(cache.iterdir())) == 1
+    assert specialize().compile_s == 0
+
+
+def test_no_cache_where_none_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    assert _cache.folder() is None
+    assert specialize().compile_s > 0
+    assert specialize().compile_s > 0
+
+
+def test_a_folder_that_cannot_be_written_to_is_logged(tmp_path, monkeypatch, caplog):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", str(tmp_path / "file"))
+    assert specialize().compile_s > 0
+    assert "cannot be written to" in caplog.text
+
+
+def test_old_entries_go_when_there_are_too_many(cache, monkeypatch):
+    monkeypatch.setattr(_cache, "MOST_ENTRIES", 4)
+    cache.mkdir()
+    for k in range(5):
+        path = cache / f"old-{k}"
+        path.write_bytes(b"")
+        os.utime(path, (k, k))
+    specialize()
+    left = sorted(path.name for path in cache.iterdir())
+    assert len(left) == 2
+    assert left[1] == "old-4"
+
+
+class Opaque:
+    pass
+
+
+def test_values_are_described_alike_in_every_process():
+    table = np.arange(4)
+    assert _cache.describe(table) == _cache.describe(table.copy()) != _cache.describe(table + 1)
+    assert _cache.describe(1) != _cache.describe(1.0) != _cache.describe(True)
+    assert _cache.describe((1, "a", None)) == _cache.describe((1, "a", None))
+    assert _cache.describe(np.float32) != _cache.describe(np.float64)
+    assert _cache.describe(np.sin) != _cache.describe(np.cos)
+    with pytest.raises(_cache.Uncacheable):
+        _cache.describe(Opaque())

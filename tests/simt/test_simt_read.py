@@ -1,0 +1,405 @@
+"""Reading and rewriting: names by object, device functions, closures, and what is refused, with its line."""
+
+import linecache
+import math
+from types import MappingProxyType
+
+import numba
+import numba.cuda as nc
+import numpy as np
+import pytest
+from numba import cuda
+from numba.cuda import atomic as at
+from numba.cuda import grid as place
+from numba.cuda import local
+from numba.cuda import threadIdx as lane
+from simt_launching import run
+
+from rkruntime import simt
+from rkruntime.errors import ArgumentMismatch, UnsupportedKernel
+
+SCALE = 3
+WIDTH = 4
+
+
+@cuda.jit
+def aliased(out, total):
+    i = place(1)
+    j = lane.x + nc.blockIdx.x * nc.blockDim.x
+    mine = local.array(shape=WIDTH, dtype=numba.int64)
+    mine[i % WIDTH] = i
+    if i < out.size:
+        out[i] = i + j + mine[i % WIDTH]
+        at.add(total, 0, 1)
+
+
+def plain(out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = SCALE * i
+
+
+@cuda.jit
+def imports_inside(out):
+    import math as m
+
+    from numba import cuda as inner
+
+    position = inner.grid
+    i = position(1)
+    if i < out.size:
+        out[i] = m.floor(i * 1.5)
+
+
+@cuda.jit
+def keeps_the_triple(out):
+    t = cuda.threadIdx
+    d = cuda.blockDim
+    x, y = cuda.blockIdx.x, cuda.blockIdx.y
+    i = t.x + x * d.x + y
+    if i < out.size:
+        out[i] = i
+
+
+@cuda.jit
+def local_constant(out):
+    n = 2 * WIDTH
+    mine = cuda.local.array((n, 2), dtype=np.float32)
+    i = cuda.grid(1)
+    if i < out.size:
+        mine[i % n, 1] = i
+        out[i] = mine[i % n, 1]
+
+
+def test_features_are_known_by_object_and_not_by_spelling():
+    out, total = np.zeros(50, np.int64), np.zeros(1, np.int64)
+    run(aliased, 2, 32, out, total)
+    assert (out.tolist(), total.tolist()) == ([3 * i for i in range(50)], [50])
+
+
+@pytest.mark.parametrize(
+    ("kernel", "wanted"),
+    [
+        (plain, lambda i: SCALE * i),
+        (imports_inside, lambda i: math.floor(1.5 * i)),
+        (keeps_the_triple, lambda i: i),
+        (local_constant, lambda i: i),
+    ],
+    ids=["plain", "imports", "triple", "constant"],
+)
+def test_ways_to_write_it(kernel, wanted):
+    out = np.zeros(40, np.int64)
+    run(kernel, 2, 32, out)
+    assert out.tolist() == [wanted(i) for i in range(40)]
+
+
+def make_kernel(factor, function):
+    offset = np.int32(5)
+
+    @cuda.jit
+    def closed_over(out):
+        i = cuda.grid(1)
+        if i < out.size:
+            out[i] = function(i, factor) + offset
+
+    return closed_over
+
+
+@cuda.jit(device=True)
+def times(i, factor):
+    return i * factor
+
+
+@cuda.jit(device=True)
+def place_of(stride):
+    return cuda.blockIdx.x * stride + cuda.threadIdx.x
+
+
+@cuda.jit(device=True)
+def times_at_place(i, factor):
+    return times(place_of(cuda.blockDim.x), factor=factor) + 0 * i
+
+
+@numba.njit
+def halved(i, factor):
+    return i // factor
+
+
+@cuda.jit(device=True)
+def factorial(n):
+    if n < 2:
+        return 1
+    return n * factorial(n - 1)
+
+
+@cuda.jit(device=True)
+def falls(i, factor):
+    return factorial(i % 5) + factor
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (times, lambda i: 7 * i),
+        (times_at_place, lambda i: 7 * i),
+        (halved, lambda i: i // 7),
+        (falls, lambda i: math.factorial(i % 5) + 7),
+    ],
+    ids=["device", "nested", "njit", "recursive"],
+)
+def test_closures_and_device_functions(function, wanted):
+    out = np.zeros(40, np.int64)
+    run(make_kernel(7, function), 2, 32, out)
+    assert out.tolist() == [wanted(i) + 5 for i in range(40)]
+
+
+class Tools:
+    """A namespace."""
+
+    scale = 11
+    times = times
+
+
+@cuda.jit
+def namespaced(out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = Tools.times(i, 2)
+
+
+def test_device_functions_in_a_namespace():
+    out = np.zeros(4, np.int64)
+    run(namespaced, 1, 4, out)
+    assert out.tolist() == [0, 2, 4, 6]
+
+
+def test_a_kernel_from_a_notebook_cell():
+    """IPython compiles cells under names that are no files, and keeps their text in linecache."""
+    text = "from numba import cuda\n@cuda.jit\ndef cell(out):\n    out[cuda.grid(1)] = 1 // out[cuda.grid(1)]\n"
+    name = "/tmp/ipykernel_1/12345.py"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    namespace = {}
+    exec(compile(text, name, "exec"), namespace)
+    out = np.ones(4, np.int64)
+    run(namespace["cell"], 1, 4, out)
+    assert out.tolist() == [1] * 4
+    with pytest.raises(Exception, match=r"12345\.py:4: kernel cell in block \(0, 0, 0\), thread \(2, 0, 0\)"):
+        run(namespace["cell"], 1, 4, np.array([1, 1, 0, 1]))
+
+
+def test_a_dispatcher_with_a_signature_is_read_like_any_other():
+    """Compiling for a signature at once needs a GPU; the function behind the dispatcher does not."""
+
+    class Dispatcher:
+        py_func = staticmethod(plain)
+        targetoptions = MappingProxyType({"fastmath": True, "opt": True, "device": False})
+
+    out = np.zeros(4, np.int64)
+    special = simt.Kernel(Dispatcher()).specialize((out,))
+    simt.run(special, 1, 4, (out,))
+    assert out.tolist() == [0, 3, 6, 9]
+
+
+def test_specialisations_are_kept_by_type():
+    kernel = simt.Kernel(plain)
+    first = kernel.specialize((np.zeros(4, np.int64),))
+    assert kernel.specialize((np.zeros(9, np.int64),)) is first
+    assert kernel.find((np.zeros(2, np.int64),)) is first
+    assert kernel.find((np.zeros(2, np.float32),)) is None
+    assert kernel.specialize((np.zeros(8, np.int64)[::2],)) is not first
+
+
+# What is refused
+
+
+@cuda.jit
+def unknown_feature(out):
+    out[0] = cuda.no_such_thing(1)
+
+
+@cuda.jit
+def host_feature(out):
+    cuda.synchronize()
+    out[0] = 1
+
+
+@cuda.jit
+def vector_type(out):
+    v = cuda.float32x2(1.0, 2.0)
+    out[0] = v.x
+
+
+@cuda.jit
+def grid_sync(out):
+    cuda.cg.this_grid().sync()
+
+
+@cuda.jit
+def shape_at_run_time(out):
+    mine = cuda.local.array(out.size, numba.float64)
+    out[0] = mine[0]
+
+
+@cuda.jit
+def returns_something(out):
+    if cuda.grid(1) > 3:
+        return out[0]
+    return None
+
+
+@cuda.jit
+def too_many_axes(out):
+    out[0] = cuda.grid(4)
+
+
+@cuda.jit
+def fourth_axis(out):
+    out[0] = cuda.threadIdx.w
+
+
+@cuda.jit
+def function_as_value(out):
+    chosen = times if out[0] > 1 else times_at_place
+    out[0] = chosen(1, 2)
+
+
+@cuda.jit
+def wrong_count(out):
+    cuda.atomic.add(out, 0)
+
+
+REFUSED = {
+    unknown_feature: "cuda.no_such_thing",
+    host_feature: "cuda.synchronize",
+    vector_type: "cuda.float32x2",
+    grid_sync: "cuda.cg.this_grid",
+    shape_at_run_time: "cuda.local.array",
+    returns_something: "returns a value",
+    too_many_axes: "cuda.grid",
+    fourth_axis: "cuda.threadIdx.w",
+    function_as_value: "device function",
+    wrong_count: "cuda.atomic.add",
+}
+
+
+@pytest.mark.parametrize("kernel", REFUSED, ids=lambda kernel: kernel.py_func.__name__)
+def test_what_is_not_supported_is_named_with_line_and_a_way_round(kernel):
+    with pytest.raises(UnsupportedKernel) as caught:
+        run(kernel, 1, 1, np.zeros(4))
+    error = caught.value
+    first = kernel.py_func.__code__.co_firstlineno
+    assert REFUSED[kernel] in error.construct
+    assert (error.file, error.kernel) == (__file__, kernel.py_func.__name__)
+    assert first + 1 < error.line <= first + 4
+    assert error.mend
+
+
+def generator(out):
+    yield out
+
+
+def variadic(*out):
+    pass
+
+
+SOURCELESS = {}
+exec("def sourceless(out): pass", SOURCELESS)
+
+
+@pytest.mark.parametrize(
+    ("function", "construct"),
+    [
+        (lambda out: None, "lambda"),
+        (generator, "generator"),
+        (variadic, r"\*args"),
+        (SOURCELESS["sourceless"], "no source"),
+        (len, "builtin_function"),
+    ],
+    ids=["lambda", "generator", "variadic", "sourceless", "builtin"],
+)
+def test_what_cannot_be_read(function, construct):
+    with pytest.raises(UnsupportedKernel, match=construct):
+        run(function, 1, 1, np.zeros(1))
+
+
+@pytest.mark.parametrize(
+    ("args", "argument"), [((), "list"), ((1, 2), "list"), ((object(),), "out"), (("text", 1), "list")]
+)
+def test_arguments_that_do_not_fit(args, argument):
+    with pytest.raises(ArgumentMismatch) as caught:
+        simt.Kernel(plain).specialize(args)
+    assert caught.value.argument == argument
+
+
+# Which arguments a kernel may store to
+
+
+@cuda.jit(device=True)
+def fill(target, value):
+    target[0] = value
+
+
+@cuda.jit(device=True)
+def fill_through(a, b):
+    row = b[0]
+    fill(row, 1.0)
+    return a
+
+
+@cuda.jit
+def stores(read, stored, added, rows, viewed, through, scalar):
+    i = cuda.grid(1)
+    total = 0.0
+    for k in range(3):
+        total += read[k]
+    stored[i] = total + read.sum()
+    cuda.atomic.add(added, 0, 1)
+    for row in rows:
+        row[0] = scalar
+    flat = viewed.reshape(4)
+    alias = flat[2:] if i > 3 else flat[1:]
+    alias[0] += 1
+    fill_through(read, through)
+
+
+def test_written_arguments_through_aliases_and_device_functions():
+    square = np.zeros((2, 2))
+    args = (np.zeros(4), np.zeros(4), np.zeros(4), square, np.zeros((2, 2)), square, 1.0)
+    assert sorted(run(stores, 1, 1, *args).written) == [1, 2, 3, 4, 5]
+
+
+@cuda.jit
+def only_reads(a, b, out):
+    i = cuda.grid(1)
+    rows, columns = a.shape
+    here = a[i % rows, 0]
+    here += b[0]
+    here = max(here, math.sqrt(b[1]))
+    out[i % columns] = here
+
+
+def test_arguments_that_are_only_read():
+    assert run(only_reads, 1, 1, np.ones((2, 2)), np.ones(2), np.zeros(2)).written == {2}
+
+
+def test_explain_shows_the_lowering_its_reason_and_the_source():
+    text = run(plain, 1, 4, np.zeros(4, np.int64)).explain()
+    assert "lowering: loop" in text
+    assert "`i < out.size` bounds the loop over x" in text
+    assert "neighbouring blocks along x run as one loop" in text
+    assert "_rk_grid_1" in text
+    assert f"{__file__}:" in text
+
+
+@cuda.jit
+def waits(out):
+    cuda.syncthreads()
+    out[cuda.grid(1)] = cuda.threadIdx.x
+
+
+def test_a_barrier_decides_for_fibers_and_explain_says_where():
+    out = np.zeros(8, np.int64)
+    special = run(waits, 2, 4, out)
+    assert out.tolist() == [0, 1, 2, 3] * 2
+    line = waits.py_func.__code__.co_firstlineno + 2
+    assert f"fibers, since threads wait for one another: cuda.syncthreads at {__file__}:{line}" in special.explain()
