@@ -134,7 +134,8 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
     limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
     body = dispatchers[kernel.source.function]
     every = (*trees.values(), *((guarded.limits,) if guarded.notes else ()))
-    return Emitted(body, limits, every, guarded.notes, not any(map(_tells_blocks_apart, every)))
+    wide = not guarded.within_block and not any(map(_tells_blocks_apart, every))
+    return Emitted(body, limits, every, guarded.notes, wide)
 
 
 def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:

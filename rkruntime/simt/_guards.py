@@ -74,11 +74,13 @@ class Guarded:
         tree: The definition.
         limits: The definition of `limits(ctx, *args)`, which returns 12 integers.
         notes: For people: one line for each taken comparison.
+        within_block: Whether one of those concerned the thread's index in its block.
     """
 
     tree: ast.FunctionDef
     limits: ast.FunctionDef
     notes: tuple[str, ...]
+    within_block: bool
 
 
 def hoist_guards(unit: Unit, tree: ast.FunctionDef, *, take: bool = True) -> Guarded:
@@ -96,7 +98,8 @@ def hoist_guards(unit: Unit, tree: ast.FunctionDef, *, take: bool = True) -> Gua
     limits = hoister.limits_tree()
     notes = tuple(f"line {one.line}: `{one.text}` bounds the loop over {'xyz'[one.axis]}" for one in hoister.limits)
     tree.body = tree.body or [ast.Pass()]
-    return Guarded(ast.fix_missing_locations(tree), limits, notes)
+    within_block = any(one.kind is Kind.THREAD for one in hoister.limits)
+    return Guarded(ast.fix_missing_locations(tree), limits, notes, within_block)
 
 
 class _Hoister:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import math
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -24,6 +25,7 @@ __all__ = ("CONTEXT", "Program", "Unit", "called", "rewrite")
 
 CONTEXT = "_rk_ctx"
 PREFIX = "_rk_"
+LOCAL_BYTES = 512 * 1024
 
 
 @attrs.define(eq=False)
@@ -38,6 +40,7 @@ class Unit:
         devices: Names that stand for device functions.
         members: Attributes of modules and classes that it reads, by their spelling, with their values.
         features: What it uses itself, each with the line of its first use.
+        local_bytes: Size of its local arrays.
     """
 
     source: Source
@@ -47,6 +50,7 @@ class Unit:
     devices: dict[str, FunctionType] = attrs.field(factory=dict)
     members: dict[str, Any] = attrs.field(factory=dict)
     features: dict[Feature, int] = attrs.field(factory=dict)
+    local_bytes: int = 0
 
 
 @attrs.frozen(eq=False)
@@ -305,8 +309,19 @@ class _Rewriter(ast.NodeTransformer):
                 "give integers, global constants or closure variables as the shape",
             )
         text = ast.Constant(",".join(str(int(one)) for one in extents))
-        site = (ast.Constant(next(self.sites)),) if feature.category is Category.SHARED else ()
-        return self._use(feature, node, *site, text, self._dtype(dtype))
+        if feature.category is Category.SHARED:
+            return self._use(feature, node, ast.Constant(next(self.sites)), text, self._dtype(dtype))
+        self._count_local(feature, node, math.prod(int(one) for one in extents), dtype)
+        return self._use(feature, node, text, self._dtype(dtype))
+
+    def _count_local(self, feature: Feature, node: ast.Call, count: int, dtype: ast.expr) -> None:
+        """Hold local arrays to what CUDA gives a thread: the stacks of fibers have room for that, and no more."""
+        self.unit.local_bytes += count * _item_bytes(self.names.evaluate(dtype))
+        if self.unit.local_bytes > LOCAL_BYTES:
+            what = (
+                f"{feature.spelling}: {self.unit.local_bytes:,} bytes of local arrays, and a thread has {LOCAL_BYTES:,}"
+            )
+            raise self._refuse(node, what, "take smaller local arrays, or pass a scratch array to the kernel")
 
     def _dtype(self, node: ast.expr) -> ast.expr:
         """Return the expression of an array's element type; where it is known, bound under a name of ours."""
@@ -340,6 +355,17 @@ class _Rewriter(ast.NodeTransformer):
 
     def _refuse(self, node: ast.AST, construct: str, mend: str) -> UnsupportedKernel:
         return refuse(self.source, node, construct, mend)
+
+
+def _item_bytes(dtype: Any) -> int:
+    """Return the size of an array's element; the largest number's where it is not known."""
+    from numba.core import types
+    from numba.np import numpy_support
+
+    try:
+        return np.dtype(numpy_support.as_dtype(dtype) if isinstance(dtype, types.Type) else dtype).itemsize
+    except (TypeError, NotImplementedError):
+        return 16
 
 
 def _is_docstring(node: ast.stmt) -> bool:

@@ -268,7 +268,14 @@ def wrong_count(out):
     cuda.atomic.add(out, 0)
 
 
+@cuda.jit
+def too_much_local(out):
+    mine = cuda.local.array((300, 300), numba.float64)
+    out[0] = mine[0, 0]
+
+
 REFUSED = {
+    too_much_local: "720,000 bytes of local arrays",
     unknown_feature: "cuda.no_such_thing",
     host_feature: "cuda.synchronize",
     vector_type: "cuda.float32x2",
