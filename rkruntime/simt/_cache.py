@@ -16,6 +16,7 @@ import logging
 import os
 import pickle
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -115,7 +116,7 @@ def load(name: str, key: str) -> Any:
     place = folder()
     if place is None:
         return None
-    path = place / f"{name}-{key}"
+    path = place / _file_name(name, key)
     try:
         data = path.read_bytes()
     except OSError:
@@ -143,10 +144,15 @@ def store(name: str, key: str, compiled: Any) -> None:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".new-", delete=False) as file:
             file.write(MAGIC + hashlib.sha256(payload).digest() + payload)
-        os.replace(file.name, place / f"{name}-{key}")
+        os.replace(file.name, place / _file_name(name, key))
         _trim(place)
     except OSError as error:
         log.warning("the kernel cache at %s cannot be written to: %s", place, error)
+
+
+def _file_name(name: str, key: str) -> str:
+    """Return an entry's file name: the digest tells entries apart, the kernel's name is for people."""
+    return f"{re.sub(r'[^A-Za-z0-9_]', '_', name)[:64]}-{key}"
 
 
 def _trim(place: Path) -> None:

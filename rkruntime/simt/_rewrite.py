@@ -235,7 +235,9 @@ class _Rewriter(ast.NodeTransformer):
         if _of_numba_cuda(owner):
             if not _is_plain(value):
                 spelling = f"{getattr(owner, '__name__', owner)}.{node.attr}".replace("numba.cuda", "cuda", 1)
-                raise self._refuse(node, spelling, "see docs/guide for what kernels may use on the CPU")
+                raise self._refuse(
+                    node, spelling, "leave it to the host, or see docs/guide/kernels.md for what kernels may use"
+                )
             name = f"{PREFIX}value_{node.attr}"
             self.unit.globals[name] = value
             return ast.copy_location(ast.Name(name, ast.Load()), node)

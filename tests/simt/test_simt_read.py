@@ -1,4 +1,4 @@
-"""Reading and rewriting: names by object, device functions, closures, and what is refused, with its line."""
+"""Reading and rewriting: names by object, device functions, closures."""
 
 import linecache
 import math
@@ -16,7 +16,6 @@ from numba.cuda import threadIdx as lane
 from simt_launching import run
 
 from rkruntime import simt
-from rkruntime.errors import ArgumentMismatch, UnsupportedKernel
 
 SCALE = 3
 WIDTH = 4
@@ -207,135 +206,6 @@ def test_specialisations_are_kept_by_type():
     assert kernel.find((np.zeros(2, np.int64),)) is first
     assert kernel.find((np.zeros(2, np.float32),)) is None
     assert kernel.specialize((np.zeros(8, np.int64)[::2],)) is not first
-
-
-# What is refused
-
-
-@cuda.jit
-def unknown_feature(out):
-    out[0] = cuda.no_such_thing(1)
-
-
-@cuda.jit
-def host_feature(out):
-    cuda.synchronize()
-    out[0] = 1
-
-
-@cuda.jit
-def vector_type(out):
-    v = cuda.float32x2(1.0, 2.0)
-    out[0] = v.x
-
-
-@cuda.jit
-def grid_sync(out):
-    cuda.cg.this_grid().sync()
-
-
-@cuda.jit
-def shape_at_run_time(out):
-    mine = cuda.local.array(out.size, numba.float64)
-    out[0] = mine[0]
-
-
-@cuda.jit
-def returns_something(out):
-    if cuda.grid(1) > 3:
-        return out[0]
-    return None
-
-
-@cuda.jit
-def too_many_axes(out):
-    out[0] = cuda.grid(4)
-
-
-@cuda.jit
-def fourth_axis(out):
-    out[0] = cuda.threadIdx.w
-
-
-@cuda.jit
-def function_as_value(out):
-    chosen = times if out[0] > 1 else times_at_place
-    out[0] = chosen(1, 2)
-
-
-@cuda.jit
-def wrong_count(out):
-    cuda.atomic.add(out, 0)
-
-
-@cuda.jit
-def too_much_local(out):
-    mine = cuda.local.array((300, 300), numba.float64)
-    out[0] = mine[0, 0]
-
-
-REFUSED = {
-    too_much_local: "720,000 bytes of local arrays",
-    unknown_feature: "cuda.no_such_thing",
-    host_feature: "cuda.synchronize",
-    vector_type: "cuda.float32x2",
-    grid_sync: "cuda.cg.this_grid",
-    shape_at_run_time: "cuda.local.array",
-    returns_something: "returns a value",
-    too_many_axes: "cuda.grid",
-    fourth_axis: "cuda.threadIdx.w",
-    function_as_value: "device function",
-    wrong_count: "cuda.atomic.add",
-}
-
-
-@pytest.mark.parametrize("kernel", REFUSED, ids=lambda kernel: kernel.py_func.__name__)
-def test_what_is_not_supported_is_named_with_line_and_a_way_round(kernel):
-    with pytest.raises(UnsupportedKernel) as caught:
-        run(kernel, 1, 1, np.zeros(4))
-    error = caught.value
-    first = kernel.py_func.__code__.co_firstlineno
-    assert REFUSED[kernel] in error.construct
-    assert (error.file, error.kernel) == (__file__, kernel.py_func.__name__)
-    assert first + 1 < error.line <= first + 4
-    assert error.mend
-
-
-def generator(out):
-    yield out
-
-
-def variadic(*out):
-    pass
-
-
-SOURCELESS = {}
-exec("def sourceless(out): pass", SOURCELESS)
-
-
-@pytest.mark.parametrize(
-    ("function", "construct"),
-    [
-        (lambda out: None, "lambda"),
-        (generator, "generator"),
-        (variadic, r"\*args"),
-        (SOURCELESS["sourceless"], "no source"),
-        (len, "builtin_function"),
-    ],
-    ids=["lambda", "generator", "variadic", "sourceless", "builtin"],
-)
-def test_what_cannot_be_read(function, construct):
-    with pytest.raises(UnsupportedKernel, match=construct):
-        run(function, 1, 1, np.zeros(1))
-
-
-@pytest.mark.parametrize(
-    ("args", "argument"), [((), "list"), ((1, 2), "list"), ((object(),), "out"), (("text", 1), "list")]
-)
-def test_arguments_that_do_not_fit(args, argument):
-    with pytest.raises(ArgumentMismatch) as caught:
-        simt.Kernel(plain).specialize(args)
-    assert caught.value.argument == argument
 
 
 # Which arguments a kernel may store to
