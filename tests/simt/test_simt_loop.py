@@ -276,3 +276,30 @@ def no_arguments():
 
 def test_a_kernel_without_arguments():
     assert run(no_arguments, 1, 1).written == frozenset()
+
+
+@cuda.jit
+def hinted(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        cuda.stcg(out, i, cuda.ldca(x, i) + cuda.ldcv(x, 0))
+        cuda.threadfence()
+        cuda.nanosleep(10)
+
+
+def test_cache_hints_fences_and_naps_change_nothing():
+    x, out = np.arange(1.0, 9.0), np.zeros(8)
+    assert run(hinted, 1, 8, x, out).written == {1}
+    np.testing.assert_array_equal(out, x + 1)
+
+
+@cuda.jit
+def below_lane(out):
+    x, y = cuda.grid(2)
+    out[y, x] = cuda.lanemask_lt()
+
+
+def test_lanes_are_counted_along_x_first():
+    out = np.zeros((6, 8), np.int64)
+    run(below_lane, (1, 1), (8, 6), out)
+    assert out.ravel().tolist() == [(1 << (i % 32)) - 1 for i in range(48)]
