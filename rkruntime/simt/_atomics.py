@@ -14,14 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
 from numba.core import cgutils
 from numba.core.errors import NumbaTypeError
 from numba.np.arrayobj import make_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE
-from rkruntime.simt._numba import intrinsic, overload
+from rkruntime.simt._numba import intrinsic, overload, types
 
 ORDER = "seq_cst"
 INTEGERS = (types.int32, types.int64, types.uint32, types.uint64)
