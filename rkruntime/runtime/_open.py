@@ -11,7 +11,6 @@ import trio
 from rkruntime.config import RuntimeConfig
 from rkruntime.device import Device
 from rkruntime.runtime._runtime import Runtime
-from rkruntime.runtime._single import single
 
 __all__ = ("open_runtime",)
 
@@ -40,25 +39,17 @@ async def open_runtime(
         RkError: What kept the runtime from starting, or what it ended with.
     """
     runtime = Runtime(config, device=device, hooks=hooks)
-    raised: BaseException | None = None
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run_then_cancel, runtime, handle_signals, nursery.cancel_scope)
-            try:
-                yield runtime
-            except trio.Cancelled:
-                raise
-            except BaseException as error:
-                raised = error
-                runtime.hurry()
-            else:
-                runtime.request_shutdown()
+            yield runtime
+            runtime.request_shutdown()
     except BaseExceptionGroup as group:
-        if isinstance(single(group), Exception):
-            raise single(group) from single(group).__cause__
-        raise
-    if raised is not None:
-        raise raised
+        # The nursery here is not the caller's: one error comes out as it was raised, the caller's own groups included.
+        if len(group.exceptions) > 1:
+            raise
+        (error,) = group.exceptions
+        raise error from error.__cause__
 
 
 async def _run_then_cancel(

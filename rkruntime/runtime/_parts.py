@@ -65,7 +65,7 @@ class Parts:
         return cls(config, device, hooks)
 
     async def run_actors(self, *, task_status: trio.TaskStatus[None]) -> None:
-        """Run the actors until `stop_actors`.
+        """Run the actors until `stop_actors`, or `end_actors` at the latest.
 
         Shielded, so that a cancelled runtime can still see its messages to their end. Whoever runs this ends it, within
         the clean-up time.
@@ -74,9 +74,12 @@ class Parts:
             await self.system.run(task_status=task_status)
 
     async def stop_actors(self) -> None:
-        """Stop every actor, the last one started first, each with a bounded clean-up; then end their task."""
+        """Stop every actor, the last one started first, each with a bounded clean-up."""
         with trio.move_on_after(2 * self.config.cleanup_timeout):
             await self.system.stop()
+
+    def end_actors(self) -> None:
+        """End the actors' task, and note how every message had ended by now."""
         self._outcomes = self.system.ledger.outcomes()
         self._settled_s = trio.current_time()
         self._acting.cancel()

@@ -261,6 +261,7 @@ class Runtime:
             await trio.lowlevel.checkpoint_if_cancelled()
             await self._lifecycle.move(State.DRAINING)
             await self._shutdown.drain(parts.system)
+            await parts.stop_actors()
         except trio.Cancelled:
             with trio.move_on_after(2 * self.config.cleanup_timeout, shield=True):
                 if self.state is not State.DRAINING:
@@ -269,7 +270,8 @@ class Runtime:
                 await self._shutdown.drain(parts.system)
                 await parts.stop_actors()
             raise
-        await parts.stop_actors()
+        finally:
+            parts.end_actors()
 
     async def _release(self, parts: Parts) -> None:
         """Give everything back, and say how everything ended."""

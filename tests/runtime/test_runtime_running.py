@@ -339,3 +339,35 @@ async def test_presets_build() -> None:
 async def test_open_runtime_takes_the_default_configuration(autojump_clock: trio.testing.MockClock) -> None:
     async with open_runtime(device=FakeDevice()) as runtime:
         assert runtime.config == RuntimeConfig()
+
+
+async def test_a_group_of_the_blocks_own_nursery_stays_a_group(autojump_clock: trio.testing.MockClock) -> None:
+    async def fail() -> None:
+        raise ValueError("on purpose")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running() as runtime:
+            await runtime.spawn(Worker)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(fail)
+    assert [type(error) for error in caught.value.exceptions] == [ValueError]
+
+
+async def test_a_drain_while_the_blocks_nursery_works_leaves_no_cancelled_behind(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def ask_on(ref) -> None:
+        while True:
+            await ref.ask(Worker.work, 1.0)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running() as runtime:
+            ref = await runtime.spawn(Worker)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask_on, ref)
+                nursery.start_soon(trio.sleep_forever)
+                await trio.sleep(2.5)
+                runtime.request_shutdown()
+                await trio.sleep_forever()
+    assert [type(error) for error in caught.value.exceptions] == [Draining]
+    assert runtime.report.completed == 1
