@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import contextvars
 import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import outcome
 import trio
 
 from rkruntime.actors._actor import Actor, StopActor
+from rkruntime.actors._crash import Crash, Misfit, cause_of, without_cancelled
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, QUEUED, RUNNING, Envelope, Mailbox
 from rkruntime.actors._records import ActorInfo, MessageDone
-from rkruntime.actors._restart import Restart
+from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
+from rkruntime.actors._turn import TURNS, Turn
 from rkruntime.errors import ActorCrashed, ActorStopped, DeadlineExceeded, MessageCancelled
 
 if TYPE_CHECKING:
     from rkruntime.actors._supervisor import Supervisor
     from rkruntime.actors._system import ActorSystem
 
-__all__ = ("HANDLING", "Cell", "Spec")
+__all__ = ("Cell",)
 
 FAIR_TURNS = 32
 """Messages that a server handles before it gives other tasks a turn."""
-
-HANDLING: contextvars.ContextVar[tuple[Cell, ...]] = contextvars.ContextVar("rkruntime_handling", default=())
-"""The actors whose handlers led here, the nearest last."""
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Spec:
-    """How an actor was asked for."""
-
-    kind: type[Actor]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    name: str
-    restart: Restart | None
-    concurrency: int
-    capacity: int
-    refuses: bool
-
-
-class Crash(Exception):
-    """Carries what a handler raised from where it raised to the end of the life."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 class Cell:
@@ -67,6 +42,7 @@ class Cell:
     def __init__(self, spec: Spec, system: ActorSystem, supervisor: Supervisor) -> None:
         self.spec = spec
         self.name = spec.name
+        self.own_restart = spec.restart
         self.system = system
         self.supervisor = supervisor
         self.mailbox = Mailbox(spec.capacity)
@@ -76,17 +52,14 @@ class Cell:
         self.restarts = 0
         self.state = "starting"
         self.last_error: BaseException | None = None
+        self.stop_reason = ""
         self._methods: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._instance: Actor | None = None
         self._memory: Any = None
-        self._scope: trio.CancelScope | None = None
+        self._scope = trio.CancelScope()
         self._over: trio.Event | None = None
-        self._halting = ""
-
-    @property
-    def restart(self) -> Restart:
-        """The settings in force: its own, or its supervisor's."""
-        return self.spec.restart or self.supervisor.restart
+        self._ending = ""
+        self._halted = False
 
     @property
     def info(self) -> ActorInfo:
@@ -110,47 +83,67 @@ class Cell:
         Raises:
             TypeError: It is no async method of the actor.
         """
-        found: Any = getattr(self.spec.kind, getattr(method, "__name__", ""), None)
-        if not inspect.iscoroutinefunction(found):
-            kind = self.spec.kind.__name__
-            raise TypeError(f"{method!r} is no message of {kind}: give one of its async methods, such as {kind}.setup")
+        kind, name = self.spec.kind, getattr(method, "__name__", "")
+        found: Any = getattr(kind, name, None)
+        known = any(vars(base).get(name) is method for base in kind.__mro__)
+        if not known or not inspect.iscoroutinefunction(found):
+            raise TypeError(
+                f"{method!r} is no message of {kind.__name__}: give one of its async methods, such as "
+                f"{kind.__name__}.setup"
+            )
         self._methods[method] = found
         return found  # type: ignore[no-any-return]
 
     # A life
 
-    async def live(self, first: bool = False, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Live once: from a new instance to its end, and tell the supervisor how it ended.
+    @property
+    def lives(self) -> bool:
+        """Whether a life is at hand, from before its start to the end of its clean-up."""
+        return self._over is not None and not self._over.is_set()
+
+    async def begin(self, first: bool = False) -> None:
+        """Live, once more or for the first time, and return when messages are served or this life has failed.
 
         Args:
-            first: Raise what the first `setup` raises, instead of telling the supervisor.
-            task_status: Started once messages are served, or once this life has failed.
+            first: Raise what `setup` raises, instead of telling the supervisor.
         """
-        self._over = trio.Event()
-        self._halting = ""
+        if self.lives or self.stop_reason:
+            return
+        self._scope, self._over = trio.CancelScope(), trio.Event()
+        self._ending, self._halted = "", False
+        self.state = "starting"
+        try:
+            await self.system.host(self._live, self._over, first)
+        except BaseException:
+            self._over.set()
+            raise
+
+    async def _live(self, over: trio.Event, first: bool, *, task_status: trio.TaskStatus[None]) -> None:
+        """Live once: from a new instance to its end, and tell the supervisor how it ended."""
         error: BaseException | None = None
         served = False
+        if not first:
+            TURNS.set(())
         try:
-            with trio.CancelScope() as self._scope:
+            with self._scope:
                 try:
-                    await self._begin()
+                    await self._set_up()
                     served = True
-                    self.system.tell_life(self, "restarted" if self.restarts else "started")
+                    TURNS.set(())  # whoever spawned it has stopped waiting for it
                     task_status.started()
                     await self._serve()
-                except StopActor:
-                    pass
                 except Exception as raised:
-                    error = _cause(raised)
-                    if isinstance(error, StopActor):
-                        error = None
+                    error = cause_of(raised)
         finally:
-            await self._end()
+            try:
+                await self._clean_up()
+            finally:
+                over.set()
         self._after(error, served, first)
-        if not served and not (first and error is not None):
+        if not served:
             task_status.started()
 
-    async def _begin(self) -> None:
+    async def _set_up(self) -> None:
         spec = self.spec
         self._memory = self.system.memory_for(spec.name)
         instance = spec.kind(*spec.args, **spec.kwargs)
@@ -160,22 +153,31 @@ class Cell:
         self._instance = instance
         await instance.setup()
         self.state = "running"
+        self.system.tell_life(self, "restarted" if self.restarts else "started")
 
-    async def _end(self) -> None:
+    async def _clean_up(self) -> None:
         """Clean up after a life, under a deadline, and let go of its memory."""
         self.state = "stopping"
         instance, self._instance = self._instance, None
-        if instance is not None:
-            with trio.move_on_after(self.system.cleanup_timeout, shield=True):
-                try:
-                    await instance.teardown()
-                except Exception as error:
-                    self.last_error = error
-        if hasattr(self._memory, "free_all"):
-            self._memory.free_all()
-        self._memory = None
-        if self._over is not None:
-            self._over.set()
+        try:
+            if instance is not None:
+                await self._tear_down(instance)
+        finally:
+            memory, self._memory = self._memory, None
+            if hasattr(memory, "free_all"):
+                memory.free_all()
+
+    async def _tear_down(self, instance: Actor) -> None:
+        timeout_s = self.system.cleanup_timeout
+        with trio.move_on_after(timeout_s, shield=True) as bounded:
+            try:
+                await instance.teardown()
+            except Exception as error:
+                self.last_error = error
+                self.system.tell_teardown(self, error)
+        if bounded.cancelled_caught:
+            self.last_error = DeadlineExceeded(self.name, "teardown", timeout_s)
+            self.system.tell_teardown(self, self.last_error)
 
     def _after(self, error: BaseException | None, served: bool, first: bool) -> None:
         if error is not None:
@@ -184,22 +186,22 @@ class Cell:
         if first and error is not None and not served:
             self.bury(f"its setup failed: {error}")
             raise ActorCrashed(self.name, "setup", f"{type(error).__name__}: {error}") from error
-        if not self._halting:
+        if self.stop_reason:
+            self.bury(self.stop_reason)
+        elif not self._halted:
             self.supervisor.child_ended(self, error)
-
-    async def begin(self) -> None:
-        """Live again."""
-        await self.system.begin(self)
 
     async def halt(self, why: str) -> None:
         """End the life at hand, and wait for its end; its mailbox stays."""
-        self._halting = why
-        if self._scope is not None and self._over is not None and not self._over.is_set():
+        if self.lives and self._over is not None:
+            self._ending = self._ending or why
+            self._halted = True
             self._scope.cancel()
             await self._over.wait()
 
     async def stop(self, why: str) -> None:
-        """End for good."""
+        """End for good, also where the caller is cancelled while it waits."""
+        self.stop_reason = self.stop_reason or why
         await self.halt(why)
         self.bury(why)
 
@@ -208,6 +210,7 @@ class Cell:
         if self.state == "stopped":
             return
         self.state = "stopped"
+        self.stop_reason = self.stop_reason or why
         for envelope in self.mailbox.take_all():
             self._settle(envelope, "cancelled", ActorStopped(self.name, why))
         self.mailbox.wake_senders()
@@ -232,21 +235,26 @@ class Cell:
                 await self._serve_in(scope)
 
     async def _serve_in(self, scope: trio.CancelScope) -> None:
-        """Serve messages until `scope` is cancelled: a scope serves again only while no message has cancelled it."""
+        """Serve messages until `scope` is cancelled: a scope serves again only while no message has cancelled it.
+
+        Nothing may wait between taking a message and handling it: until then it counts as one that waits.
+        """
         turns = 0
         take, wait = self.mailbox.take, self.mailbox.wait_for_message
-        while not scope.cancel_called:
+        while not (scope.cancel_called or self._ending):
+            if turns == FAIR_TURNS:
+                turns = 0
+                await trio.lowlevel.checkpoint()
+                continue
             envelope = take()
             if envelope is None:
                 turns = 0
                 await wait()
                 continue
             turns += 1
-            if turns % FAIR_TURNS == 0:
-                await trio.lowlevel.cancel_shielded_checkpoint()
             deadline_s = envelope.deadline_s
             if deadline_s != math.inf and deadline_s <= trio.current_time():
-                self.expire(envelope)
+                self._settle(envelope, "cancelled", self._too_late(envelope))
                 continue
             if deadline_s != scope.deadline:
                 scope.deadline = deadline_s
@@ -261,39 +269,56 @@ class Cell:
         self.running.add(envelope)
         if self.system.on_record is not None:
             envelope.started_s = trio.current_time()
+        turn = Turn(self)
         try:
-            result = await run_in_context(envelope.context, _call, envelope, instance)
+            result = await run_in_context(envelope.context, _call, envelope, instance, turn)
         except StopActor:
+            self._ending = self._ending or "it ended itself"
             self._settle(envelope, "completed", None)
             raise
+        except Misfit as misfit:
+            self._settle(envelope, "failed", misfit.error)
         except instance.passes as error:
             self._settle(envelope, "failed", error)
         except Exception as error:
-            self._settle(envelope, "failed", self._crashed(envelope, error))
+            self._crash(envelope, error)
             raise Crash(error) from None
-        except trio.Cancelled:
-            self._settle(envelope, "cancelled", self._cancelled(envelope))
-            raise
-        except BaseException as error:
-            why = ActorStopped(self.name, f"it ended by {type(error).__name__}")
-            self._settle(envelope, "failed", why)
+        except BaseException as raised:
+            self._break_off(envelope, raised)
             raise
         else:
             self._settle(envelope, "completed", None, result)
+        finally:
+            turn.over = True
 
-    def _crashed(self, envelope: Envelope, error: Exception) -> ActorCrashed:
+    def _crash(self, envelope: Envelope, error: Exception) -> None:
+        """Answer the message that crashed the actor; the life ends, with what else runs in it."""
+        self._ending = self._ending or f"{envelope.name} crashed the actor beside it"
         crash = ActorCrashed(self.name, envelope.name, f"{type(error).__name__}: {error}")
         crash.__cause__ = error
-        return crash
+        self._settle(envelope, "failed", crash)
+
+    def _break_off(self, envelope: Envelope, raised: BaseException) -> None:
+        """Answer a message whose handler was cancelled, or left by what no actor may catch."""
+        error = without_cancelled(raised)
+        if error is None:
+            self._settle(envelope, "cancelled", self._cancelled(envelope))
+        elif isinstance(error, Exception):
+            self._crash(envelope, error)
+        else:
+            self._settle(envelope, "failed", ActorStopped(self.name, f"it ended by {type(error).__name__}"))
 
     def _cancelled(self, envelope: Envelope) -> Exception:
-        if self._halting:
-            return ActorStopped(self.name, self._halting)
-        if envelope.stop_reason:
-            return MessageCancelled(self.name, envelope.name, envelope.stop_reason)
-        if envelope.deadline_s <= trio.current_time():
-            return DeadlineExceeded(self.name, envelope.name, envelope.deadline_s)
-        return MessageCancelled(self.name, envelope.name, "its caller was cancelled")
+        if self.stop_reason:
+            return ActorStopped(self.name, self.stop_reason)
+        if not envelope.stop_reason and envelope.deadline_s <= trio.current_time():
+            return self._too_late(envelope)
+        return MessageCancelled(
+            self.name, envelope.name, envelope.stop_reason or self._ending or "the runtime was cancelled"
+        )
+
+    def _too_late(self, envelope: Envelope) -> DeadlineExceeded:
+        return DeadlineExceeded(self.name, envelope.name, envelope.deadline_s - envelope.accepted_s)
 
     def cancel(self, envelope: Envelope, why: str) -> None:
         """Cancel a message, queued or running."""
@@ -311,10 +336,6 @@ class Cell:
             self._settle(envelope, "cancelled", self._cancelled(envelope))
         for envelope in tuple(self.running):
             self.cancel(envelope, why)
-
-    def expire(self, envelope: Envelope) -> None:
-        """Answer a message whose deadline passed before its handler began."""
-        self._settle(envelope, "cancelled", DeadlineExceeded(self.name, envelope.name, envelope.deadline_s))
 
     def _settle(self, envelope: Envelope, how: str, error: BaseException | None, result: Any = None) -> None:
         """Answer whoever waits, and count how the message ended."""
@@ -343,20 +364,10 @@ class Cell:
         )
 
 
-def _call(envelope: Envelope, instance: Actor) -> Any:
+def _call(envelope: Envelope, instance: Actor, turn: Turn) -> Any:
     """Begin a handler, inside its message's context."""
-    HANDLING.set(envelope.handling)
-    return envelope.method(instance, *envelope.args, **envelope.kwargs)
-
-
-def _cause(raised: BaseException) -> BaseException:
-    """Return what the actor's own code raised, out of the groups and wrappers that carried it here."""
-    while True:
-        if isinstance(raised, Crash):
-            return raised.error
-        if not isinstance(raised, BaseExceptionGroup):
-            return raised
-        crashes = [error for error in raised.exceptions if isinstance(error, Crash)]
-        if not crashes and len(raised.exceptions) > 1:
-            return raised
-        raised = crashes[0] if crashes else raised.exceptions[0]
+    TURNS.set((*envelope.above, turn))
+    try:
+        return envelope.method(instance, *envelope.args, **envelope.kwargs)
+    except TypeError as error:  # an async function's own code has not begun: its arguments do not fit
+        raise Misfit(error.with_traceback(None)) from None

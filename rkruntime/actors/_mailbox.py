@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import enum
 import math
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -34,18 +34,19 @@ class Envelope:
     """One message on its way: what to call, with what, for whom, in which context and until when."""
 
     __slots__ = (
+        "above",
         "accepted_s",
         "args",
         "context",
         "counted",
         "deadline_s",
-        "handling",
         "kwargs",
         "method",
         "scope",
         "started_s",
         "state",
         "stop_reason",
+        "urgent",
         "waiter",
     )
 
@@ -55,7 +56,7 @@ class Envelope:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         context: contextvars.Context,
-        handling: tuple[Any, ...],
+        above: tuple[Any, ...],
         deadline_s: float = math.inf,
         waiter: trio.lowlevel.Task | None = None,
     ) -> None:
@@ -63,12 +64,13 @@ class Envelope:
         self.args = args
         self.kwargs = kwargs
         self.context = context
-        self.handling = handling
+        self.above = above
         self.deadline_s = deadline_s
         self.waiter = waiter
         self.state = QUEUED
         self.scope: trio.CancelScope | None = None
         self.counted = True
+        self.urgent = False
         self.accepted_s = 0.0
         self.started_s = 0.0
         self.stop_reason = ""
@@ -80,43 +82,55 @@ class Envelope:
 
 
 class Mailbox:
-    """Messages in order, at most `capacity`; control messages overtake and are not counted against it.
+    """Messages in order, at most `capacity`; control messages, in order too, go first and take up no room.
 
     Servers park here while there is nothing to do, senders while there is no room; both wake in order.
     """
 
-    __slots__ = ("_gone", "_queue", "_senders", "_servers", "capacity", "depth")
+    __slots__ = ("_gone", "_queue", "_senders", "_servers", "_urgent", "capacity", "taken_up")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.depth = 0
+        self.taken_up = 0
         self._gone = 0
         self._queue: deque[Envelope] = deque()
+        self._urgent: deque[Envelope] = deque()
         self._servers: deque[trio.lowlevel.Task] = deque()
-        self._senders: deque[trio.lowlevel.Task] = deque()
+        self._senders: OrderedDict[trio.lowlevel.Task, None] = OrderedDict()
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait, control messages among them."""
+        return len(self._queue) + len(self._urgent) - self._gone
 
     @property
     def full(self) -> bool:
         """Whether the next message has to wait, or wait behind others that do."""
-        return self.depth >= self.capacity or bool(self._senders)
+        return self.taken_up >= self.capacity or bool(self._senders)
 
-    def put(self, envelope: Envelope, *, overtake: bool = False, has_place: bool = False) -> None:
+    def put(self, envelope: Envelope, *, urgent: bool = False, has_place: bool = False) -> None:
         """Take a message; the caller has seen that there is room, or was given a place by `wait_for_room`."""
-        if not has_place:
-            self.depth += 1
-        if overtake:
-            self._queue.appendleft(envelope)
+        if urgent:
+            envelope.urgent = True
+            self._urgent.append(envelope)
         else:
+            if not has_place:
+                self.taken_up += 1
             self._queue.append(envelope)
         if self._servers:
             trio.lowlevel.reschedule(self._servers.popleft())
 
     def take(self) -> Envelope | None:
         """Return the next message, or None."""
+        while self._urgent:
+            envelope = self._urgent.popleft()
+            if envelope.state is QUEUED:
+                return envelope
+            self._gone -= 1
         while self._queue:
             envelope = self._queue.popleft()
             if envelope.state is QUEUED:
-                self._left()
+                self.give_place()
                 return envelope
             self._gone -= 1
         return None
@@ -125,9 +139,11 @@ class Mailbox:
         """Forget a message that still waits."""
         envelope.state = DONE
         self._gone += 1
-        self._left()
+        if not envelope.urgent:
+            self.give_place()
         if self._gone > COMPACT_AT + self.depth:
             self._queue = deque(waiting for waiting in self._queue if waiting.state is QUEUED)
+            self._urgent = deque(waiting for waiting in self._urgent if waiting.state is QUEUED)
             self._gone = 0
 
     def take_all(self) -> list[Envelope]:
@@ -136,6 +152,14 @@ class Mailbox:
         while (envelope := self.take()) is not None:
             waiting.append(envelope)
         return waiting
+
+    def give_place(self) -> None:
+        """Hand a place that came free to the sender who waited longest, if there is one."""
+        if self._senders:
+            sender, _ = self._senders.popitem(last=False)
+            trio.lowlevel.reschedule(sender, HAS_PLACE)
+        else:
+            self.taken_up -= 1
 
     async def wait_for_message(self) -> None:
         """Park until there may be a message."""
@@ -152,13 +176,14 @@ class Mailbox:
         """Park until there is room, behind those who came before.
 
         Returns:
-            True: a place is kept for the caller, to be taken at once. False: look again why there was none.
+            True: a place is kept for the caller, to be taken at once or given back by `give_place`. False: look again
+            why there was none.
         """
         task = trio.lowlevel.current_task()
-        self._senders.append(task)
+        self._senders[task] = None
 
         def withdraw(_: object) -> trio.lowlevel.Abort:
-            self._senders.remove(task)
+            del self._senders[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
         return bool(await trio.lowlevel.wait_task_rescheduled(withdraw))
@@ -166,11 +191,5 @@ class Mailbox:
     def wake_senders(self) -> None:
         """Wake everybody who waits for room: the actor is gone, or admission has closed."""
         while self._senders:
-            trio.lowlevel.reschedule(self._senders.popleft(), GIVES_WAY)
-
-    def _left(self) -> None:
-        """Hand the place that came free to the sender who waited longest, if there is one."""
-        if self._senders and self.depth <= self.capacity:
-            trio.lowlevel.reschedule(self._senders.popleft(), HAS_PLACE)
-        else:
-            self.depth -= 1
+            sender, _ = self._senders.popitem(last=False)
+            trio.lowlevel.reschedule(sender, GIVES_WAY)

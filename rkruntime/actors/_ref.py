@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextvars
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import trio
 
 from rkruntime.actors._actor import Actor
-from rkruntime.actors._cell import HANDLING, Cell
+from rkruntime.actors._cell import Cell
 from rkruntime.actors._mailbox import DONE, Envelope
+from rkruntime.actors._turn import TURNS, Turn, turns_at_work
 from rkruntime.errors import ActorStopped, AskCycle, DeadlineExceeded, Overloaded
 
 __all__ = ("Ref",)
@@ -52,16 +54,17 @@ class Ref(Generic[A]):
             AskCycle: The actor is waiting for this very handler.
             DeadlineExceeded: The caller's deadline passed.
             Draining: The runtime takes nothing new.
-            MessageCancelled: A drain's deadline cancelled it.
+            MessageCancelled: A drain's deadline cancelled it, or the actor restarts with one that crashed.
             Overloaded: The mailbox is full, and refuses.
+            TypeError: `method` is no message of the actor, or the arguments do not fit it; the actor lives on.
         """
-        return self._ask(method, args, kwargs, overtake=False)
+        return self._ask(method, args, kwargs, urgent=False)
 
     def control(
         self, method: Callable[Concatenate[A, P], Awaitable[R]], *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, R]:
-        """Ask with a control message: it overtakes all that wait, and a full mailbox takes it."""
-        return self._ask(method, args, kwargs, overtake=True)
+        """Ask with a control message: it goes before all others that wait, and a full mailbox takes it."""
+        return self._ask(method, args, kwargs, urgent=True)
 
     async def tell(
         self, method: Callable[Concatenate[A, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
@@ -69,13 +72,13 @@ class Ref(Generic[A]):
         """Send a message and return once the mailbox has taken it; a crash of its handler shows in `last_error`.
 
         Raises:
-            ActorStopped, Draining, Overloaded: As for `ask`.
+            ActorStopped, Draining, Overloaded, TypeError: As for `ask`.
         """
         cell = self._cell
         call = cell._methods.get(method) or cell.method(method)
         has_place = not self._has_room() and await self._wait_for_room()
-        envelope = Envelope(call, args, kwargs, contextvars.copy_context(), (cell,))
-        self._accept(envelope, overtake=False, has_place=has_place)
+        envelope = Envelope(call, args, kwargs, contextvars.copy_context(), ())
+        self._accept(envelope, urgent=False, has_place=has_place)
         await trio.lowlevel.cancel_shielded_checkpoint()
 
     async def stop(self) -> None:
@@ -86,26 +89,27 @@ class Ref(Generic[A]):
         return f"<{type(self).__name__} {self.name!r}: {self._cell.spec.kind.__name__}, {self._cell.state}>"
 
     async def _ask(
-        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, overtake: bool
+        self, method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, urgent: bool
     ) -> Any:
         cell = self._cell
         call = cell._methods.get(method) or cell.method(method)
-        handling = HANDLING.get()
-        if handling and cell in handling and cell.spec.concurrency == 1:
-            raise AskCycle(cell.name, tuple(above.name for above in handling))
-        has_place = not (overtake or self._has_room()) and await self._wait_for_room()
-        if overtake:
+        above: tuple[Turn, ...] = ()
+        if TURNS.get():
+            above = turns_at_work()
+            self._check_cycle(above)
+        has_place = not (urgent or self._has_room()) and await self._wait_for_room()
+        if urgent:
             self._check_admission()
         envelope = Envelope(
             call,
             args,
             kwargs,
             contextvars.copy_context(),
-            (*handling, cell),
+            above,
             trio.current_effective_deadline(),
             trio.lowlevel.current_task(),
         )
-        self._accept(envelope, overtake=overtake, has_place=has_place)
+        self._accept(envelope, urgent=urgent, has_place=has_place)
 
         def withdraw(_: object) -> trio.lowlevel.Abort:
             envelope.waiter = None
@@ -127,22 +131,35 @@ class Ref(Generic[A]):
         """Wait until the mailbox has room; True where a place is kept for the caller."""
         cell = self._cell
         while not self._has_room():
-            if cell.spec.refuses:
+            if cell.spec.refuses or self._is_held_up_by(turns_at_work()):
                 raise Overloaded(cell.name, cell.mailbox.capacity)
             if await cell.mailbox.wait_for_room():
+                try:
+                    self._check_admission()
+                except BaseException:
+                    cell.mailbox.give_place()
+                    raise
                 return True
         return False
+
+    def _is_held_up_by(self, turns: tuple[Turn, ...]) -> bool:
+        """Whether the actor can do nothing before these turns are over."""
+        return sum(turn.cell is self._cell for turn in turns) >= self._cell.spec.concurrency
+
+    def _check_cycle(self, turns: tuple[Turn, ...]) -> None:
+        if self._is_held_up_by(turns):
+            raise AskCycle(self.name, tuple(turn.cell.name for turn in turns))
 
     def _check_admission(self) -> None:
         cell = self._cell
         if cell.state == "stopped":
-            raise ActorStopped(cell.name)
-        if cell.system.refusal is not None and not HANDLING.get():
+            raise ActorStopped(cell.name, cell.stop_reason)
+        if cell.system.refusal is not None and not turns_at_work():
             raise cell.system.refusal()
 
-    def _accept(self, envelope: Envelope, *, overtake: bool, has_place: bool) -> None:
+    def _accept(self, envelope: Envelope, *, urgent: bool, has_place: bool) -> None:
         cell = self._cell
-        if cell.system.on_record is not None:
+        if cell.system.on_record is not None or envelope.deadline_s != math.inf:
             envelope.accepted_s = trio.current_time()
         cell.system.ledger.accept(cell, envelope)
-        cell.mailbox.put(envelope, overtake=overtake, has_place=has_place)
+        cell.mailbox.put(envelope, urgent=urgent, has_place=has_place)

@@ -25,8 +25,10 @@ class Supervisor:
         name: What it is called; unique among actors and supervisors.
         restart: How crashes are answered; a child's own settings, if it has any, replace all but the strategy.
         system: Whose supervisor it is.
-        parent: Who hears when it gives up; None for the root.
+        parent: Who hears when it gives up, and answers that by settings of its own; None for the root.
     """
+
+    own_restart = None
 
     def __init__(self, name: str, restart: Restart, system: ActorSystem, parent: Supervisor | None) -> None:
         self.name = name
@@ -36,8 +38,15 @@ class Supervisor:
         self.children: dict[Child, None] = {}
         self.restarts_s: tuple[float, ...] = ()
         self.restarts = 0
+        self.state = "running"
         self._one_group_at_a_time = trio.Lock()
         self._halted = False
+        self._halts = 0
+
+    @property
+    def admits(self) -> bool:
+        """Whether it takes children; not once it stops for good."""
+        return self.state not in ("stopping", "stopped")
 
     def forget(self, child: Child) -> None:
         """Drop a child that has stopped for good."""
@@ -45,10 +54,13 @@ class Supervisor:
 
     def child_ended(self, child: Child, error: BaseException | None) -> None:
         """Answer the end of a child's life, which nobody had asked for."""
-        if self._halted or self.system.stopping:
+        if self.system.stopping:
             return
-        restart = child.restart
-        book: Child = child if isinstance(child, Supervisor) or child.spec.restart is not None else self
+        if self._halted:
+            child.state = "restarting"  # with all others, once this supervisor begins anew
+            return
+        restart = self._settings(child)
+        book: Child | Supervisor = child if child.own_restart is not None else self
         now_s = trio.current_time()
         match decide(restart, book.restarts_s, now_s, crashed=error is not None):
             case Decision.STOP:
@@ -57,6 +69,7 @@ class Supervisor:
             case Decision.RESTART:
                 earlier = within_window(book.restarts_s, now_s, restart.within)
                 book.restarts_s = (*earlier, now_s)
+                self._to_restart(child)
                 self.system.start_soon(self._restart, child, backoff_s(restart, len(earlier), self.system.random()))
             case Decision.ESCALATE:
                 limit = RestartLimit(child.name, restart.max_restarts, restart.within)
@@ -65,6 +78,7 @@ class Supervisor:
 
     def give_up(self, limit: RestartLimit) -> None:
         """Hand the failure to the supervisor above; the root hands it to the system."""
+        self._halted = True  # at once: what else crashes by now is part of this failure
         self.system.tell_escalation(self, limit)
         if self.parent is None:
             self.system.fail(limit)
@@ -76,63 +90,81 @@ class Supervisor:
         assert self.parent is not None
         self.parent.child_ended(self, limit)
 
+    def _settings(self, child: Child) -> Restart:
+        return child.own_restart or self.restart
+
+    def _to_restart(self, child: Child) -> None:
+        child.state = "restarting"
+        self.system.tell_life(child, "restarting")
+
     async def _restart(self, crashed: Child, delay_s: float) -> None:
         """Restart those whom the strategy names: all halted in reverse order, then begun in order."""
-        crashed.state = "restarting"
         if self.restart.strategy is Strategy.ONE_FOR_ONE:
             await self._begin([crashed], delay_s)
             return
         async with self._one_group_at_a_time:
             children = list(self.children)
-            if crashed not in self.children:
-                return
+            if self._halted or crashed not in self.children or crashed.state != "restarting":
+                return  # stopped, or restarted with another's group, while this one waited for its turn
             group = [children[k] for k in affected(self.restart.strategy, children.index(crashed), len(children))]
+            halts = self._halts
             for child in reversed(group):
                 if child is not crashed:
-                    await child.halt(f"{crashed.name!r} crashed, and restarts with it")
-                    child.state = "restarting"
-            for child in group:
-                if child is not crashed and child.restart.policy is Policy.TEMPORARY:
-                    await child.stop(f"{crashed.name!r} crashed")
-            await self._begin([child for child in group if child in self.children], delay_s)
+                    await self._set_aside(child, f"{crashed.name!r} crashed, and it restarts with it")
+            if halts == self._halts:
+                await self._begin(group, delay_s)
 
     async def _begin(self, group: list[Child], delay_s: float) -> None:
+        """Begin again those of a group that still wait for it, unless this supervisor was halted meanwhile."""
+        halts = self._halts
         await trio.sleep(delay_s)
         for child in group:
-            if not self._halted and not self.system.stopping and child.state == "restarting":
+            if halts != self._halts or self.system.stopping:
+                return
+            if child in self.children and child.state == "restarting":
                 child.restarts += 1
                 await child.begin()
 
-    # What its own supervisor does with it
+    async def _set_aside(self, child: Child, why: str) -> None:
+        """End a child's life, until it begins again; for good where it is temporary."""
+        if self._settings(child).policy is Policy.TEMPORARY:
+            await child.stop(why)
+            return
+        waits_already = child.state == "restarting"
+        await child.halt(why)
+        if child in self.children and not waits_already:
+            self._to_restart(child)
 
-    state = "running"
+    # What its own supervisor does with it
 
     async def begin(self) -> None:
         """Live again: every child begins anew, in starting order."""
         self._halted = False
         self.state = "running"
         self.restarts_s = ()
-        for child in list(self.children):
-            child.restarts += 1
-            await child.begin()
+        self.system.tell_life(self, "restarted")
+        await self._begin(list(self.children), 0.0)
 
     async def halt(self, why: str) -> None:
         """End every child's life, the last one started first; their mailboxes stay."""
         self._halted = True
+        self._halts += 1
         for child in reversed(list(self.children)):
-            await child.halt(why)
-            if child.state != "stopped":
-                child.state = "restarting"
+            await self._set_aside(child, why)
 
     async def stop(self, why: str) -> None:
         """Stop every child for good, the last one started first, and then be forgotten."""
         self._halted = True
-        for child in reversed(list(self.children)):
-            await child.stop(why)
-        self.state = "stopped"
-        if self.parent is not None:
-            self.parent.forget(self)
-            self.system.forget_name(self.name)
+        self._halts += 1
+        if self.admits:
+            self.state = "stopping"
+        while self.children:
+            await next(reversed(self.children)).stop(why)
+        if self.state != "stopped":
+            self.state = "stopped"
+            if self.parent is not None:
+                self.parent.forget(self)
+                self.system.forget_name(self.name)
 
 
 class SupervisorRef:
@@ -150,7 +182,7 @@ class SupervisorRef:
 
     async def stop(self) -> None:
         """Stop its children, the last one started first, and itself."""
-        await self._supervisor.stop("its supervisor was stopped")
+        await self._supervisor.system.see_through(self._supervisor.stop, "its supervisor was stopped")
 
     def __repr__(self) -> str:
         return f"<SupervisorRef {self.name!r}: {len(self._supervisor.children)} children>"

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import trio
 
 from rkruntime.actors._actor import Actor
-from rkruntime.actors._cell import HANDLING, Cell, Spec
+from rkruntime.actors._cell import Cell
 from rkruntime.actors._ledger import Ledger
 from rkruntime.actors._records import ActorEvent, ActorInfo
 from rkruntime.actors._ref import Ref
 from rkruntime.actors._restart import Restart
+from rkruntime.actors._spec import Spec
 from rkruntime.actors._supervisor import Supervisor, SupervisorRef
-from rkruntime.errors import NameTaken, NotRunning, RestartLimit
+from rkruntime.actors._turn import turns_at_work
+from rkruntime.errors import ActorStopped, NameTaken, NotRunning, RestartLimit
 from rkruntime.log import get_logger
 
 __all__ = ("ActorSystem",)
@@ -72,6 +74,7 @@ class ActorSystem:
         self._root = Supervisor("root", restart or Restart(), self, None)
         self._nursery: trio.Nursery | None = None
         self._ended = trio.Event()
+        self._stopped = trio.Event()
         self._failure: RestartLimit | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -85,11 +88,13 @@ class ActorSystem:
                 task_status.started()
                 await self._ended.wait()
                 await self._root.stop("the runtime stopped")
+                self._nursery.cancel_scope.cancel()  # restarts that wait for their time: nobody is left to restart
         finally:
             self.stopping = True
             self._nursery = None
             for cell in tuple(self._cells.values()):
                 cell.bury("the runtime stopped")
+            self._stopped.set()
         if self._failure is not None:
             raise self._failure
 
@@ -120,15 +125,19 @@ class ActorSystem:
 
         Raises:
             ActorCrashed: Its first `setup` failed.
+            ActorStopped: It, or its supervisor, was stopped before it began.
             NameTaken: A live actor has that name.
             NotRunning: The system does not run.
+            ValueError: `overflow`, `concurrency` or `mailbox_capacity` is not allowed.
         """
         if overflow not in ("wait", "refuse"):
             raise ValueError(f"overflow={overflow!r}: give 'wait' or 'refuse'")
         if concurrency < 1:
             raise ValueError(f"concurrency={concurrency}: give 1 or more")
-        self._check_admission()
-        parent = supervisor._supervisor if supervisor is not None else self._root
+        capacity = self.mailbox_capacity if mailbox_capacity is None else mailbox_capacity
+        if capacity < 1:
+            raise ValueError(f"mailbox_capacity={capacity}: give 1 or more")
+        parent = self._admitting(supervisor)
         spec = Spec(
             kind=kind,
             args=args,
@@ -136,23 +145,30 @@ class ActorSystem:
             name=self._take_name(name, kind.__name__),
             restart=restart,
             concurrency=concurrency,
-            capacity=self.mailbox_capacity if mailbox_capacity is None else mailbox_capacity,
+            capacity=capacity,
             refuses=overflow == "refuse",
         )
         cell = Cell(spec, self, parent)
         self._cells[spec.name] = cell
         parent.children[cell] = None
         try:
-            await self._running.start(cell.live, True)
+            await cell.begin(first=True)
         except BaseException as error:
             cell.bury(f"it did not start: {type(error).__name__}")
             raise
+        if cell.state == "stopped":
+            raise ActorStopped(cell.name, cell.stop_reason)
         return Ref(cell)
 
     async def supervisor(self, name: str, restart: Restart, parent: SupervisorRef | None = None) -> SupervisorRef:
-        """Start a supervisor under `parent`, or under the root."""
-        self._check_admission()
-        above = parent._supervisor if parent is not None else self._root
+        """Start a supervisor under `parent`, or under the root.
+
+        Raises:
+            ActorStopped: `parent` was stopped.
+            NameTaken: A live actor or supervisor has that name.
+            NotRunning: The system stops.
+        """
+        above = self._admitting(parent)
         supervisor = Supervisor(self._take_name(name, name), restart, self, above)
         above.children[supervisor] = None
         await trio.lowlevel.checkpoint()
@@ -181,10 +197,11 @@ class ActorSystem:
             cell.cancel_all(why)
 
     async def stop(self) -> None:
-        """Stop every actor, the last one started first; then `run` returns."""
+        """Stop every actor, the last one started first; then `run` returns. Goes on where the caller is cancelled."""
         self.stopping = True
-        await self._root.stop("the runtime stopped")
         self._ended.set()
+        if self._nursery is not None:
+            await self._stopped.wait()
 
     async def stop_actor(self, cell: Cell) -> None:
         """Stop one actor for good."""
@@ -203,9 +220,23 @@ class ActorSystem:
         if self._nursery is not None:
             self._nursery.start_soon(function, *args)
 
-    async def begin(self, cell: Cell) -> None:
-        """Have a cell live again."""
-        await self._running.start(cell.live)
+    async def host(self, live: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Run one life in the system's nursery, and return once it has started or failed."""
+        await self._running.start(live, *args)
+
+    async def see_through(self, function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        """Wait for a piece of supervision's work, which goes on where the caller is cancelled."""
+        done = trio.Event()
+
+        async def work() -> None:
+            await function(*args)
+            done.set()
+
+        if self._nursery is None:
+            await trio.lowlevel.checkpoint()
+            return
+        self._nursery.start_soon(work)
+        await done.wait()
 
     def fail(self, limit: RestartLimit) -> None:
         """End the system: the root supervisor has given up."""
@@ -222,13 +253,17 @@ class ActorSystem:
         """Let a stopped supervisor's name be used again."""
         self._names.discard(name)
 
-    def tell_life(self, cell: Cell, what: str, error: BaseException | None = None) -> None:
-        """Log and record one turn in an actor's life."""
+    def tell_life(self, whose: Cell | Supervisor, what: str, error: BaseException | None = None) -> None:
+        """Log and record one turn in the life of an actor, or of a supervisor."""
         why = f"{type(error).__name__}: {error}" if error is not None else ""
         if error is not None:
-            self._log.warning("actor crashed", actor=cell.name, error=why)
+            self._log.warning("actor crashed", actor=whose.name, error=why)
         if self.on_record is not None:
-            self.tell(ActorEvent(actor=cell.name, what=what, at_s=trio.current_time(), error=why))
+            self.tell(ActorEvent(actor=whose.name, what=what, at_s=trio.current_time(), error=why))
+
+    def tell_teardown(self, cell: Cell, error: Exception) -> None:
+        """Log that an actor's `teardown` failed, or ran out of time."""
+        self._log.warning("teardown failed", actor=cell.name, error=f"{type(error).__name__}: {error}")
 
     def tell_escalation(self, supervisor: Supervisor, limit: RestartLimit) -> None:
         """Log and record that a supervisor gave up."""
@@ -250,10 +285,18 @@ class ActorSystem:
         return self._nursery
 
     def _check_admission(self) -> None:
-        if self.refusal is not None and not HANDLING.get():
+        if self.refusal is not None and not turns_at_work():
             raise self.refusal()
         if self.stopping:
             raise NotRunning("stopping")
+
+    def _admitting(self, supervisor: SupervisorRef | None) -> Supervisor:
+        """Return whom a new actor or supervisor goes under, if one may be started there now."""
+        self._check_admission()
+        above = supervisor._supervisor if supervisor is not None else self._root
+        if not above.admits:
+            raise ActorStopped(above.name)
+        return above
 
     def free_name(self, stem: str) -> str:
         """Return a name that nobody has: `stem`, or with a number."""

@@ -25,7 +25,7 @@ from rkruntime.simt._stacks import ArenaStats
 
 __all__ = ("Call", "InPlace", "Launch", "Runnable", "Runner", "Workers")
 
-CHUNK_NS = 1e6
+CHUNK_NS = 2e5
 
 
 class Launch:

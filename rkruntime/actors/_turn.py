@@ -1,0 +1,31 @@
+"""The handlers at work that led to a piece of code, carried by a context variable."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rkruntime.actors._cell import Cell
+
+__all__ = ("TURNS", "Turn", "turns_at_work")
+
+
+class Turn:
+    """One message's turn at an actor: over when its handler has ended, though tasks it left behind may go on."""
+
+    __slots__ = ("cell", "over")
+
+    def __init__(self, cell: Cell) -> None:
+        self.cell = cell
+        self.over = False
+
+
+TURNS: contextvars.ContextVar[tuple[Turn, ...]] = contextvars.ContextVar("rkruntime_turns", default=())
+"""The turns that led here, the nearest last."""
+
+
+def turns_at_work() -> tuple[Turn, ...]:
+    """Return the turns that led here and are not over, the nearest last."""
+    turns = TURNS.get()
+    return tuple(turn for turn in turns if not turn.over) if turns else ()
