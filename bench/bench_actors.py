@@ -130,7 +130,11 @@ def main() -> None:
     spawns = {count: trio.run(measure_spawns, count, False) for count in (1_000, 10_000)}
     weight = trio.run(measure_spawns, 2_000, True)["bytes"]
     print(f"raw channel round trip: {asks['floor_us']:.1f} us")
-    for name, aim in (("one caller", "<= 1.2 x floor's time"), ("100 callers", ">= 1.3 x floor's throughput"), ("one caller, 1 MiB", "1.0 x no argument")):
+    for name, aim in (
+        ("one caller", "<= 1.2 x floor's time"),
+        ("100 callers", ">= 1.3 x floor's throughput"),
+        ("one caller, 1 MiB", "1.0 x no argument"),
+    ):
         print(f"ask, {name}: {asks[name]['median']:.2f} ({asks[name]['low']:.2f}-{asks[name]['high']:.2f}); aim {aim}")
     for count, figures in spawns.items():
         print(f"{count:,} actors: spawn {figures['spawn_us']:.0f} us each, stop {figures['stop_us']:.0f} us each")

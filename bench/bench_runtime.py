@@ -70,6 +70,12 @@ async def timed(run: Callable[[], Awaitable[Any]], times: int = 1) -> float:
     return (time.perf_counter() - began) / times
 
 
+async def undisturbed(run: Callable[[], Awaitable[Any]]) -> float:
+    """Time the faster of two runs, once OpenMP's threads have stopped spinning: after a loop they keep their cores."""
+    await trio.sleep(0.05)
+    return min([await timed(run), await timed(run)])
+
+
 async def measure_empty(runtime: rk.Runtime) -> dict[str, float]:
     echo = await runtime.spawn(Echo)
     kernel = await runtime.spawn(empty)
@@ -90,12 +96,14 @@ async def measure_saxpy(runtime: rk.Runtime) -> dict[str, dict[str, float]]:
     kernel = await runtime.spawn(saxpy)
     there = [await runtime.array(host) for host in (x, y, out)]
     host_ratios, device_ratios = [], []
-    for _ in range(2 * ROUNDS):
-        began = time.perf_counter()
+
+    async def by_hand() -> None:
         saxpy_by_hand(a, x, y, expected)
-        by_hand = time.perf_counter() - began
-        host_ratios.append(by_hand / await timed(lambda: kernel.launch(a, x, y, rk.Out(out), over=N)))
-        device_ratios.append(by_hand / await timed(lambda: kernel.launch(a, *there, over=N)))
+
+    for _ in range(2 * ROUNDS):
+        peer = await undisturbed(by_hand)
+        host_ratios.append(peer / await undisturbed(lambda: kernel.launch(a, x, y, rk.Out(out), over=N)))
+        device_ratios.append(peer / await undisturbed(lambda: kernel.launch(a, *there, over=N)))
     np.testing.assert_allclose(out, expected, rtol=1e-6)
     np.testing.assert_allclose(await there[2].copy_to_host(), expected, rtol=1e-6)
     for array in there:
@@ -118,15 +126,16 @@ async def measure_cancel(runtime: rk.Runtime) -> dict[str, float]:
     return summary(latencies)
 
 
-async def measure_drain() -> dict[str, float]:
+async def measure_drain(actors: int, nap_s: float) -> dict[str, float]:
+    """Milliseconds from the last of 1,000 answers to the end of the shutdown; ten handlers run at each actor."""
     beyond = []
-    for _ in range(5):
+    for _ in range(7):
         answered = [0.0]
         async with trio.open_nursery() as nursery, rk.open_runtime() as runtime:
-            refs = [await runtime.spawn(Echo, concurrency=10) for _ in range(100)]
+            refs = [await runtime.spawn(Echo, concurrency=10) for _ in range(actors)]
 
             async def ask(k: int, refs: list[rk.Ref[Echo]] = refs, answered: list[float] = answered) -> None:
-                await refs[k % 100].ask(Echo.nap, 0.5 + 0.3 * k / 1000)
+                await refs[k % actors].ask(Echo.nap, nap_s)
                 answered[0] = trio.current_time()
 
             for k in range(1000):
@@ -149,11 +158,12 @@ async def measure() -> dict[str, Any]:
         for name, ratio in (await measure_saxpy(runtime)).items():
             figures[f"saxpy 1e7 through an actor, {name}: njit parallel's time / ours"] = ratio
         figures["cancellation seen, ms"] = await measure_cancel(runtime)
-    figures["drain of 1,000 asks, ms beyond the slowest"] = await measure_drain()
+    figures["drain of 1,000 asks at 20 actors, ms beyond the slowest"] = await measure_drain(20, 0.1)
+    figures["drain of 1,000 asks that all run at once, at 100 actors, likewise"] = await measure_drain(100, 0.5)
     return figures
 
 
-AIMS = ("<= 2", ">= 0.85", "", "<= 10", "<= 20")
+AIMS = ("<= 2", ">= 0.85", "", "<= 10", "<= 20", "<= 20")
 
 
 def main() -> None:
@@ -162,7 +172,9 @@ def main() -> None:
     options = parser.parse_args()
     figures = trio.run(measure)
     for (name, figure), aim in zip(figures.items(), AIMS, strict=True):
-        print(f"{name}: {figure['median']:.2f} ({figure['low']:.2f}-{figure['high']:.2f})  {'aim ' + aim if aim else ''}")
+        print(
+            f"{name}: {figure['median']:.2f} ({figure['low']:.2f}-{figure['high']:.2f})  {'aim ' + aim if aim else ''}"
+        )
     if options.json:
         with open(options.json, "w") as file:
             json.dump(figures, file, indent=1)
