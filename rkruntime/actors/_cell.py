@@ -229,8 +229,8 @@ class Cell:
                 nursery.start_soon(self._serve_one)
 
     async def _serve_one(self) -> None:
-        """Serve messages in turn, all in one cancel scope for as long as nobody cancels it."""
-        while True:
+        """Serve messages in turn, all in one cancel scope for as long as nobody cancels it, until this life ends."""
+        while not self._ending:
             with trio.CancelScope() as scope:
                 await self._serve_in(scope)
 

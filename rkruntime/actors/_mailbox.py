@@ -26,7 +26,6 @@ class MessageState(enum.Enum):
     DONE = "done"
 
 
-HAS_PLACE, GIVES_WAY = outcome.Value(True), outcome.Value(False)
 QUEUED, RUNNING, DONE = MessageState.QUEUED, MessageState.RUNNING, MessageState.DONE
 
 
@@ -157,7 +156,7 @@ class Mailbox:
         """Hand a place that came free to the sender who waited longest, if there is one."""
         if self._senders:
             sender, _ = self._senders.popitem(last=False)
-            trio.lowlevel.reschedule(sender, HAS_PLACE)
+            trio.lowlevel.reschedule(sender, outcome.Value(True))
         else:
             self.taken_up -= 1
 
@@ -192,4 +191,4 @@ class Mailbox:
         """Wake everybody who waits for room: the actor is gone, or admission has closed."""
         while self._senders:
             sender, _ = self._senders.popitem(last=False)
-            trio.lowlevel.reschedule(sender, GIVES_WAY)
+            trio.lowlevel.reschedule(sender, outcome.Value(False))
