@@ -6,15 +6,17 @@ Nothing here touches a device: the answer is a list of `Passed`, one an argument
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rkruntime.errors import ArgumentMismatch
-from rkruntime.kernels._directions import unwrap
-from rkruntime.kernels._spec import KernelSpec
+from rkruntime.kernels._directions import DIRECTIONS, unwrap
 
-__all__ = ("Passed", "bind", "describe", "direct_key", "is_plain", "writable_alias")
+if TYPE_CHECKING:
+    from rkruntime.kernels._spec import KernelSpec
+
+__all__ = ("Direct", "Passed", "bind", "describe", "is_plain", "read_direct", "writable_alias")
 
 SCALARS = (bool, int, float, complex, np.generic)
 KINDS = "biufcmMV"
@@ -59,34 +61,59 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, SCALARS) or (isinstance(value, tuple) and all(is_plain(each) for each in value))
 
 
-def direct_key(passed: Sequence[Passed], host_accessible: bool) -> Any:
-    """Return what the compiled kernel depends on, if all arguments can go to the device as they are; else None."""
-    parts = []
-    for one in passed:
-        if one.kind == "plain":
-            part = _type_key(one.value)
-        elif one.kind == "pooled":
-            part = (one.value.dtype, len(one.value.shape))
-        elif one.kind == "host" and host_accessible and one.value.flags.writeable:
-            part = (one.direction == "in", _type_key(one.value))
+class Direct:
+    """Arguments that all go to the device as they are.
+
+    Args:
+        key: What the compiled kernel depends on: the same key means the same types, and that the arguments are good.
+        values: What the device takes, in order.
+        pooled: The device arrays among the arguments.
+    """
+
+    __slots__ = ("key", "pooled", "values")
+
+    def __init__(self, key: Any, values: list[Any], pooled: list[Any]) -> None:
+        self.key = key
+        self.values = values
+        self.pooled = pooled
+
+
+def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct | None:
+    """Read arguments without checking or copying any: for launches like one that was checked before.
+
+    Returns:
+        What to look the compiled kernel up by, or None where an argument may have to be copied or refused.
+    """
+    parts: list[Any] = []
+    values: list[Any] = []
+    pooled: list[Any] = []
+    for argument in args:
+        value, direction = unwrap(argument) if type(argument).__name__ in DIRECTIONS else (argument, None)
+        if isinstance(value, np.ndarray):
+            part = (direction == "in", _type_key(value)) if host_accessible and value.flags.writeable else None
+        elif hasattr(value, "touch") and hasattr(value, "view"):
+            pooled.append(value)
+            part = (value.dtype, len(value.shape))
+            value = value.view
         else:
-            part = None
+            part = None if direction else _type_key(value)
         if part is None:
             return None
         parts.append(part)
-    return tuple(parts)
+        values.append(value)
+    return Direct(tuple(parts), values, pooled)
 
 
 def _type_key(value: Any) -> Any:
     kind = type(value)
+    if kind is float or kind is bool or kind is complex:
+        return kind
     if isinstance(value, np.ndarray):
         flags = value.flags
         layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
         return (value.dtype, value.ndim, layout, flags.aligned)
     if kind is int:
-        return int if -(2**63) <= value < 2**63 else "uint64"
-    if kind is float or kind is bool or kind is complex:
-        return kind
+        return int if -(2**63) <= value < 2**63 else "uint64" if 0 <= value < 2**64 else None
     if isinstance(value, np.generic):
         return value.dtype
     if isinstance(value, tuple):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ("In", "InOut", "Out", "unwrap")
+__all__ = ("DIRECTIONS", "In", "InOut", "Out", "unwrap")
+
+DIRECTIONS = ("In", "Out", "InOut")
+"""Names of the classes, here and in numba.cuda."""
 
 
 class _Directed:
@@ -46,6 +49,6 @@ def unwrap(argument: Any) -> tuple[Any, str | None]:
     if isinstance(argument, _Directed):
         return argument.value, type(argument).__name__.lower()
     kind = type(argument)
-    if kind.__name__ in ("In", "Out", "InOut") and kind.__module__.startswith("numba"):
+    if kind.__name__ in DIRECTIONS and kind.__module__.startswith("numba"):
         return argument.value, kind.__name__.lower()
     return argument, None

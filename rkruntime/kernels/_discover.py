@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from rkruntime.errors import KernelNotFound, NotAKernelFile
 from rkruntime.kernels._load import load_file, load_module
@@ -24,7 +25,8 @@ def find(target: str | Path, folders: Sequence[str | Path] = ()) -> KernelSpec:
 
     Args:
         target: `FILE.py:KERNEL` or `package.module:KERNEL`, the kernel left out where there is but one; or the name of
-            a kernel in `folders` or in an installed package that offers kernels (entry points `rkruntime.kernels`).
+            a kernel in `folders` or in an installed package that offers kernels (entry points `rkruntime.kernels`),
+            as `file.KERNEL` or `package.KERNEL` where several have one of that name.
         folders: Folders of kernel files to look in, before installed packages.
 
     Raises:
@@ -44,11 +46,24 @@ def find(target: str | Path, folders: Sequence[str | Path] = ()) -> KernelSpec:
 
 
 def list_kernels(folders: Sequence[str | Path] = ()) -> dict[str, KernelSpec]:
-    """Return every kernel that `find` knows by its bare name: those in `folders`, then those of installed packages."""
+    """Return every kernel that `find` knows by name: those in `folders`, then those of installed packages.
+
+    A kernel whose bare name another one has, in a folder before its own or beside it, is there as `file.KERNEL` or
+    `package.KERNEL`.
+
+    Raises:
+        NotAKernelFile: A folder, file or installed module cannot be read.
+    """
     known: dict[str, KernelSpec] = {}
-    for module in _offered(folders):
-        for name, thing in kernels_in(module).items():
-            known.setdefault(name, as_spec(thing))
+    for layer in _layers(folders):
+        offers, failures = _offers(layer)
+        if failures:
+            raise failures[0]
+        for name, by_place in offers.items():
+            if name not in known and len(set(map(id, by_place.values()))) == 1:
+                known[name] = as_spec(next(iter(by_place.values())))
+            else:
+                known |= {f"{place}.{name}": as_spec(thing) for place, thing in by_place.items()}
     return known
 
 
@@ -82,27 +97,56 @@ def _choose(target: str, name: str, where: str, things: dict[str, Any]) -> Kerne
     raise KernelNotFound(name, where, tuple(kernels), _close(name, tuple(kernels)))
 
 
-def _find_offered(name: str, folders: Sequence[str | Path]) -> KernelSpec:
-    names: list[str] = []
-    for module in _offered(folders):
-        kernels = kernels_in(module)
-        if name in kernels:
-            return as_spec(kernels[name])
-        names += [each for each in kernels if each not in names]
+def _find_offered(text: str, folders: Sequence[str | Path]) -> KernelSpec:
+    asked_place, _, asked = text.rpartition(".")
+    known: list[str] = []
+    broken: list[NotAKernelFile] = []
+    for layer in _layers(folders):
+        offers, failures = _offers(layer)
+        broken += failures
+        known += [name for name in offers if name not in known]
+        if asked_place in offers.get(asked, {}):
+            return as_spec(offers[asked][asked_place])
+        same = offers.get(text, {})
+        if len(set(map(id, same.values()))) > 1:
+            full = tuple(f"{place}.{text}" for place in same)
+            raise KernelNotFound(text, f"one place alone: {' and '.join(same)} each have one", full, full)
+        if same:
+            return as_spec(next(iter(same.values())))
+    if broken:  # it may be in there
+        raise broken[0]
     where = "the installed kernels" + "".join(f", {folder}" for folder in folders)
-    raise KernelNotFound(name, where, tuple(names), _close(name, names))
+    raise KernelNotFound(text, where, tuple(known), _close(text, known))
 
 
-def _offered(folders: Sequence[str | Path]) -> Iterator[ModuleType]:
+Layer: TypeAlias = Sequence[tuple[str, Callable[[], ModuleType]]]
+"""Places that are looked in together, by what goes before the dot: each with what imports it."""
+
+
+def _layers(folders: Sequence[str | Path]) -> Iterator[Layer]:
     for folder in folders:
         path = Path(folder).expanduser()
         if not path.is_dir():
             raise NotAKernelFile(str(folder), "there is no such folder")
-        for file in sorted(path.glob("*.py")):
-            if not file.name.startswith("_"):
-                yield load_file(file)
-    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda each: each.name):
-        yield load_module(entry.module)
+        files = [file for file in sorted(path.glob("*.py")) if not file.name.startswith("_")]
+        yield [(file.stem, partial(load_file, file)) for file in files]
+    entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda each: (each.name, each.module))
+    yield [(entry.module, partial(load_module, entry.module)) for entry in entries]
+
+
+def _offers(layer: Layer) -> tuple[dict[str, dict[str, Any]], list[NotAKernelFile]]:
+    """Return the kernels of a layer by name and place, and what kept places from being read."""
+    offers: dict[str, dict[str, Any]] = {}
+    failures: list[NotAKernelFile] = []
+    for place, load in layer:
+        try:
+            module = load()
+        except NotAKernelFile as failure:  # told by the caller, unless the kernel is found elsewhere
+            failures.append(failure)
+        else:
+            for name, thing in kernels_in(module).items():
+                offers.setdefault(name, {})[place] = thing
+    return offers, failures
 
 
 def _is_path(place: str) -> bool:

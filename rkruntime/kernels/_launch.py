@@ -11,9 +11,10 @@ import numpy as np
 import trio
 
 from rkruntime.device import Compiled, Device, DeviceEvent, DeviceStream, Dim3
-from rkruntime.kernels._arguments import bind, direct_key
+from rkruntime.kernels._arguments import bind, read_direct
 from rkruntime.kernels._grid import Extent, resolve
 from rkruntime.kernels._records import LaunchRecord
+from rkruntime.kernels._signatures import as_declared
 from rkruntime.kernels._spec import KernelSpec
 from rkruntime.kernels._staging import Memory, Staged
 
@@ -54,6 +55,7 @@ class Launcher:
         self._cleanup_s = cleanup_s
         self._on_unstoppable = on_unstoppable
         self._properties = device.properties
+        self._host_accessible = self._properties.host_accessible
         self._compiled: WeakKeyDictionary[KernelSpec, dict[Any, Compiled]] = WeakKeyDictionary()
         self._last: KernelSpec | None = None
         self._last_compiled: dict[Any, Compiled] = {}
@@ -70,8 +72,9 @@ class Launcher:
     ) -> LaunchRecord:
         """Launch a kernel and wait for its end.
 
-        A compilation that was begun is finished even if the launch is cancelled meanwhile. A cancelled launch stops
-        where the device can stop it, and host arrays hold whatever it had stored by then.
+        A launch that is cancelled while its kernel compiles ends at once; the compiler cannot be stopped, so its thread
+        goes on to its end, keeps its place among the `compiling`, and leaves its result to the next launch. A launch
+        that is cancelled later stops where the device can stop it, and host arrays hold whatever it had stored by then.
 
         Args:
             spec: The kernel.
@@ -93,23 +96,25 @@ class Launcher:
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         begun = perf_counter()
+        whole = len(args) == len(spec.parameters)  # else defaults are to be filled in, or arguments refused
+        if spec.declared and whole:
+            args = as_declared(spec.name, spec.parameters, spec.declared, args)
         shape = resolve(spec.name, over, grid, block, spec.block)
-        passed = bind(spec, args)
-        key = direct_key(passed, self._properties.host_accessible)
+        direct = read_direct(args, self._host_accessible) if whole else None
         if spec is not self._last:
             self._last, self._last_compiled = spec, self._compiled.setdefault(spec, {})
-        compiled = self._last_compiled.get(key)
-        if compiled is not None and self._chosen(spec, over, block):
-            direct = [one.value.view if one.kind == "pooled" else one.value for one in passed]
-            launch = _Begun(compiled, shape, direct, begun, 0.0, perf_counter())
-            event = self.device.launch(compiled, *shape, direct, self.stream, shared)
-            for one in passed:
-                if one.kind == "pooled":
-                    one.value.touch(event, self.stream)
-            return await self._finish(launch, event, None)
-        staged = Staged(spec, passed, self._properties, self.memory)
+        compiled = None if direct is None else self._last_compiled.get(direct.key)
+        if direct is not None and compiled is not None and self._chosen(spec, over, block):
+            ready = perf_counter()
+            event = self.device.launch(compiled, *shape, direct.values, self.stream, shared)
+            for array in direct.pooled:
+                array.touch(event, self.stream)
+            await self._end(event, direct.values, ready)
+            return self._record(_Begun(compiled, shape, begun, 0.0, ready), event, None)
+        staged = Staged(spec, bind(spec, args), self._properties, self.memory)
         events: list[DeviceEvent] = []
         try:
+            key = None if direct is None else direct.key
             return await self._launch_staged(spec, staged, (over, block, shape, shared), key, begun, events)
         finally:
             staged.free(events[0] if events and not events[0].done else None, self.stream)
@@ -137,23 +142,27 @@ class Launcher:
         event = self.device.launch(compiled, *shape, staged.args, self.stream, shared)
         events.append(event)
         staged.touch(event, self.stream)
-        return await self._finish(_Begun(compiled, shape, staged.args, begun, compile_s, ready), event, staged)
+        await self._end(event, staged.args, ready)
+        ended = perf_counter()
+        await staged.bring_back(compiled)
+        return self._record(_Begun(compiled, shape, begun, compile_s, ready), event, ended)
 
-    async def _finish(self, launch: _Begun, event: DeviceEvent, staged: Staged | None) -> LaunchRecord:
-        """Wait for the launch, bring its results back, and account for its time."""
-        if event.done and launch.ready < self._turn_at:
+    async def _end(self, event: DeviceEvent, args: Sequence[Any], ready: float) -> None:
+        """Wait for the launch, and raise its error; one that has run in place gives others a turn only now and then."""
+        if event.done and ready < self._turn_at:
             if event.error is not None:
                 raise event.error
         else:
-            await self._wait(event, launch.args)
+            await self._wait(event, args)
             self._turn_at = perf_counter() + TURN_S
-        ended = perf_counter()
+
+    def _record(self, launch: _Begun, event: DeviceEvent, ended: float | None) -> LaunchRecord:
+        """Account for the launch's time; `ended` is None where nothing was copied back."""
+        now = perf_counter()
+        if ended is None:
+            ended = now
         timing = event.timing
         queue_s, device_s = (timing.queued_s, timing.ran_s) if timing is not None else (0.0, ended - launch.ready)
-        copied = ended
-        if staged is not None:
-            await staged.bring_back(launch.compiled)
-            copied = perf_counter()
         return LaunchRecord(
             launch.compiled.name,
             self._properties.name,
@@ -163,8 +172,8 @@ class Launcher:
             launch.ready - launch.begun - launch.compile_s,
             queue_s,
             device_s,
-            copied - ended,
-            copied - launch.begun,
+            now - ended,
+            now - launch.begun,
         )
 
     def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
@@ -175,7 +184,10 @@ class Launcher:
         given = tuple(args)
         if self.device.is_compiled(spec.source, given):
             return self.device.compile(spec.source, given)
-        return await trio.to_thread.run_sync(self.device.compile, spec.source, given, limiter=self._compiling)
+        compile_ = self.device.compile
+        return await trio.to_thread.run_sync(
+            compile_, spec.source, given, abandon_on_cancel=True, limiter=self._compiling
+        )
 
     async def _wait(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         try:
@@ -204,20 +216,13 @@ class Launcher:
 class _Begun:
     """A launch on its way: what runs, and when it began and was ready to be queued."""
 
-    __slots__ = ("args", "begun", "compile_s", "compiled", "ready", "shape")
+    __slots__ = ("begun", "compile_s", "compiled", "ready", "shape")
 
     def __init__(
-        self,
-        compiled: Compiled,
-        shape: tuple[Dim3, Dim3],
-        args: Sequence[Any],
-        begun: float,
-        compile_s: float,
-        ready: float,
+        self, compiled: Compiled, shape: tuple[Dim3, Dim3], begun: float, compile_s: float, ready: float
     ) -> None:
         self.compiled = compiled
         self.shape = shape
-        self.args = args
         self.begun = begun
         self.compile_s = compile_s
         self.ready = ready

@@ -2,8 +2,8 @@
 
 numba-cuda compiles kernels with a signature of their own (`@cuda.jit("void(float32[:])")`,
 `@vectorize(..., target="cuda")`) while their file is imported, and raises where there is no driver. While a kernel
-file is imported on such a machine, these decorators are held back: the kernel is compiled when it is launched, for the
-types it is launched with.
+file is imported on such a machine, these decorators are held back: they keep the signatures, and the kernel is compiled
+when it is launched.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from rkruntime.errors import NotAKernelFile, RkError
 from rkruntime.kernels._elementwise import ElementwiseKernel
+from rkruntime.kernels._spec import KEPT_SIGNATURES
 
 __all__ = ("load_file", "load_module")
 
@@ -121,13 +122,22 @@ def _without_driver() -> Iterator[None]:
 
 
 def _late_jit(jit: Any) -> Any:
-    """Return `cuda.jit` that leaves signatures out."""
+    """Return `cuda.jit` that keeps signatures on the kernel in place of compiling for them."""
+    sigutils: Any = importlib.import_module("numba.core.sigutils")
 
     def late(func_or_sig: Any = None, *args: Any, **options: Any) -> Any:
-        sigutils: Any = importlib.import_module("numba.core.sigutils")
-        if isinstance(func_or_sig, list) or (func_or_sig is not None and sigutils.is_signature(func_or_sig)):
-            return jit(None, *args, **options)
-        return jit(func_or_sig, *args, **options)
+        listed = isinstance(func_or_sig, list)
+        if not listed and (func_or_sig is None or not sigutils.is_signature(func_or_sig)):
+            return jit(func_or_sig, *args, **options)
+        types = tuple(sigutils.normalize_signature(each)[0] for each in (func_or_sig if listed else [func_or_sig]))
+        decorate = jit(None, *args, **options)
+
+        def keep(function: Any) -> Any:
+            dispatcher = decorate(function)
+            setattr(dispatcher, KEPT_SIGNATURES, types)
+            return dispatcher
+
+        return keep
 
     return late
 

@@ -11,11 +11,15 @@ import attrs
 
 from rkruntime.device import KernelSource
 from rkruntime.errors import ArgumentMismatch
+from rkruntime.kernels._example import make_example
+from rkruntime.kernels._signatures import Declared, read_slots
 
-__all__ = ("BlockHint", "KernelSpec", "as_spec", "kernel")
+__all__ = ("KEPT_SIGNATURES", "BlockHint", "KernelSpec", "as_spec", "kernel")
 
 BlockHint: TypeAlias = int | Sequence[int]
 
+KEPT_SIGNATURES = "_rk_signatures"
+"""Where a dispatcher made without a driver keeps the argument types of its signatures."""
 _KEPT_ON = "_rk_kernel_spec"
 _WANTED = "a @rk.kernel, a @cuda.jit kernel or a plain function"
 _PASSED_ON = ("debug", "fastmath", "lineinfo", "max_registers", "launch_bounds", "link", "extensions")
@@ -31,6 +35,7 @@ class KernelSpec:
         block: Threads a block, where a launch says nothing: an int, or one int an axis; None for the default.
         parameters: Names of the arguments, in order.
         defaults: Values of the last parameters, where a launch leaves them out.
+        declared: The signatures that its author declared, if any: launches take their types alone.
     """
 
     name: str
@@ -38,6 +43,7 @@ class KernelSpec:
     block: BlockHint | None = None
     parameters: tuple[str, ...] = ()
     defaults: tuple[Any, ...] = ()
+    declared: tuple[Declared, ...] = ()
 
     @property
     def function(self) -> FunctionType:
@@ -48,6 +54,17 @@ class KernelSpec:
     def signature(self) -> str:
         """The kernel as its author's call would read: `saxpy(a, x, y, out)`."""
         return f"{self.name}({', '.join(self.parameters)})"
+
+    def example(self) -> Mapping[str, Any]:
+        """Return the arguments that the kernel's module offers in `example_<function>()` or `example()`.
+
+        Returns:
+            Values by argument, with some of `over`, `grid`, `block` and `shared`; empty where there is no example.
+
+        Raises:
+            UnreadableInput: The example raises, or gives no such mapping.
+        """
+        return make_example(cast(FunctionType, self.source.function), self.parameters)
 
     def __repr__(self) -> str:
         return f"<kernel {self.signature}>"
@@ -127,7 +144,21 @@ def _make(thing: Any, name: str | None, block: BlockHint | None, options: Mappin
         options={**kept, **options},
         dispatcher=None if thing is function else thing,
     )
-    return KernelSpec(chosen, source, block, *_parameters(chosen, function))
+    parameters, defaults = _parameters(chosen, function)
+    return KernelSpec(chosen, source, block, parameters, defaults, _declared(thing, chosen, parameters))
+
+
+def _declared(thing: Any, name: str, parameters: Sequence[str]) -> tuple[Declared, ...]:
+    """Read the signatures of a dispatcher: those kept while it was made with no driver, or those it compiled."""
+    kept = getattr(thing, KEPT_SIGNATURES, None)
+    if kept is None and getattr(thing, "_can_compile", True) is False:
+        kept = tuple(getattr(thing, "overloads", ()))
+    declared = tuple(read_slots(types) for types in kept or ())
+    for slots in declared:
+        if len(slots) != len(parameters):
+            got, wanted = f"a declared signature of {len(slots)}", f"{len(parameters)}: {', '.join(parameters)}"
+            raise ArgumentMismatch(name, "signature", got, wanted, "give @cuda.jit a type for every parameter")
+    return declared
 
 
 def _function_of(thing: Any) -> FunctionType:

@@ -91,9 +91,49 @@ def test_library_by_name_module_and_folder(tmp_path: Path) -> None:
     assert "alone" not in list_kernels([tmp_path])
 
 
+def offer(folder: Path, package: str, text: str) -> None:
+    """Install a package that offers kernels, as pip would."""
+    (folder / f"{package}.py").write_text(text)
+    metadata = folder / f"{package}-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[rkruntime.kernels]\n{package} = {package}\n")
+
+
+def test_shared_names_are_told_apart_by_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    offer(tmp_path, "offers_first", ONE)
+    offer(tmp_path, "offers_second", TWO)
+    assert find("offers_first.alone") is not find("offers_second.alone")
+    assert find("offers_second.alone") is find("offers_second:alone")
+    assert find("other") is find("offers_second.other")
+    with pytest.raises(KernelNotFound, match=r"did you mean offers_first\.alone, offers_second\.alone"):
+        find("alone")
+    known = list_kernels()
+    assert {"offers_first.alone", "offers_second.alone", "other", "saxpy"} <= set(known)
+    assert "alone" not in known
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    write(folder, ONE)
+    assert find("alone", [folder]) is find("kernels_here.alone", [folder]) is find(folder / "kernels_here.py")
+    assert list_kernels([folder])["alone"] is find("alone", [folder])
+    assert find("offers_first.alone", [folder]) is find("offers_first.alone")
+
+
+def test_package_that_is_broken_hides_no_kernel_but_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    offer(tmp_path, "offers_nothing", "raise ValueError('broken on purpose')\n")
+    assert find("saxpy").name == "saxpy"
+    for look in (lambda: find("saxpi"), list_kernels):
+        with pytest.raises(NotAKernelFile, match="broken on purpose") as caught:
+            look()
+        assert isinstance(caught.value.__cause__, ValueError)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("from numba import cuda\n\n@cuda.jit('void(flot32)')\ndef k(a):\n    pass\n", "flot32"),
         ("def broken(:\n", "line 1: invalid syntax"),
         ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise SystemExit(3)\n", "ends the program"),
@@ -177,7 +217,16 @@ def test_kernels_with_signatures_load_without_a_driver(tmp_path: Path) -> None:
     path = write(tmp_path, SIGNED)
     assert find(f"{path}:by_text").parameters == ("a", "x")
     assert find(f"{path}:by_list").source.options == {"fastmath": True}
+    assert [str(slot) for slot in find(f"{path}:by_text").declared[0]] == ["float32", "float32[:]"]
+    assert find(f"{path}:by_text").source.dispatcher.py_func is find(f"{path}:by_text").function
     assert (numba.cuda.jit, numba.vectorize, numba.guvectorize) == kept
+
+
+@WITHOUT_DRIVER
+def test_signature_with_a_type_too_few_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, SIGNED.replace('"void(float32, float32[:])"', '"void(float32)"'))
+    with pytest.raises(ArgumentMismatch, match="kernel by_text, argument signature"):
+        find(f"{path}:by_text")
 
 
 @WITHOUT_DRIVER

@@ -1,6 +1,7 @@
 """Launching: what is copied, what is refused, and what is left after failure and cancellation."""
 
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,8 +174,9 @@ async def test_read_only_array_that_is_written_is_refused(bench: Bench, autojump
 
 async def test_left_out_arguments_take_their_defaults(bench: Bench, autojump_clock: Any) -> None:
     x = np.zeros(4)
-    await bench.launch(as_spec(optional), x, over=4)
-    assert (x == 3).all()
+    for value in (5.0, None, None, 6.0):
+        await bench.launch(as_spec(optional), *([x] if value is None else [x, value]), over=4)
+        assert (x == (3 if value is None else value)).all()
 
 
 @pytest.mark.parametrize(
@@ -300,6 +302,37 @@ async def test_compiling_leaves_the_trio_thread_free() -> None:
         assert bench.device.launches == []
         limiter.release()
     assert compiled_at == ["done"]
+
+
+class SlowCompiler(FakeDevice):
+    """Compiles until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__(precompiled=False)
+        self.begun, self.let_go, self.compiled = threading.Event(), threading.Event(), threading.Event()
+
+    def compile(self, kernel: Any, args: Any) -> Any:
+        self.begun.set()
+        assert self.let_go.wait(60)
+        result = super().compile(kernel, args)
+        self.compiled.set()
+        return result
+
+
+async def test_launch_cancelled_while_its_kernel_compiles_ends_at_once() -> None:
+    bench = Bench()
+    bench.device = device = SlowCompiler()
+    bench.launcher.device = device
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: bench.launch(as_spec(stamp), 1.0, np.zeros(4), over=4))
+            await trio.to_thread.run_sync(device.begun.wait)
+            nursery.cancel_scope.cancel()
+        assert not device.compiled.is_set()
+        device.let_go.set()
+        await trio.to_thread.run_sync(device.compiled.wait)  # the compiler's thread goes on to its end
+    assert device.launches == []
+    assert bench.held_bytes == 0
 
 
 async def test_array_freed_while_the_kernel_compiles_is_not_launched_on() -> None:

@@ -9,7 +9,7 @@ import weakref
 import numba.cuda
 import pytest
 
-from rkruntime.errors import ArgumentMismatch
+from rkruntime.errors import ArgumentMismatch, UnreadableInput
 from rkruntime.kernels import In, InOut, KernelSpec, Out, as_spec, kernel
 from rkruntime.kernels._directions import unwrap
 
@@ -103,6 +103,28 @@ def test_a_kernel_takes_named_positional_parameters() -> None:
     for function in (star, keyword):
         with pytest.raises(ArgumentMismatch, match="name every parameter"):
             kernel(function)
+
+
+def example_plain():
+    return {"a": 3, "over": 4}
+
+
+def test_example_is_the_modules() -> None:
+    def unnamed(x):
+        pass
+
+    assert as_spec(plain).example() == {"a": 3, "over": 4}
+    assert as_spec(unnamed).example() == {}
+
+
+@pytest.mark.parametrize("made", [{"b": 3}, [3]])
+def test_example_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch, made) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "example_plain", lambda: made)
+    with pytest.raises(UnreadableInput, match="test_kernels_spec"):
+        as_spec(plain).example()
+    monkeypatch.delattr(sys.modules[__name__], "example_plain")
+    monkeypatch.setattr(sys.modules[__name__], "example", lambda: {"b": 3}, raising=False)
+    assert as_spec(plain).example() == {}
 
 
 def test_directions_are_ours_or_numbas() -> None:
