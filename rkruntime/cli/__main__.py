@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -66,7 +67,8 @@ class Commands(click.Group):
 
 def _tell(text: str) -> None:
     head, _, rest = text.partition("\n")
-    click.echo(click.style("error: ", fg="red", bold=True, reset=True) + head, err=True)
+    word = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
+    click.echo(word + head, err=True)
     if rest:
         click.echo(rest, err=True)
 

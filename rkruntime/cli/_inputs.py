@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,13 +11,12 @@ import numpy as np
 
 from rkruntime.cli._files import read_array
 from rkruntime.cli._values import like_example, parse_named, parse_value
-from rkruntime.errors import ArgumentMismatch, InvalidLaunch, UnreadableInput
+from rkruntime.errors import ArgumentMismatch, InvalidLaunch
 from rkruntime.kernels import KernelSpec
 
 __all__ = ("Inputs", "gather")
 
-SHAPE = ("over", "grid", "block")
-LAUNCH = (*SHAPE, "shared")
+LAUNCH = ("over", "grid", "block", "shared")
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -52,7 +50,7 @@ def gather(spec: KernelSpec, inputs: Sequence[str], values: Sequence[str], asked
         InvalidLaunch: Nothing says how many threads there are to be.
         UnreadableInput: A file, or the example, cannot be read.
     """
-    example = _example(spec)
+    example = spec.example()
     known = {name: example[name] for name in spec.parameters if name in example}
     replaced = False
     for text in inputs:
@@ -92,7 +90,7 @@ def _launch(spec: KernelSpec, example: Mapping[str, Any], asked: Mapping[str, An
     launch = {name: value for name, value in asked.items() if value is not None}
     own_size = "over" in launch or "grid" in launch
     if not own_size and replaced:
-        mend = "give --over, such as --over 1000 or --over 640,480 (columns, rows), or --grid with --block"
+        mend = "give --over, such as --over 1000 or --over 640,480 (along x, y), or --grid with --block"
         raise InvalidLaunch(
             spec.name, "launch over", "nothing", "a size, as the arrays are not the example's own", mend
         )
@@ -101,21 +99,3 @@ def _launch(spec: KernelSpec, example: Mapping[str, Any], asked: Mapping[str, An
         raise InvalidLaunch(spec.name, "launch over", "nothing", "a size: one thread an element", mend)
     taken = [name for name in LAUNCH if name in example and not (own_size and name in ("over", "grid"))]
     return {name: example[name] for name in taken} | launch
-
-
-def _example(spec: KernelSpec) -> Mapping[str, Any]:
-    module = sys.modules.get(spec.function.__module__)
-    make = getattr(module, f"example_{spec.function.__name__}", None) or getattr(module, "example", None)
-    if make is None:
-        return {}
-    path = str(getattr(module, "__file__", spec.function.__module__))
-    try:
-        made = make()
-    except Exception as error:  # the kernel file's own code
-        why = f"its {make.__name__}() raised {type(error).__name__}: {error}"
-        raise UnreadableInput(path, why, "mend it, or leave it out and give --input and --set") from error
-    if not isinstance(made, Mapping):
-        why = f"its {make.__name__}() gave {type(made).__name__}"
-        raise UnreadableInput(path, why, "return a dict of argument name -> value, with over= or grid= and block=")
-    foreign = [name for name in made if name not in spec.parameters and name not in LAUNCH]
-    return {} if foreign else made  # another kernel's of the same file

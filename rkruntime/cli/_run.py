@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +15,12 @@ import trio
 from rkruntime.cli._files import check_writable, write_array
 from rkruntime.cli._inputs import Inputs, check_name, gather
 from rkruntime.cli._options import debug_option, folders_option, input_options
+from rkruntime.cli._progress import show_progress
 from rkruntime.cli._values import parse_extent, parse_named
 from rkruntime.errors import ArgumentMismatch, RkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from rkruntime.cli._render import Run
     from rkruntime.device import DeviceProperties
@@ -117,13 +117,15 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ses
             session.device = runtime.device.properties
             actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)
             try:
-                with _progress(spec.name, session.repeat) as advance:
-                    async with trio.open_nursery() as nursery:
-                        for _ in range(min(parallel, session.repeat)):
-                            nursery.start_soon(_launch_all, runtime, actor, inputs, session, advance)
-                        for _ in range(TURNS):
-                            await trio.lowlevel.checkpoint()
-                        click.echo(f"running {spec.name} on {session.device.kind}", err=True)
+                async with (
+                    show_progress(spec.name, session.repeat, lambda: len(session.records)),
+                    trio.open_nursery() as nursery,
+                ):
+                    for _ in range(min(parallel, session.repeat)):
+                        nursery.start_soon(_launch_all, runtime, actor, inputs, session)
+                    for _ in range(TURNS):
+                        await trio.lowlevel.checkpoint()
+                    click.echo(f"running {spec.name} on {session.device.kind}", err=True)
             finally:
                 session.memory = runtime.memory.stats()
     except* RkError as group:
@@ -134,9 +136,7 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ses
     session.drain = runtime.report
 
 
-async def _launch_all(
-    runtime: Runtime, actor: KernelRef, inputs: Inputs, session: Session, advance: Callable[[], None]
-) -> None:
+async def _launch_all(runtime: Runtime, actor: KernelRef, inputs: Inputs, session: Session) -> None:
     """Launch until there have been enough, or the runtime drains."""
     from rkruntime.runtime import State
 
@@ -151,7 +151,6 @@ async def _launch_all(
             raise
         session.records.append(record)
         session.args = args
-        advance()
 
 
 def _report(spec: KernelSpec, session: Session, written: Mapping[str, tuple[str, str]]) -> Run:
@@ -194,16 +193,3 @@ def _first(group: BaseExceptionGroup[RkError]) -> RkError:
         error = error.exceptions[0]
     assert isinstance(error, RkError)
     return error
-
-
-@contextmanager
-def _progress(name: str, repeat: int) -> Iterator[Callable[[], None]]:
-    """Show a bar on stderr, where that is a terminal: how many launches, and how long it has taken."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        line = progress.add_task(name, total=repeat)
-        yield lambda: progress.advance(line)
