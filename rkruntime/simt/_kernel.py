@@ -41,6 +41,8 @@ class Special:
         lowering: `loop` or `fibers`.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
+        has_while: Whether the kernel, or a device function of it, has a `while` loop: how long it runs is then up to
+            its data, whatever it took before.
         ns_per_block: What a block takes, as measured by whoever runs it; None before that.
         drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
             records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
@@ -62,6 +64,9 @@ class Special:
         self.signature = _signature(argument_types)
         self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
         self.compile_s = compile_s
+        self.has_while = any(
+            isinstance(node, ast.While) for unit in program.units.values() for node in ast.walk(unit.tree)
+        )
         self.ns_per_block: float | None = None
         self.drive = compiled.entry_point
 

@@ -199,19 +199,16 @@ async def main():
     with trio.move_on_after(1.0):
         await cpu.launch(forever, x, over=1, block=1)
     print("cancelled")
+    cpu.manager.close()
+    cpu.device.close()
 
 trio.run(main)
 """
 
 
-@pytest.mark.xfail(
-    reason="a kernel measured small runs on Trio's own thread, where nothing can stop it",
-    raises=subprocess.TimeoutExpired,
-    strict=True,
-)
 def test_kernel_that_was_small_and_never_ends_is_cancelled() -> None:
     code = ENDLESS.format(folder=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=12)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "cancelled\n"
 
 
