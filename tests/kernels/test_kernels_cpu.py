@@ -63,6 +63,14 @@ def forever(x):
 
 
 @kernel
+def counted(x):
+    total = 0.0
+    for i in range(np.int64(x[0])):
+        total = total * 0.5 + i
+    x[0] = total
+
+
+@kernel
 def nothing():
     pass
 
@@ -187,17 +195,17 @@ import math, sys
 import numpy as np
 import trio
 sys.path.insert(0, {folder!r})
-from test_kernels_cpu import Cpu, forever
+from test_kernels_cpu import Cpu, {kernel}
 
 async def main():
     cpu = Cpu()
     x = np.full(1, 5.0)
     for _ in range(20):  # measured small from here on
         x[0] = 5.0
-        await cpu.launch(forever, x, over=1, block=1)
-    x[0] = -math.inf
+        await cpu.launch({kernel}, x, over=1, block=1)
+    x[0] = {endless}
     with trio.move_on_after(1.0):
-        await cpu.launch(forever, x, over=1, block=1)
+        await cpu.launch({kernel}, x, over=1, block=1)
     print("cancelled")
     cpu.manager.close()
     cpu.device.close()
@@ -206,10 +214,20 @@ trio.run(main)
 """
 
 
-def test_kernel_that_was_small_and_never_ends_is_cancelled() -> None:
-    code = ENDLESS.format(folder=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "cancelled\n"
+IN_PLACE = pytest.mark.xfail(
+    reason="a for loop whose length is data, measured small, runs on Trio's own thread, where nothing can stop it",
+    raises=subprocess.TimeoutExpired,
+    strict=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "endless"), [("forever", "-math.inf"), pytest.param("counted", "1e15", marks=IN_PLACE)]
+)
+def test_kernel_that_was_small_and_never_ends_is_cancelled(name: str, endless: str) -> None:
+    code = ENDLESS.format(folder=str(Path(__file__).parent), kernel=name, endless=endless)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "cancelled\n", done.stderr
 
 
 SIGNED = """\
