@@ -35,7 +35,7 @@ test: lint types imports
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/coverage report --fail-under=80
 
 bench: $(STAMP)
 	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done
