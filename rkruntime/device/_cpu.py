@@ -258,7 +258,7 @@ class CpuDevice:
         ns = compiled.special.ns_per_block
         return (
             ns is not None
-            and not compiled.special.has_while
+            and not compiled.special.has_open_loop
             and ns * (grid[0] * grid[1] * grid[2]) < self._inline_budget_ns
             and extent <= compiled.measured_extent * GROWTH
             and stream.idle

@@ -41,8 +41,8 @@ class Special:
         lowering: `loop` or `fibers`.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
-        has_while: Whether the kernel, or a device function of it, has a `while` loop: how long it runs is then up to
-            its data, whatever it took before.
+        has_open_loop: Whether the kernel, or a device function of it, has a loop whose turns are no constant: how long
+            it runs is then up to its data, whatever it took before.
         ns_per_block: What a block takes, as measured by whoever runs it; None before that.
         drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
             records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
@@ -64,9 +64,8 @@ class Special:
         self.signature = _signature(argument_types)
         self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
         self.compile_s = compile_s
-        self.has_while = any(
-            isinstance(node, ast.While) for unit in program.units.values() for node in ast.walk(unit.tree)
-        )
+        nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
+        self.has_open_loop = any(map(_is_open_loop, nodes))
         self.ns_per_block: float | None = None
         self.drive = compiled.entry_point
 
@@ -223,3 +222,13 @@ def _fibers() -> Any:
 
     del _fiber_intrinsics  # imported for the meaning that it gives to our functions
     return _fibers
+
+
+def _is_open_loop(node: ast.AST) -> bool:
+    """Whether this is a loop, other than one over a `range` of constants."""
+    if not isinstance(node, ast.For):
+        return isinstance(node, ast.While)
+    turns = node.iter
+    if not isinstance(turns, ast.Call) or not isinstance(turns.func, ast.Name) or turns.func.id != "range":
+        return True
+    return not all(isinstance(arg, ast.Constant) for arg in turns.args)

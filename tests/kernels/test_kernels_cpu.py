@@ -214,19 +214,10 @@ trio.run(main)
 """
 
 
-IN_PLACE = pytest.mark.xfail(
-    reason="a for loop whose length is data, measured small, runs on Trio's own thread, where nothing can stop it",
-    raises=subprocess.TimeoutExpired,
-    strict=True,
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "endless"), [("forever", "-math.inf"), pytest.param("counted", "1e15", marks=IN_PLACE)]
-)
+@pytest.mark.parametrize(("name", "endless"), [("forever", "-math.inf"), ("counted", "1e15")])
 def test_kernel_that_was_small_and_never_ends_is_cancelled(name: str, endless: str) -> None:
     code = ENDLESS.format(folder=str(Path(__file__).parent), kernel=name, endless=endless)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "cancelled\n", done.stderr
 
 
