@@ -1,34 +1,51 @@
-"""Bytes and seconds from the text that people write, and back."""
+"""Bytes and seconds from the text that people write, and back; and numbers that print with their unit."""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Self
 
-__all__ = ("format_bytes", "format_seconds", "parse_bytes", "parse_seconds")
+__all__ = ("ByteSize", "Duration", "format_bytes", "format_seconds", "parse_bytes", "parse_seconds")
 
-_BYTES = {
-    "": 1,
-    "b": 1,
-    "kib": 2**10,
-    "mib": 2**20,
-    "gib": 2**30,
-    "tib": 2**40,
-    "kb": 10**3,
-    "mb": 10**6,
-    "gb": 10**9,
-    "tb": 10**12,
+_BYTES: Mapping[str, Decimal] = {
+    "": Decimal(1),
+    "b": Decimal(1),
+    "kib": Decimal(2**10),
+    "mib": Decimal(2**20),
+    "gib": Decimal(2**30),
+    "tib": Decimal(2**40),
+    "kb": Decimal(10**3),
+    "mb": Decimal(10**6),
+    "gb": Decimal(10**9),
+    "tb": Decimal(10**12),
 }
-_SECONDS = {"": 1.0, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([^\d\s.]*)\s*")
+_SECONDS: Mapping[str, Decimal] = {
+    "": Decimal(1),
+    "ns": Decimal("1e-9"),
+    "us": Decimal("1e-6"),
+    "µs": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "min": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\d\s.]*)\s*")
+_WHOLE_BYTES = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
+_WHOLE_SECONDS = (("h", 3600), ("m", 60))
+_LONG_S = 2**53  # beyond it, floats are no longer every whole number
 
 
-def _parse(text: str, units: dict[str, float] | dict[str, int], example: str) -> float:
+def _parse(text: str, units: Mapping[str, Decimal], example: str) -> Decimal:
     match = _QUANTITY.fullmatch(text)
     unit = match and units.get(match[2].lower())
     if match is None or unit is None:
         raise ValueError(f"{text!r} is not a number with a unit such as {example}")
-    return float(match[1]) * unit
+    return Decimal(match[1]) * unit  # decimal, so that what `str` of a quantity wrote is read back exactly
 
 
 def parse_bytes(text: str) -> int:
@@ -49,7 +66,61 @@ def parse_seconds(text: str) -> float:
     Raises:
         ValueError: The text is no number with a known unit.
     """
-    return _parse(text, _SECONDS, "250ms, 60s or 5m")
+    return float(_parse(text, _SECONDS, "250ms, 60s or 5m"))
+
+
+class Duration(float):
+    """Seconds: a plain number to code, `30s` in print; takes a number or text such as `250ms`.
+
+    What `str` writes is read back exactly.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: float | str) -> Self:
+        """Make a duration of seconds, or of text."""
+        return super().__new__(cls, parse_seconds(value) if isinstance(value, str) else value)
+
+    def __str__(self) -> str:
+        if not math.isfinite(self):
+            return float.__repr__(self)
+        exact = Decimal(float.__repr__(self))
+        for unit, scale in _WHOLE_SECONDS:
+            if 0 < abs(self) < _LONG_S and self % scale == 0:
+                return f"{int(self) // scale}{unit}"
+        unit = "s" if abs(exact) >= 1 or not exact else "ms" if abs(exact) >= Decimal("1e-3") else "us"
+        return f"{_plain(exact / _SECONDS[unit])}{unit}"
+
+    def __repr__(self) -> str:
+        return f"Duration({str(self)!r})"
+
+
+class ByteSize(int):
+    """Bytes: a plain number to code, `4GiB` in print; takes a number or text such as `512MiB`.
+
+    What `str` writes is read back exactly.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: int | str) -> Self:
+        """Make a size of bytes, or of text."""
+        return super().__new__(cls, parse_bytes(value) if isinstance(value, str) else value)
+
+    def __str__(self) -> str:
+        for unit, scale in _WHOLE_BYTES:
+            if self and self % scale == 0:
+                return f"{self // scale}{unit}"
+        return f"{int.__repr__(self)}B"
+
+    def __repr__(self) -> str:
+        return f"ByteSize({str(self)!r})"
+
+
+def _plain(number: Decimal) -> str:
+    """Write a number without an exponent and without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def format_bytes(count: float) -> str:

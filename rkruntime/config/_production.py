@@ -1,0 +1,97 @@
+"""The whole configuration of a deployment."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import attrs
+
+from rkruntime.config._about import about, documented, section
+from rkruntime.config._kinds import Maybe, OneOf, Text
+from rkruntime.config._model import MemoryConfig, RuntimeConfig
+from rkruntime.config._presets import PRESET_ALIASES, RuntimePreset
+from rkruntime.config._sections import ObservabilityConfig, SecurityConfig, ServiceConfig
+
+__all__ = ("ProductionConfig",)
+
+NAME = Text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "letters, digits, dots, dashes and underscores, at most 100")
+
+
+@documented
+@attrs.frozen(kw_only=True)
+class ProductionConfig:
+    """The whole configuration of a deployment: the runtime with its memory, and what surrounds it."""
+
+    SECTION: ClassVar[str] = ""
+
+    preset: str | None = attrs.field(
+        default=None,
+        validator=Maybe(OneOf(tuple(RuntimePreset), PRESET_ALIASES)),
+        metadata=about("The preset that gives every value which is not set here.", variable="RUSTKERNEL_ENV"),
+    )
+    environment: str = attrs.field(
+        default="development", validator=NAME, metadata=about("Where this runs, for logs and checks.")
+    )
+    service_name: str = attrs.field(
+        default="rustkernels",
+        validator=NAME,
+        metadata=about("The name of the service, for logs, metrics and spans.", variable="RUSTKERNEL_SERVICE_NAME"),
+    )
+    service_version: str = attrs.field(
+        default="0.1.0", validator=NAME, metadata=about("The version of the service, likewise.")
+    )
+    runtime: RuntimeConfig = attrs.field(
+        factory=RuntimeConfig, validator=attrs.validators.instance_of(RuntimeConfig), metadata=section
+    )
+    security: SecurityConfig = attrs.field(
+        factory=SecurityConfig, validator=attrs.validators.instance_of(SecurityConfig), metadata=section
+    )
+    observability: ObservabilityConfig = attrs.field(
+        factory=ObservabilityConfig, validator=attrs.validators.instance_of(ObservabilityConfig), metadata=section
+    )
+    service: ServiceConfig = attrs.field(
+        factory=ServiceConfig, validator=attrs.validators.instance_of(ServiceConfig), metadata=section
+    )
+
+    @property
+    def memory(self) -> MemoryConfig:
+        """The memory's settings: those of the runtime, which a file holds in a section of their own."""
+        return self.runtime.memory
+
+    @classmethod
+    def development(cls) -> Self:
+        """Build the development preset."""
+        return cls.from_preset("development")
+
+    @classmethod
+    def production(cls) -> Self:
+        """Build the production preset."""
+        return cls.from_preset("production")
+
+    @classmethod
+    def high_performance(cls) -> Self:
+        """Build the high-performance preset."""
+        return cls.from_preset("high_performance")
+
+    @classmethod
+    def testing(cls) -> Self:
+        """Build the testing preset."""
+        return cls.from_preset("testing")
+
+    @classmethod
+    def from_preset(cls, preset: RuntimePreset | str) -> Self:
+        """Build a preset by its name.
+
+        Raises:
+            InvalidConfiguration: There is no such preset.
+        """
+        chosen = RuntimePreset(preset)
+        settings = chosen.settings
+        return cls(
+            preset=chosen.value,
+            **settings[""],
+            runtime=RuntimeConfig.from_preset(chosen),
+            security=SecurityConfig(**settings.get("security", {})),
+            observability=ObservabilityConfig(**settings.get("observability", {})),
+            service=ServiceConfig(**settings.get("service", {})),
+        )
