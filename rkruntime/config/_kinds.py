@@ -20,7 +20,12 @@ __all__ = ("Boolean", "Bytes", "Count", "Fraction", "Kind", "Maybe", "OneOf", "S
 
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, and not a boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
 
 
 def is_whole(value: object) -> bool:

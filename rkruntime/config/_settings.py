@@ -12,7 +12,7 @@ from rkruntime.config._about import About, about_of, is_section
 from rkruntime.config._kinds import Kind, Seconds
 from rkruntime.config._production import ProductionConfig
 
-__all__ = ("SECTIONS", "Setting", "setting_at", "settings", "value_at")
+__all__ = ("PREFIX", "SECTIONS", "Setting", "by_key", "by_path", "config_classes", "setting_at", "settings", "value_at")
 
 PREFIX = "RUSTKERNEL_"
 
@@ -67,6 +67,19 @@ def settings() -> tuple[Setting, ...]:
 def by_path() -> Mapping[str, Setting]:
     """Return every setting by its path."""
     return {setting.path: setting for setting in settings()}
+
+
+@cache
+def by_key() -> Mapping[str, Setting]:
+    """Return every setting by every path that a file may spell it with."""
+    others = {f"{s.section}.{s.other_key}".lstrip("."): s for s in settings() if s.other_key}
+    return {**by_path(), **others}
+
+
+@cache
+def config_classes() -> tuple[tuple[str, type], ...]:
+    """Return the classes with their sections, outer ones first."""
+    return tuple(_classes(ProductionConfig))
 
 
 def setting_at(path: str) -> Setting:

@@ -20,7 +20,9 @@ from rkruntime.errors._devices import DeviceLost as DeviceLost
 from rkruntime.errors._devices import DeviceUnavailable as DeviceUnavailable
 from rkruntime.errors._devices import MemoryPressure as MemoryPressure
 from rkruntime.errors._devices import OutOfDeviceMemory as OutOfDeviceMemory
+from rkruntime.errors._input import ConfigurationProblem as ConfigurationProblem
 from rkruntime.errors._input import InvalidConfiguration as InvalidConfiguration
+from rkruntime.errors._input import InvalidConfigurations as InvalidConfigurations
 from rkruntime.errors._input import UnreadableInput as UnreadableInput
 from rkruntime.errors._kernels import ArgumentMismatch as ArgumentMismatch
 from rkruntime.errors._kernels import BarrierDivergence as BarrierDivergence
@@ -47,6 +49,7 @@ __all__ = (
     "BarrierDivergence",
     "BufferMisuse",
     "CanaryFailed",
+    "ConfigurationProblem",
     "CopyFailed",
     "DeadlineExceeded",
     "DeviceLost",
@@ -54,6 +57,7 @@ __all__ = (
     "Draining",
     "InstanceLimit",
     "InvalidConfiguration",
+    "InvalidConfigurations",
     "InvalidLaunch",
     "InvalidTransition",
     "KernelCompileError",

@@ -1,0 +1,42 @@
+"""What may have been meant by a name that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from rkruntime.config._settings import SECTIONS, settings
+
+__all__ = ("mend_for_path", "mend_for_variable", "nearest")
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that looks most like `name`, if one does."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def mend_for_path(path: str) -> str:
+    """Say which setting or section may have been meant by a path that is none."""
+    section, _, name = path.rpartition(".")
+    elsewhere = [s.path for s in settings() if name in (s.name, s.other_key)]
+    beside = {key: s.path for s in settings() if s.section == section for key in (s.name, s.other_key) if key}
+    if elsewhere:
+        return f"did you mean {elsewhere[0]}?"
+    if name in SECTIONS:
+        return f"did you mean the table [{name}]?"
+    if section == "" and (table := nearest(name, SECTIONS)):
+        return f"did you mean the table [{table}]?"
+    if close := nearest(name, beside):
+        return f"did you mean {beside[close]}?"
+    if close := nearest(path, [s.path for s in settings()]):
+        return f"did you mean {close}?"
+    tables = ", ".join(f"[{table}]" for table in SECTIONS if table)
+    here = ", ".join(s.name for s in settings() if s.section == section)
+    return f"known here: {here}" + ("" if section else f", {tables}") if here else f"the tables are {tables}"
+
+
+def mend_for_variable(name: str) -> str:
+    """Say which variable may have been meant by a name that is none."""
+    close = nearest(name, [s.variable for s in settings()])
+    return f"did you mean {close}?" if close else "`rustkernel config env` lists them"
