@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rkruntime.actors import Strategy as Strategy
     from rkruntime.actors import SupervisorRef as SupervisorRef
     from rkruntime.config import MemoryConfig as MemoryConfig
+    from rkruntime.config import ProductionConfig as ProductionConfig
+    from rkruntime.config import ProductionConfigBuilder as ProductionConfigBuilder
     from rkruntime.config import RuntimeConfig as RuntimeConfig
     from rkruntime.config import RuntimePreset as RuntimePreset
     from rkruntime.errors import RkError as RkError
@@ -43,7 +45,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "rkruntime.actors": ("ActorInfo", "Policy", "Ref", "Restart", "StopActor", "Strategy", "SupervisorRef"),
-    "rkruntime.config": ("MemoryConfig", "RuntimeConfig", "RuntimePreset"),
+    "rkruntime.config": (
+        "MemoryConfig",
+        "ProductionConfig",
+        "ProductionConfigBuilder",
+        "RuntimeConfig",
+        "RuntimePreset",
+    ),
     "rkruntime.errors": ("RkError",),
     "rkruntime.kernels": ("In", "InOut", "KernelSpec", "LaunchRecord", "Out", "find", "kernel"),
     "rkruntime.memory": ("DeviceArray", "KernelMemoryManager", "MemoryStats", "PressureLevel"),
@@ -93,6 +101,8 @@ __all__ = (
     "Out",
     "Policy",
     "PressureLevel",
+    "ProductionConfig",
+    "ProductionConfigBuilder",
     "Ref",
     "Restart",
     "RkError",

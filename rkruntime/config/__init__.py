@@ -1,4 +1,11 @@
-"""Configuration: frozen values with validators, and the presets."""
+"""Configuration: frozen values with their units, presets, and loading from files, the environment and arguments.
+
+What loads, checks and writes is imported on first use: many programs need the classes alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from rkruntime.config._model import MemoryConfig as MemoryConfig
 from rkruntime.config._model import RuntimeConfig as RuntimeConfig
@@ -7,21 +14,61 @@ from rkruntime.config._production import ProductionConfig as ProductionConfig
 from rkruntime.config._sections import ObservabilityConfig as ObservabilityConfig
 from rkruntime.config._sections import SecurityConfig as SecurityConfig
 from rkruntime.config._sections import ServiceConfig as ServiceConfig
-from rkruntime.config._settings import Setting as Setting
-from rkruntime.config._settings import settings as settings
 from rkruntime.units import ByteSize as ByteSize
 from rkruntime.units import Duration as Duration
 
+if TYPE_CHECKING:
+    from rkruntime.config._builder import ProductionConfigBuilder as ProductionConfigBuilder
+    from rkruntime.config._checks import Checked as Checked
+    from rkruntime.config._checks import check_config as check_config
+    from rkruntime.config._layers import Origin as Origin
+    from rkruntime.config._layers import Source as Source
+    from rkruntime.config._load import LoadedConfig as LoadedConfig
+    from rkruntime.config._load import load_config as load_config
+    from rkruntime.config._machine import Machine as Machine
+    from rkruntime.config._settings import Setting as Setting
+    from rkruntime.config._settings import settings as settings
+    from rkruntime.config._settings import value_at as value_at
+
+_HOMES = {
+    "_builder": ("ProductionConfigBuilder",),
+    "_checks": ("Checked", "check_config"),
+    "_layers": ("Origin", "Source"),
+    "_load": ("LoadedConfig", "load_config"),
+    "_machine": ("Machine",),
+    "_settings": ("Setting", "settings", "value_at"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
 __all__ = (
     "ByteSize",
+    "Checked",
     "Duration",
+    "LoadedConfig",
+    "Machine",
     "MemoryConfig",
     "ObservabilityConfig",
+    "Origin",
     "ProductionConfig",
+    "ProductionConfigBuilder",
     "RuntimeConfig",
     "RuntimePreset",
     "SecurityConfig",
     "ServiceConfig",
     "Setting",
+    "Source",
+    "check_config",
+    "load_config",
     "settings",
+    "value_at",
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+import os
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
@@ -11,6 +14,10 @@ from rkruntime.config._kinds import Maybe, OneOf, Text
 from rkruntime.config._model import MemoryConfig, RuntimeConfig
 from rkruntime.config._presets import PRESET_ALIASES, RuntimePreset
 from rkruntime.config._sections import ObservabilityConfig, SecurityConfig, ServiceConfig
+from rkruntime.errors import ConfigurationProblem, ConfigurationWarning, InvalidConfigurations
+
+if TYPE_CHECKING:
+    from rkruntime.config._machine import Machine
 
 __all__ = ("ProductionConfig",)
 
@@ -95,3 +102,67 @@ class ProductionConfig:
             observability=ObservabilityConfig(**settings.get("observability", {})),
             service=ServiceConfig(**settings.get("service", {})),
         )
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, arguments: Mapping[str, Any] | None = None
+    ) -> ProductionConfig:
+        """Load from the variables `RUSTKERNEL_*`; `RUSTKERNEL_ENV` names the preset.
+
+        Args:
+            environ: Taken in the place of `os.environ`.
+            arguments: Values that win over all others, by path: `{"runtime.worker_threads": 8}`.
+
+        Raises:
+            InvalidConfigurations: With everything that is wrong.
+        """
+        return _load(None, environ, arguments)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        environ: Mapping[str, str] | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> ProductionConfig:
+        """Load from a TOML file; the variables `RUSTKERNEL_*` win over it.
+
+        Args:
+            path: The file.
+            environ: Taken in the place of `os.environ`; `{}` for the file alone.
+            arguments: Values that win over all others, by path: `{"runtime.worker_threads": 8}`.
+
+        Raises:
+            InvalidConfigurations: With everything that is wrong.
+            UnreadableInput: The file cannot be read.
+        """
+        return _load(path, environ, arguments)
+
+    def validate(self, machine: Machine | None = None) -> tuple[ConfigurationProblem, ...]:
+        """Check what no value shows by itself, against a machine: this one, unless another is given.
+
+        Returns:
+            Warnings: what works, but is hardly what is wanted.
+
+        Raises:
+            InvalidConfigurations: With everything that cannot work.
+        """
+        from rkruntime.config._checks import check_config
+        from rkruntime.config._machine import Machine
+
+        checked = check_config(self, machine or Machine.here())
+        if checked.errors:
+            raise InvalidConfigurations.of(checked.errors)
+        return checked.warnings
+
+
+def _load(
+    path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None, arguments: Mapping[str, Any] | None
+) -> ProductionConfig:
+    from rkruntime.config._load import load_config  # and cattrs with it, which programs without files do not need
+
+    loaded = load_config(path, environ=environ, arguments=arguments)
+    for text in loaded.warnings:
+        warnings.warn(text, ConfigurationWarning, stacklevel=3)
+    return loaded.config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from rkruntime.config._settings import SECTIONS, settings
+from rkruntime.config._settings import PREFIX, SECTIONS, settings
 
 __all__ = ("mend_for_path", "mend_for_variable", "nearest")
 
@@ -38,5 +38,6 @@ def mend_for_path(path: str) -> str:
 
 def mend_for_variable(name: str) -> str:
     """Say which variable may have been meant by a name that is none."""
-    close = nearest(name, [s.variable for s in settings()])
-    return f"did you mean {close}?" if close else "`rustkernel config env` lists them"
+    known = {setting.variable.removeprefix(PREFIX): setting.variable for setting in settings()}
+    close = nearest(name.removeprefix(PREFIX), known)  # without what all have in common
+    return f"did you mean {known[close]}?" if close else "`rustkernel config env` lists them"

@@ -21,6 +21,7 @@ from rkruntime.errors._devices import DeviceUnavailable as DeviceUnavailable
 from rkruntime.errors._devices import MemoryPressure as MemoryPressure
 from rkruntime.errors._devices import OutOfDeviceMemory as OutOfDeviceMemory
 from rkruntime.errors._input import ConfigurationProblem as ConfigurationProblem
+from rkruntime.errors._input import ConfigurationWarning as ConfigurationWarning
 from rkruntime.errors._input import InvalidConfiguration as InvalidConfiguration
 from rkruntime.errors._input import InvalidConfigurations as InvalidConfigurations
 from rkruntime.errors._input import UnreadableInput as UnreadableInput
@@ -50,6 +51,7 @@ __all__ = (
     "BufferMisuse",
     "CanaryFailed",
     "ConfigurationProblem",
+    "ConfigurationWarning",
     "CopyFailed",
     "DeadlineExceeded",
     "DeviceLost",

@@ -11,6 +11,7 @@ from rkruntime.errors._base import RkError, told
 
 __all__ = (
     "ConfigurationProblem",
+    "ConfigurationWarning",
     "InvalidConfiguration",
     "InvalidConfigurations",
     "UnreadableInput",
@@ -27,6 +28,10 @@ class InvalidConfiguration(RkError, ValueError):
 
     def __str__(self) -> str:
         return told(f"{self.path} = {self.value!r} is not allowed", f"allowed: {self.allowed}")
+
+
+class ConfigurationWarning(UserWarning):
+    """Something about a configuration that works, but may not be what was meant."""
 
 
 @attrs.frozen(kw_only=True)

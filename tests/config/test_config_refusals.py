@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkruntime.config._load import LoadedConfig, combine, load_config
+from rkruntime.config._settings import value_at
 from rkruntime.config._sources import file_layer
 from rkruntime.errors import InvalidConfiguration, InvalidConfigurations, UnreadableInput
 
@@ -174,6 +175,4 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, spell: Callable[[Path
     ],
 )
 def test_values_as_people_write_them(text: str, path: str, value: object) -> None:
-    from rkruntime.config._settings import value_at
-
     assert value_at(load_text(text).config, path) == value

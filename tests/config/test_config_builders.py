@@ -1,0 +1,86 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+from rkruntime.config import ProductionConfig, ProductionConfigBuilder, RuntimeConfig, RuntimePreset, settings
+from rkruntime.config._about import about_of, is_section
+from rkruntime.config._builder import Setter
+from rkruntime.config._builder import Settings as SectionBuilder
+from rkruntime.errors import InvalidConfiguration, InvalidConfigurations
+from rkruntime.runtime import RuntimeBuilder
+
+
+def test_the_builder_of_the_chapter() -> None:
+    config = (
+        ProductionConfigBuilder.production()
+        .service_name("my-kernel-service")
+        .environment("production")
+        .runtime(lambda r: r.max_kernel_instances(500).shutdown_timeout(60))
+        .memory(lambda m: m.max_gpu_memory(16 * 2**30))
+        .security(lambda s: s.rbac_enabled(True))
+        .observability(lambda o: o.metrics_enabled(True))
+        .service(lambda s: s.request_timeout("90s"))
+        .build()
+    )
+    preset = ProductionConfig.production()
+    memory = attrs.evolve(preset.memory, max_gpu_memory=16 * 2**30)
+    assert config == attrs.evolve(
+        preset,
+        service_name="my-kernel-service",
+        runtime=attrs.evolve(preset.runtime, max_kernel_instances=500, shutdown_timeout=60, memory=memory),
+        service=attrs.evolve(preset.service, request_timeout=90),
+    )
+
+
+@pytest.mark.parametrize("preset", [*RuntimePreset])
+def test_every_preset_can_be_begun_from(preset: RuntimePreset) -> None:
+    assert getattr(ProductionConfigBuilder, preset.value)().build() == ProductionConfig.from_preset(preset)
+    assert ProductionConfigBuilder().preset(preset).build() == ProductionConfig.from_preset(preset)
+    assert ProductionConfigBuilder().build() == ProductionConfig()
+
+
+def test_build_says_everything_that_is_wrong() -> None:
+    builder = ProductionConfigBuilder().preset("prod").runtime(lambda r: r.worker_threads(0).log_level("loud"))
+    with pytest.raises(InvalidConfigurations) as caught:
+        builder.build()
+    assert {p.path for p in caught.value.problems} == {"preset", "runtime.worker_threads", "runtime.log_level"}
+
+
+def test_every_setting_has_a_method() -> None:
+    builders = {cls.section: cls for cls in (ProductionConfigBuilder, *SectionBuilder.__subclasses__())}
+    for setting in settings():
+        assert hasattr(builders[setting.section]({}) if setting.section else ProductionConfigBuilder(), setting.name)
+    methods = {
+        f"{section}.{name}".lstrip(".")
+        for section, cls in builders.items()
+        for name, setter in vars(cls).items()
+        if isinstance(setter, Setter)
+    }
+    assert methods | {"preset"} == {setting.path for setting in settings()}
+
+
+def test_every_field_of_a_runtime_has_a_method() -> None:
+    for field in attrs.fields(RuntimeConfig):
+        name = field.name if is_section(field) else about_of(field).method or field.name
+        value = getattr(RuntimeConfig.testing(), field.name)
+        runtime = getattr(RuntimeBuilder(), f"with_{name}")(value).build()
+        assert getattr(runtime.config, field.name) == value
+
+
+def test_a_runtime_builder_checks_when_it_builds() -> None:
+    builder = RuntimeBuilder().preset("development").with_device("cuda")
+    with pytest.raises(InvalidConfiguration):
+        builder.build()
+    assert builder.with_gpu(True).build().config.device == "cuda"
+
+
+def test_the_methods_are_typed() -> None:
+    sample = Path(__file__).with_name("typed_builder.py")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file=", str(sample)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False).stdout
+    errors = [line for line in said.splitlines() if sample.name in line and "error:" in line]
+    first = sample.read_text().splitlines().index("def wrong() -> None:") + 2
+    assert {int(line.split(":")[1]) for line in errors} == {first, first + 1, first + 2, first + 3}, said
