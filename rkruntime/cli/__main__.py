@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from rkruntime.cli._exit import exit_code
 from rkruntime.errors import RkError
 
 __all__ = ("cli", "main")
@@ -21,6 +22,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("rkruntime.cli._demo", "Run kernels as actors on real input, checked against NumPy."),
         "explain": ("rkruntime.cli._explain", "Say how the CPU compiler runs a kernel, and why so."),
         "kernels": ("rkruntime.cli._kernels", "List the kernels that run and explain know by name."),
+        "runtime": ("rkruntime.cli._runtime", "Show the runtime as it is configured here."),
+        "config": ("rkruntime.cli._config", "Write, check and show configurations."),
         "version": ("rkruntime.cli._version", "Print the version."),
     }
 )
@@ -47,7 +50,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it raises becomes one block on stderr and exit status 1, unless `--debug` is given."""
+        """Run a command; what it raises becomes one block on stderr and its exit status, unless `--debug` is given."""
         try:
             result = super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
@@ -56,6 +59,7 @@ class Commands(click.Group):
             if ctx.meta.get("debug"):
                 raise
             _tell(str(error))
+            return ctx.exit(exit_code(error))
         except Exception as error:  # a bug of ours or of the kernel file: still one block
             if ctx.meta.get("debug"):
                 raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rkruntime.config._kinds import shown as shown
 from rkruntime.config._model import MemoryConfig as MemoryConfig
 from rkruntime.config._model import RuntimeConfig as RuntimeConfig
 from rkruntime.config._presets import RuntimePreset as RuntimePreset
@@ -26,9 +27,13 @@ if TYPE_CHECKING:
     from rkruntime.config._load import LoadedConfig as LoadedConfig
     from rkruntime.config._load import load_config as load_config
     from rkruntime.config._machine import Machine as Machine
+    from rkruntime.config._schema import json_schema as json_schema
     from rkruntime.config._settings import Setting as Setting
+    from rkruntime.config._settings import default_text as default_text
     from rkruntime.config._settings import settings as settings
     from rkruntime.config._settings import value_at as value_at
+    from rkruntime.config._template import to_toml as to_toml
+    from rkruntime.config._write import write_file as write_file
 
 _HOMES = {
     "_builder": ("ProductionConfigBuilder",),
@@ -36,7 +41,10 @@ _HOMES = {
     "_layers": ("Origin", "Source"),
     "_load": ("LoadedConfig", "load_config"),
     "_machine": ("Machine",),
-    "_settings": ("Setting", "settings", "value_at"),
+    "_schema": ("json_schema",),
+    "_settings": ("Setting", "default_text", "settings", "value_at"),
+    "_template": ("to_toml",),
+    "_write": ("write_file",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -68,7 +76,12 @@ __all__ = (
     "Setting",
     "Source",
     "check_config",
+    "default_text",
+    "json_schema",
     "load_config",
     "settings",
+    "shown",
+    "to_toml",
     "value_at",
+    "write_file",
 )

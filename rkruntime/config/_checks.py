@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 import attrs
 
 from rkruntime.config._about import HIDDEN
-from rkruntime.config._layers import Origin, shown
+from rkruntime.config._kinds import shown
+from rkruntime.config._layers import Origin
 from rkruntime.config._machine import Machine
 from rkruntime.config._production import ProductionConfig
 from rkruntime.config._settings import setting_at, value_at

@@ -15,7 +15,7 @@ from rkruntime.config._about import HIDDEN, about_of
 from rkruntime.errors import InvalidConfiguration
 from rkruntime.units import ByteSize, Duration
 
-__all__ = ("Boolean", "Bytes", "Count", "Fraction", "Kind", "Maybe", "OneOf", "Seconds", "Text")
+__all__ = ("Boolean", "Bytes", "Count", "Fraction", "Kind", "Maybe", "OneOf", "Seconds", "Text", "shown")
 
 
 def is_number(value: object) -> bool:
@@ -317,3 +317,19 @@ def to_duration(value: float) -> Duration:
 def to_bytes(value: int) -> ByteSize:
     """Give a whole number its unit; what is none comes back as it is, for the validator to name."""
     return ByteSize(value) if is_whole(value) else value  # type: ignore[return-value]
+
+
+def shown(value: Any) -> str:
+    """Write a value as TOML does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        return f"{float(value)!r}" if type(value) is float else str(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {shown(item)}" for key, item in value.items()) + " }"
+    return str(value)

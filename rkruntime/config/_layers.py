@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from rkruntime.config._about import HIDDEN
+from rkruntime.config._kinds import shown
 from rkruntime.config._presets import PRESETS
 from rkruntime.config._settings import by_path
 from rkruntime.errors import ConfigurationProblem
 
-__all__ = ("DEFAULT", "Given", "Layer", "Origin", "Source", "merge", "preset_layer", "refusal", "shown")
+__all__ = ("DEFAULT", "Given", "Layer", "Origin", "Source", "merge", "preset_layer", "refusal")
 
 
 class Source(enum.IntEnum):
@@ -122,19 +122,3 @@ def refusal(given: Given, allowed: str, *, where: str | None = None) -> Configur
         mend=f"allowed: {allowed}",
         value=value,
     )
-
-
-def shown(value: Any) -> str:
-    """Write a value as TOML does."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
-    if isinstance(value, float) and math.isfinite(value) and value == int(value):
-        return f"{float(value)!r}" if type(value) is float else str(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(shown(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {shown(item)}" for key, item in value.items()) + " }"
-    return str(value)

@@ -83,7 +83,7 @@ def combine(sources: Sequence[Layer]) -> LoadedConfig:
 def _preset(sources: Sequence[Layer]) -> list[Layer]:
     """Return the layer of the preset that the sources name; a bad name is for `structure` to refuse."""
     given = merge(sources).get("preset")
-    if given is None or check_value(given) is not None:
+    if given is None or given.raw is None or check_value(given) is not None:
         return []
     return [preset_layer(RuntimePreset(given.raw).value)]
 

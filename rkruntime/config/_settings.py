@@ -9,10 +9,21 @@ from typing import Any
 import attrs
 
 from rkruntime.config._about import About, about_of, is_section
-from rkruntime.config._kinds import Kind, Seconds
+from rkruntime.config._kinds import Kind, Seconds, shown
 from rkruntime.config._production import ProductionConfig
 
-__all__ = ("PREFIX", "SECTIONS", "Setting", "by_key", "by_path", "config_classes", "setting_at", "settings", "value_at")
+__all__ = (
+    "PREFIX",
+    "SECTIONS",
+    "Setting",
+    "by_key",
+    "by_path",
+    "config_classes",
+    "default_text",
+    "setting_at",
+    "settings",
+    "value_at",
+)
 
 PREFIX = "RUSTKERNEL_"
 
@@ -95,6 +106,13 @@ def value_at(config: ProductionConfig, path: str) -> Any:
     """Return the value of a configuration at a path."""
     section, _, name = path.rpartition(".")
     return getattr(getattr(config, section) if section else config, name)
+
+
+def default_text(setting: Setting) -> str:
+    """Write a setting's default, for people."""
+    if setting.about.computed:
+        return setting.about.computed
+    return "none" if setting.default is None else shown(setting.kind.write(setting.default))
 
 
 def _classes(cls: type) -> Iterator[tuple[str, type]]:

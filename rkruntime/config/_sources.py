@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 import tomli
 
-from rkruntime.config._layers import Given, Layer, Origin, Source, refusal, shown
+from rkruntime.config._kinds import shown
+from rkruntime.config._layers import Given, Layer, Origin, Source, refusal
 from rkruntime.config._positions import Keys, Place, find_places
 from rkruntime.config._settings import PREFIX, SECTIONS, by_key, by_path, settings
 from rkruntime.config._suggest import mend_for_path, mend_for_variable
