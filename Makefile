@@ -10,6 +10,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make run    the demo: real input, three kernels as actors, checked results"
 	@echo "make test   lint, types, import contracts, tests with coverage"
+	@echo "make docs   the tables and drawings of the pages, from the code"
 	@echo "make bench  the benchmarks, as ratios within one run"
 
 $(STAMP): pyproject.toml
@@ -36,6 +37,9 @@ test: lint types imports
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=80
+
+docs: $(STAMP)
+	for name in docs/*.py; do $(BIN)/python $$name || exit 1; done
 
 bench: $(STAMP)
 	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done

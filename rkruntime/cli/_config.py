@@ -16,7 +16,7 @@ from rkruntime.errors import InvalidConfigurations
 
 __all__ = ("command", "effective_options", "json_option", "show_effective")
 
-PRESETS = click.Choice([*RuntimePreset, "hp"])
+PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

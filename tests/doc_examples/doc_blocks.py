@@ -21,8 +21,12 @@ class DocBlock:
 
 
 def blocks(language: str) -> list[DocBlock]:
-    """Find all blocks of `language` in the README and the guide."""
-    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs" / "guide").glob("*.md"))]
+    """Find all blocks of `language` in the README, the guide and the page of the configuration."""
+    pages = [
+        REPOSITORY / "README.md",
+        REPOSITORY / "docs" / "configuration.md",
+        *sorted((REPOSITORY / "docs" / "guide").glob("*.md")),
+    ]
     found = []
     for page in pages:
         text = page.read_text()

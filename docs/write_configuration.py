@@ -1,0 +1,73 @@
+"""Write the tables of docs/configuration.md from the fields: `python docs/write_configuration.py`."""
+
+from pathlib import Path
+
+from rkruntime.cli._exit import ExitCode
+from rkruntime.config import ProductionConfig, RuntimePreset, Setting, default_text, settings, shown, value_at
+from rkruntime.config._settings import config_classes
+
+PAGE = Path(__file__).parent / "configuration.md"
+MEANINGS = {
+    ExitCode.FINE: "fine",
+    ExitCode.FAILED: "failed",
+    ExitCode.USAGE: "the command line is wrong",
+    ExitCode.NOT_RUNNING: "no instance is running",
+    ExitCode.INVALID_CONFIGURATION: "the configuration is not valid",
+    ExitCode.DEVICE_UNAVAILABLE: "the device cannot be opened",
+    ExitCode.DRAINED_WITH_LOSSES: "drained, but work was lost",
+}
+
+
+def settings_tables() -> str:
+    """Write a table for each section."""
+    helps = {section: (cls.__doc__ or "").partition("\n")[0] for section, cls in config_classes()}
+    parts = []
+    for section, told in helps.items():
+        rows = [_row(setting) for setting in settings() if setting.section == section]
+        head = ["| key | takes | default | variable | what |", "|---|---|---|---|---|"]
+        parts.append("\n".join([f"### {f'[{section}]' if section else 'Top'}", "", told, "", *head, *rows]))
+    return "\n\n".join(parts)
+
+
+def _row(setting: Setting) -> str:
+    default = (
+        default_text(setting) if setting.about.computed or setting.default is None else f"`{default_text(setting)}`"
+    )
+    secret = " Secret: never shown." if setting.about.secret else ""
+    return f"| `{setting.name}` | {setting.kind.allowed} | {default} | `{setting.variable}` | {setting.about.help}{secret} |"
+
+
+def presets_table() -> str:
+    """Write what each preset sets to something else than the default."""
+    configs = [ProductionConfig.from_preset(preset) for preset in RuntimePreset]
+    lines = ["| setting | default | " + " | ".join(RuntimePreset) + " |", "|---|---|" + "---|" * len(configs)]
+    for setting in settings():
+        values = [value_at(config, setting.path) for config in configs]
+        if setting.name != "preset" and any(value != setting.default for value in values):
+            cells = [shown(setting.kind.write(value)) if value != setting.default else "" for value in values]
+            lines.append(f"| `{setting.path}` | {default_text(setting)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def exit_codes_table() -> str:
+    """Write what the exit codes of the command say."""
+    return "\n".join(
+        ["| code | what it says |", "|---|---|", *(f"| {code.value} | {MEANINGS[code]} |" for code in ExitCode)]
+    )
+
+
+TABLES = {"settings": settings_tables, "presets": presets_table, "exit-codes": exit_codes_table}
+
+
+def drawn(page: str) -> str:
+    """Return `page` with what stands between the markers written anew."""
+    for name, write in TABLES.items():
+        begin, end = f"<!-- {name}.begin -->", f"<!-- {name}.end -->"
+        before, rest = page.split(begin)
+        _, after = rest.split(end)
+        page = f"{before}{begin}\n{write()}\n{end}{after}"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(drawn(PAGE.read_text()))
