@@ -30,11 +30,10 @@ def settings_tables() -> str:
 
 
 def _row(setting: Setting) -> str:
-    default = (
-        default_text(setting) if setting.about.computed or setting.default is None else f"`{default_text(setting)}`"
-    )
-    secret = " Secret: never shown." if setting.about.secret else ""
-    return f"| `{setting.name}` | {setting.kind.allowed} | {default} | `{setting.variable}` | {setting.about.help}{secret} |"
+    plain = setting.about.computed or setting.default is None
+    default = default_text(setting) if plain else f"`{default_text(setting)}`"
+    told = setting.about.help + (" Secret: never shown." if setting.about.secret else "")
+    return f"| `{setting.name}` | {setting.kind.allowed} | {default} | `{setting.variable}` | {told} |"
 
 
 def presets_table() -> str:

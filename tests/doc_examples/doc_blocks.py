@@ -22,11 +22,8 @@ class DocBlock:
 
 def blocks(language: str) -> list[DocBlock]:
     """Find all blocks of `language` in the README, the guide and the page of the configuration."""
-    pages = [
-        REPOSITORY / "README.md",
-        REPOSITORY / "docs" / "configuration.md",
-        *sorted((REPOSITORY / "docs" / "guide").glob("*.md")),
-    ]
+    docs = REPOSITORY / "docs"
+    pages = [REPOSITORY / "README.md", docs / "configuration.md", *sorted((docs / "guide").glob("*.md"))]
     found = []
     for page in pages:
         text = page.read_text()
