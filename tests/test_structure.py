@@ -40,7 +40,7 @@ def test_modules_are_small() -> None:
         ("rkruntime.config", ("numba", "trio", "numpy")),
         ("rkruntime.errors", ("numba", "trio", "numpy")),
         ("rkruntime.runtime", ("numba.cuda",)),
-        ("rkruntime.cli.__main__", ("numba", "trio", "numpy")),
+        ("rkruntime.cli.__main__", ("numba", "trio", "numpy", "attrs")),
     ],
 )
 def test_imports_stay_light(imported: str, absent: tuple[str, ...]) -> None:

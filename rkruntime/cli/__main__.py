@@ -11,9 +11,6 @@ from typing import Any
 
 import click
 
-from rkruntime.cli._exit import exit_code
-from rkruntime.errors import RkError
-
 __all__ = ("cli", "main")
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -52,21 +49,16 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it raises becomes one block on stderr and its exit status, unless `--debug` is given."""
         try:
-            result = super().invoke(ctx)
+            return super().invoke(ctx)
         except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
             raise
-        except RkError as error:
+        except Exception as error:
             if ctx.meta.get("debug"):
                 raise
-            _tell(str(error))
+            from rkruntime.cli._exit import exit_code, told  # here, since help must not wait for the errors' classes
+
+            _tell(told(error))
             return ctx.exit(exit_code(error))
-        except Exception as error:  # a bug of ours or of the kernel file: still one block
-            if ctx.meta.get("debug"):
-                raise
-            _tell(f"{type(error).__name__}: {error}\n  mend: this was not foreseen; --debug shows where it comes from")
-        else:
-            return result
-        return ctx.exit(1)
 
 
 def _tell(text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from rkruntime.errors import DeviceUnavailable, InvalidConfiguration, RkError
 
-__all__ = ("EXIT_CODES", "ExitCode", "exit_code")
+__all__ = ("EXIT_CODES", "ExitCode", "exit_code", "told")
 
 
 class ExitCode(enum.IntEnum):
@@ -29,6 +29,13 @@ EXIT_CODES: Mapping[type[RkError], ExitCode] = {
 """Error -> exit code; every other error is FAILED."""
 
 
-def exit_code(error: RkError) -> ExitCode:
+def told(error: Exception) -> str:
+    """Return what to tell of an error; one that is not ours is a bug of ours or of the kernel file."""
+    if isinstance(error, RkError):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n  mend: this was not foreseen; --debug shows where it comes from"
+
+
+def exit_code(error: Exception) -> ExitCode:
     """Return the exit code of an error."""
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), ExitCode.FAILED)
