@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ("HIDDEN", "About", "about", "about_of", "documented", "is_section", "section")
+__all__ = ("HIDDEN", "About", "about", "about_of", "documented", "hidden", "is_section", "section")
 
 HIDDEN = "(hidden)"
 """What is shown in the place of a secret."""
@@ -39,6 +39,11 @@ class About:
     secret: bool = False
     method: str | None = None
     computed: str | None = None
+
+
+def hidden(value: object) -> str:
+    """Stand for a secret in the repr of its class."""
+    return "None" if value is None else HIDDEN
 
 
 def about(help: str, **more: Any) -> Mapping[str, About]:  # noqa: A002  # the word that readers look for

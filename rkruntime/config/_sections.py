@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from rkruntime.config._about import about, documented
+from rkruntime.config._about import about, documented, hidden
 from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, Maybe, Seconds, Text, to_bytes, to_duration
 from rkruntime.units import ByteSize, Duration
 
@@ -33,6 +33,7 @@ class SecurityConfig:
     admin_key_hash: str | None = attrs.field(
         default=None,
         validator=Maybe(KEY_HASH),
+        repr=hidden,
         metadata=about("The SHA-256 of an API key that has the role admin.", secret=True),
     )
     api_keys_file: str | None = attrs.field(
@@ -90,6 +91,7 @@ class ObservabilityConfig:
     otlp_headers: str | None = attrs.field(
         default=None,
         validator=A_NAME,
+        repr=hidden,
         metadata=about("Headers for that collector, as in `authorization=Bearer x`.", secret=True),
     )
 

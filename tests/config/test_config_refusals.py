@@ -139,7 +139,16 @@ def test_what_is_no_toml_is_told_with_its_place() -> None:
     assert caught.value.problems[0].where == "c:2:3"
 
 
-@pytest.mark.parametrize("text", ["[runtime]\nworker_threads = " + "9" * 5000, "x = " + "[" * 5000, "\0", "a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[runtime]\nworker_threads = " + "9" * 5000,
+        "[runtime]\nshutdown_timeout = " + "9" * 400,
+        "x = " + "[" * 5000,
+        "\0",
+        "a",
+    ],
+)
 def test_hostile_text_is_refused(text: str) -> None:
     with pytest.raises(InvalidConfigurations):
         load_text(text)

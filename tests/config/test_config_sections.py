@@ -9,7 +9,9 @@ from rkruntime.config import (
     RuntimePreset,
     SecurityConfig,
     ServiceConfig,
+    load_config,
     settings,
+    value_at,
 )
 from rkruntime.config._settings import SECTIONS
 from rkruntime.errors import InvalidConfiguration
@@ -109,3 +111,14 @@ def test_a_refused_secret_is_not_told() -> None:
         SecurityConfig(admin_key_hash="hunter2")
     assert caught.value.path == "security.admin_key_hash"
     assert "hunter2" not in f"{caught.value} {caught.value.args}"
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    secrets = [setting for setting in settings() if setting.about.secret]
+    assert secrets
+    for setting in secrets:
+        value = "0123456789abcdef" * 4
+        config = load_config(environ={}, arguments={setting.path: value}).config
+        assert value_at(config, setting.path) == value
+        assert value not in repr(config)
+        assert f"{setting.name}=None" in repr(ProductionConfig())
