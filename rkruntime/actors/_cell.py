@@ -11,7 +11,7 @@ import outcome
 import trio
 
 from rkruntime.actors._actor import Actor, StopActor
-from rkruntime.actors._crash import Crash, Misfit, cause_of, without_cancelled
+from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, QUEUED, RUNNING, Envelope, Mailbox
 from rkruntime.actors._records import ActorInfo, MessageDone
@@ -126,14 +126,16 @@ class Cell:
             TURNS.set(())
         try:
             with self._scope:
-                try:
-                    await self._set_up()
-                    served = True
-                    TURNS.set(())  # whoever spawned it has stopped waiting for it
-                    task_status.started()
-                    await self._serve()
-                except Exception as raised:
-                    error = cause_of(raised)
+                await self._set_up()
+                served = True
+                TURNS.set(())  # whoever spawned it has stopped waiting for it
+                task_status.started()
+                await self._serve()
+        except Exception as raised:  # outside the scope, which takes out what its own cancellation raised beside it
+            error = cause_of(raised)
+        except BaseExceptionGroup as raised:
+            self.last_error = without_cancelled(raised)
+            raise only_cancelled(raised) from None
         finally:
             try:
                 await self._clean_up()

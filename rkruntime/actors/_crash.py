@@ -6,7 +6,7 @@ import trio
 
 from rkruntime.actors._actor import StopActor
 
-__all__ = ("Crash", "Misfit", "cause_of", "without_cancelled")
+__all__ = ("Crash", "Misfit", "cause_of", "only_cancelled", "without_cancelled")
 
 
 class Crash(Exception):
@@ -45,6 +45,13 @@ def without_cancelled(raised: BaseException) -> BaseException | None:
     if isinstance(raised, trio.Cancelled):
         return None
     return raised.split(trio.Cancelled)[1] if isinstance(raised, BaseExceptionGroup) else raised
+
+
+def only_cancelled(raised: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what must go on when a life is cancelled from above: not its crashes, which were answered already."""
+    errors = without_cancelled(raised)
+    cancelled = raised.split(trio.Cancelled)[0]
+    return raised if cancelled is None or not (errors is None or isinstance(errors, Exception)) else cancelled
 
 
 def _first(crashes: ExceptionGroup[Crash]) -> BaseException:

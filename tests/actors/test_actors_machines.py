@@ -5,7 +5,7 @@ from collections import Counter
 
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import data, floats, integers, lists, one_of, sampled_from, tuples
 
@@ -92,10 +92,9 @@ WINDOW_S, LIMIT = 6.0, 3
 
 
 @settings(max_examples=60, deadline=None)
+@example([("crash", 0, 0.0), ("work", 2, 0.0), ("crash", 0, 0.0), ("crash", 2, 0.0)], "one_for_all", 2)
 @given(OPERATIONS, sampled_from(["one_for_one", "one_for_all", "rest_for_one"]), integers(1, 3))
 def test_whatever_happens_the_books_balance(operations, strategy: str, concurrency: int) -> None:
-    if strategy != "one_for_one":
-        concurrency = 1
     hook, handled, ended = RecordingHook(), Counter(), Counter()
     restart = Restart(max_restarts=LIMIT, within=WINDOW_S, strategy=strategy, backoff=0.1, jitter=0.5)
     system = ActorSystem(restart=restart, on_record=hook, mailbox_capacity=4, cleanup_timeout=1.0)

@@ -250,3 +250,35 @@ async def test_a_crash_with_handlers_side_by_side(autojump_clock) -> None:
         assert len(outcomes) == 1
         assert await ref.ask(Note.add) == 1
         assert system.ledger.in_flight == 0
+
+
+class CrashesWhenCancelled(Note):
+    async def nap(self, seconds: float) -> float:
+        try:
+            await trio.sleep(seconds)
+        except trio.Cancelled:
+            raise ValueError("while it was cancelled") from None
+        return seconds
+
+
+async def test_a_handler_that_crashes_while_all_is_cancelled_does_not_outlive_the_cancellation(autojump_clock) -> None:
+    system = ActorSystem()
+    async with trio.open_nursery() as callers:
+        hosting = await callers.start(host, system)
+        ref = await system.spawn(CrashesWhenCancelled, [], concurrency=2)
+
+        @callers.start_soon
+        async def nap() -> None:
+            with pytest.raises(ActorCrashed):
+                await ref.ask(Note.nap, 10.0)
+            assert system.ledger.in_flight == 0
+
+        await trio.testing.wait_all_tasks_blocked()
+        hosting.cancel()
+    assert hosting.cancelled_caught
+
+
+async def host(system: ActorSystem, *, task_status) -> None:
+    async with trio.open_nursery() as nursery:
+        await nursery.start(system.run)
+        task_status.started(nursery.cancel_scope)
