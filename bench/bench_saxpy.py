@@ -105,15 +105,17 @@ def empty():
 
 
 def interleaved(calls: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Time each call in turn, twice a round after one that is not timed; seconds.
+    """Time each call in turn, four times a round after four that are not timed; seconds.
 
-    The one that is not timed lets the other's threads come to rest and brings the arrays back into the caches.
+    Those that are not timed bring the arrays back into the caches, and outlast the peer's threads: OpenMP's wait for
+    their next loop by spinning, on the processors that the other needs.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            call()
-            for _ in range(2):
+            for _ in range(4):
+                call()
+            for _ in range(4):
                 started = time.perf_counter()
                 call()
                 times[name].append(time.perf_counter() - started)
