@@ -198,7 +198,9 @@ class Cell:
         if self.lives and self._over is not None:
             self._ending = self._ending or why
             self._halted = True
-            self._scope.cancel()
+            self.mailbox.dismiss_servers()
+            if self.running or self.state != "running":
+                self._scope.cancel()
             await self._over.wait()
 
     async def stop(self, why: str) -> None:

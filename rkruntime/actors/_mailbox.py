@@ -171,6 +171,11 @@ class Mailbox:
 
         await trio.lowlevel.wait_task_rescheduled(withdraw)
 
+    def dismiss_servers(self) -> None:
+        """Wake everybody who waits for a message: this life ends, and needs no cancellation for it."""
+        while self._servers:
+            trio.lowlevel.reschedule(self._servers.popleft())
+
     async def wait_for_room(self) -> bool:
         """Park until there is room, behind those who came before.
 
