@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 from numba.np.numpy_support import carray
 
 from rkruntime.simt import _fiber_records as r
@@ -29,6 +29,7 @@ from rkruntime.simt import _stubs
 from rkruntime.simt import _warp as w
 from rkruntime.simt._fiber_calls import FiberContext, record_of
 from rkruntime.simt._fibers import count_in_block, met_in_block, wait_for_block
+from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
 
@@ -37,6 +38,7 @@ __all__ = ("place_static",)
 ALIGNMENT = 16
 INLINE: Any = {"forceinline": True, "nogil": True}
 PLAIN: Any = {"nogil": True}
+of_literals: Any = intrinsic(prefer_literal=True)
 meet: Any = w.meet  # takes whatever numba makes an int64 of
 
 
@@ -142,10 +144,10 @@ def place_static(thread: int, slot: int, size: int) -> int:
     return word(block, r.SHARED) + offset
 
 
-@machine_code
+@of_literals
 def _pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
     """View an address as a pointer to elements of `dtype`."""
-    result = types.CPointer(dtype.dtype)
+    result = types.CPointer(dtype_of(dtype))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(result))
@@ -158,7 +160,10 @@ def _shared_array(ctx, site, shape, dtype):
     if ctx != FiberContext:
         return None
     dims = _stubs.parse_shape(shape.literal_value)
-    itemsize = _item_bytes(dtype.dtype)
+    element = dtype_of(dtype)
+    if element is None:
+        raise TypingError(f"the dtype of a shared array is a type, such as float32, not {dtype}")
+    itemsize = _item_bytes(element)
     if dims == (0,):
         return _dynamic_view(itemsize)
     size = math.prod(dims) * itemsize

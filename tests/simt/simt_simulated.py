@@ -70,6 +70,15 @@ def turned(x, out):
         out[i] = mine[(t + 5) % 16] * cuda.blockDim.x + cuda.blockIdx.x
 
 
+@cuda.jit
+def turned_by_name(x, out):
+    mine = cuda.shared.array(16, "f8")
+    t = cuda.threadIdx.x
+    mine[t] = x[t] / 2
+    cuda.syncthreads()
+    out[t] = mine[15 - t]
+
+
 def cases():
     """Return name, kernel, grid, block and new arguments of every case."""
     random = np.random.default_rng(4)
@@ -79,6 +88,7 @@ def cases():
         ("votes", votes, (2,), (5,), (numbers, np.zeros(3, np.int32), np.zeros(1, np.int64))),
         ("real_numbers", real_numbers, (4,), (8,), (random.random(29), np.zeros(29))),
         ("turned", turned, (2,), (16,), (numbers, np.zeros(27, np.int64))),
+        ("turned_by_name", turned_by_name, (1,), (16,), (numbers, np.zeros(16))),
     ]
 
 
