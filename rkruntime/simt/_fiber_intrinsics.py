@@ -9,7 +9,7 @@ the first thread of a run meets it; dynamic arrays (shape 0) all begin at the st
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
 # ruff: noqa: ARG001, ARG005
-# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator"
 
 from __future__ import annotations
 
