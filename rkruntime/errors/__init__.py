@@ -79,3 +79,6 @@ __all__ = (
     "UnreadableInput",
     "UnsupportedKernel",
 )
+
+for _name in __all__:  # a traceback names the class as programs import it
+    globals()[_name].__module__ = __name__

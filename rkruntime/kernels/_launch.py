@@ -185,6 +185,7 @@ class Launcher:
         if self.device.is_compiled(spec.source, given):
             return self.device.compile(spec.source, given)
         compile_ = self.device.compile
+        # LLVM cannot be stopped: where the caller is gone it goes on, and its kernel is there for the next launch.
         return await trio.to_thread.run_sync(
             compile_, spec.source, given, abandon_on_cancel=True, limiter=self._compiling
         )
