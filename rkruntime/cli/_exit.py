@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 
-from rkruntime.errors import DeviceUnavailable, InvalidConfiguration, RkError
+from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
 
 __all__ = ("EXIT_CODES", "ExitCode", "exit_code", "told")
 
@@ -25,6 +25,7 @@ class ExitCode(enum.IntEnum):
 EXIT_CODES: Mapping[type[RkError], ExitCode] = {
     InvalidConfiguration: ExitCode.INVALID_CONFIGURATION,
     DeviceUnavailable: ExitCode.DEVICE_UNAVAILABLE,
+    InstanceNotRunning: ExitCode.NOT_RUNNING,
 }
 """Error -> exit code; every other error is FAILED."""
 
