@@ -131,6 +131,17 @@ async def test_deadline_cancels_the_rest(autojump_clock: trio.testing.MockClock)
     assert report.by_actor[ref.name].total == 3
 
 
+async def test_an_error_during_the_drain_cancels_what_is_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    with pytest.raises(KeyError):
+        async with running() as runtime:
+            await (await runtime.spawn(Worker)).tell(Worker.work, 100.0)
+            runtime.request_shutdown()
+            await trio.sleep(1.0)
+            raise KeyError("the caller's")
+    assert runtime.report is not None
+    assert (runtime.report.cancelled, runtime.report.abandoned) == (1, 0)
+
+
 async def test_a_handler_that_shields_is_abandoned(autojump_clock: trio.testing.MockClock) -> None:
     async with trio.open_nursery() as nursery, running(shutdown_timeout=1.0, cleanup_timeout=2.0) as runtime:
         slow = await runtime.spawn(Worker, name="slow")
