@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rkruntime.cli._exit import ExitCode
+from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._options import debug_option
 from rkruntime.config import ProductionConfig, RuntimePreset
 from rkruntime.errors import InvalidConfigurations
@@ -20,7 +20,7 @@ PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group("config")
+@click.group("config", epilog="Example: rustkernel config show --preset production")
 def command() -> None:
     """Write, check and show configurations."""
 

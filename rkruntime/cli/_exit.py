@@ -1,26 +1,16 @@
-"""Exit codes: one table, which the documentation shows."""
+"""From an error to what is told of it, and to the exit code."""
 
 from __future__ import annotations
 
-import enum
+import os
 from collections.abc import Mapping
 
+import click
+
+from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
 
-__all__ = ("EXIT_CODES", "ExitCode", "exit_code", "told")
-
-
-class ExitCode(enum.IntEnum):
-    """What the command's exit status says."""
-
-    FINE = 0
-    FAILED = 1
-    USAGE = 2
-    NOT_RUNNING = 3
-    INVALID_CONFIGURATION = 4
-    DEVICE_UNAVAILABLE = 5
-    DRAINED_WITH_LOSSES = 6
-
+__all__ = ("EXIT_CODES", "exit_code", "fail", "told")
 
 EXIT_CODES: Mapping[type[RkError], ExitCode] = {
     InvalidConfiguration: ExitCode.INVALID_CONFIGURATION,
@@ -28,6 +18,16 @@ EXIT_CODES: Mapping[type[RkError], ExitCode] = {
     InstanceNotRunning: ExitCode.NOT_RUNNING,
 }
 """Error -> exit code; every other error is FAILED."""
+
+
+def fail(error: Exception) -> ExitCode:
+    """Tell an error on stderr, and return the exit code."""
+    head, _, rest = told(error).partition("\n")
+    word = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
+    click.echo(word + head, err=True)
+    if rest:
+        click.echo(rest, err=True)
+    return exit_code(error)
 
 
 def told(error: Exception) -> str:
