@@ -19,8 +19,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "demo": ("rkruntime.cli._demo", "Run kernels as actors on real input, checked against NumPy."),
         "explain": ("rkruntime.cli._explain", "Say how the CPU compiler runs a kernel, and why so."),
         "kernels": ("rkruntime.cli._kernels", "List and show the kernels that run and explain know by name."),
+        "new": ("rkruntime.cli._new", "Write a kernel file to begin from, with its test."),
         "runtime": ("rkruntime.cli._runtime", "Prepare a runtime; ask a running one, and drain it."),
         "config": ("rkruntime.cli._config", "Write, check and show configurations."),
+        "doctor": ("rkruntime.cli._doctor", "Say what is here to run kernels with, and what the runtime would pick."),
         "completion": ("rkruntime.cli._completion", "Print the script that completes this command in a shell."),
         "version": ("rkruntime.cli._version", "Print the version."),
     }

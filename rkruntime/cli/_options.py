@@ -14,6 +14,7 @@ __all__ = (
     "folders_option",
     "input_options",
     "instance_option",
+    "kernel_argument",
     "named_instance_option",
     "target_argument",
 )
@@ -51,6 +52,7 @@ _SET = click.option(
 )
 
 
+kernel_argument = click.argument("name", shell_complete=complete_kernels)
 target_argument = click.argument("target", shell_complete=complete_kernels)
 
 
