@@ -36,7 +36,7 @@ _SECONDS: Mapping[str, str] = {
     "h": "3600",
     "d": "86400",
 }
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\d\s.]*)\s*")
+_QUANTITY = r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\d\s.]*)\s*"  # compiled on first use, and kept by re
 _WHOLE_BYTES = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 _WHOLE_SECONDS = (("h", 3600), ("m", 60))
 _LONG_S = 2**53  # beyond it, floats are no longer every whole number
@@ -45,7 +45,7 @@ _LONG_S = 2**53  # beyond it, floats are no longer every whole number
 def _parse(text: str, units: Mapping[str, int] | Mapping[str, str], example: str) -> Decimal:
     from decimal import Decimal  # here, since status must not wait for it
 
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     unit = match and units.get(match[2].lower())
     if match is None or unit is None:
         raise ValueError(f"{text!r} is not a number with a unit such as {example}")

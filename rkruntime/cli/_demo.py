@@ -60,7 +60,7 @@ def command(device: str, out: Path, as_json: bool, instance: str) -> None:
     sys.exit(0 if all(one.agrees for one in shown) else 1)
 
 
-async def _demonstrate(device: str, instance: str) -> tuple[Sequence[Demonstration], str, DrainReport]:
+async def _demonstrate(device: str, instance: str | None = None) -> tuple[Sequence[Demonstration], str, DrainReport]:
     """Run all tasks in one runtime; what is missing of their results was cut short by a signal."""
     from rkruntime.cli._demo_tasks import TASKS
     from rkruntime.config import RuntimeConfig

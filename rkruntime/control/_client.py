@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 from collections.abc import Iterator
+from socket import AF_UNIX, SOCK_STREAM, socket
 
 from rkruntime.control._place import Folder, open_folder
 from rkruntime.control._wire import Line, encode, peer
@@ -15,6 +15,7 @@ __all__ = ("converse", "listener", "running_instances")
 
 LONGEST_ANSWER = 2**24
 """Bytes of a line of an answer, at most."""
+CHUNK_BYTES = 2**16
 
 
 def converse(name: str, request: Line, *, patience_s: float) -> Iterator[Line]:
@@ -29,19 +30,27 @@ def converse(name: str, request: Line, *, patience_s: float) -> Iterator[Line]:
         InstanceNotRunning: Nobody listens there.
         ControlUnavailable: The runtime refuses, does not answer in time, or answers with what is no answer.
     """
-    with _connect(name, patience_s) as connection:
+    with contextlib.closing(_connect(name, patience_s)) as connection:
         try:
             with contextlib.suppress(BrokenPipeError):  # refused already: the answer says why
                 connection.sendall(encode(request))
-            with connection.makefile("rb") as lines:
-                while line := lines.readline(LONGEST_ANSWER):
-                    yield _read(name, line)
+            for line in _lines(connection):
+                yield _read(name, line)
         except TimeoutError:
             mend = "it is stopped or very busy: look at its log, or end it with SIGTERM"
             raise _unavailable(f"the runtime {name!r} did not answer within {patience_s:g} s", mend) from None
         except OSError as error:
             mend = "it has ended: look at its log"
             raise _unavailable(f"the runtime {name!r} hung up: {error.strerror}", mend) from error
+
+
+def _lines(connection: socket) -> Iterator[bytes]:
+    data = b""
+    while len(data) < LONGEST_ANSWER and (more := connection.recv(CHUNK_BYTES)):
+        *lines, data = (data + more).split(b"\n")
+        yield from lines
+    if data:
+        yield data
 
 
 def running_instances() -> list[str]:
@@ -55,7 +64,7 @@ def running_instances() -> list[str]:
 
 def listener(folder: Folder, name: str) -> int | None:
     """Return the process that listens, 0 where it cannot be told, or None where nobody does."""
-    with socket.socket(socket.AF_UNIX) as probe:
+    with contextlib.closing(socket(AF_UNIX, SOCK_STREAM)) as probe:
         probe.setblocking(False)
         try:
             probe.connect(folder.address(name))
@@ -66,8 +75,8 @@ def listener(folder: Folder, name: str) -> int | None:
             return 0
 
 
-def _connect(name: str, patience_s: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
+def _connect(name: str, patience_s: float) -> socket:
+    connection = socket(AF_UNIX, SOCK_STREAM)
     connection.settimeout(patience_s)
     try:
         with open_folder(create=False) as folder:

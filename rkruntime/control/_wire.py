@@ -14,15 +14,12 @@ A client sends one request, the runtime answers with one line or more and closes
 from __future__ import annotations
 
 import json
-import socket
-import struct
 from typing import Any, TypeAlias
 
 __all__ = ("LONGEST_REQUEST", "Line", "encode", "peer", "read_request")
 
 LONGEST_REQUEST = 4096
 """Bytes of a request, with its newline, at most."""
-_CREDENTIALS = struct.Struct("3i")
 
 Line: TypeAlias = dict[str, Any]
 
@@ -56,8 +53,11 @@ def read_request(data: bytes) -> tuple[str, float | None] | str:
     return request, float(timeout)
 
 
-def peer(connection: socket.socket | Any) -> tuple[int, int]:
-    """Return the process and the user at the other end, as the system knows them."""
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, _ = _CREDENTIALS.unpack(told)
+def peer(connection: Any) -> tuple[int, int]:
+    """Return the process and the user at the other end of a socket, as the system knows them."""
+    import socket  # here, since whoever only asks does not ask who answers
+    import struct
+
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    process, user, _ = struct.unpack("3i", told)
     return process, user

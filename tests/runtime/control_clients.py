@@ -1,7 +1,7 @@
 """A folder for sockets, and clients of the control socket inside the same Trio loop."""
 
+import contextlib
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,6 @@ async def lines_of(stream: trio.SocketStream) -> list[dict[str, Any]]:
 
 async def asked(folder: Path, request: bytes | dict[str, Any], name: str = "here") -> list[dict[str, Any]]:
     stream = await connected(folder, name)
-    await stream.send_all(request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n")
+    with contextlib.suppress(trio.BrokenResourceError):  # refused before it could ask
+        await stream.send_all(request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n")
     return await lines_of(stream)
-
-
-def listening(path: Path) -> socket.socket:
-    """A socket bound by somebody else."""
-    made = socket.socket(socket.AF_UNIX)
-    made.bind(str(path))
-    made.listen()
-    return made

@@ -259,7 +259,10 @@ import os, socket, sys
 connection = socket.socket(socket.AF_UNIX)
 os.setuid(65534)
 connection.connect(sys.argv[1])
-connection.sendall(b'{"request": "drain"}\\n')
+try:
+    connection.sendall(b'{"request": "drain"}\\n')
+except BrokenPipeError:
+    pass  # refused before it could ask
 sys.stdout.write(connection.makefile().readline())
 """
 
