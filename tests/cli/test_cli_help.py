@@ -1,6 +1,7 @@
 """What every command has in common: an example, exit codes, colours where they belong, completion."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_the_help_has_the_exit_codes() -> None:
     assert set(MEANINGS) == set(ExitCode)
     for code, meaning in MEANINGS.items():
         assert any(line.split(maxsplit=1) == [str(code.value), meaning] for line in output.splitlines())
+
+
+def test_the_guide_has_the_exit_codes() -> None:
+    page = Path(__file__).parents[2] / "docs" / "guide" / "command-line.md"
+    rows = [line for line in page.read_text().splitlines() if re.match(r"\| \d", line)]
+    assert rows == [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
 
 
 def test_colours_only_on_a_terminal_and_never_with_no_color(folder: Path) -> None:
