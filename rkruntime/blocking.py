@@ -236,6 +236,11 @@ class BlockingRuntime:
         return self._runtime.state
 
     @property
+    def instance(self) -> str | None:
+        """The name that its control socket has; None where it has none."""
+        return self._runtime.instance
+
+    @property
     def health(self) -> Health:
         """What probes see."""
         return self._runtime.health

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from rkruntime.cli._config import effective_options
+from rkruntime.cli._paint import paint
 
 __all__ = ("command",)
 
@@ -53,9 +54,7 @@ def as_text(found: dict[str, Any]) -> str:
     width = max(len(name) for name, _ in rows)
     lines = [f"{name:{width}}  {text}" for name, text in rows]
     lines += [f"warning: {text}" for text in config["warnings"]]
-    lines += [click.style("would stop a run: ", fg="red") + text for text in found["problems"]] or [
-        "nothing stops a run"
-    ]
+    lines += [paint("would stop a run: ") + text for text in found["problems"]] or ["nothing stops a run"]
     return "\n".join(lines)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 import click
 
 from rkruntime.cli._exit_codes import ExitCode
+from rkruntime.cli._paint import paint
 from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
 
 __all__ = ("EXIT_CODES", "exit_code", "fail", "told")
@@ -23,8 +23,7 @@ EXIT_CODES: Mapping[type[RkError], ExitCode] = {
 def fail(error: Exception) -> ExitCode:
     """Tell an error on stderr, and return the exit code."""
     head, _, rest = told(error).partition("\n")
-    word = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
-    click.echo(word + head, err=True)
+    click.echo(paint("error: ", bold=True) + head, err=True)
     if rest:
         click.echo(rest, err=True)
     return exit_code(error)

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from command_line import COMMAND, LIMIT_S, OnTerminal, rustkernel
 
+from rkruntime.cli import _group as click_group
 from rkruntime.cli._exit_codes import MEANINGS, ExitCode
 from rkruntime.cli._group import COMMANDS, cli
+from rkruntime.cli._paint import paint
 
 ESCAPE = "\x1b["
 
@@ -80,6 +82,19 @@ def test_colours_only_on_a_terminal_and_never_with_no_color(folder: Path) -> Non
     with OnTerminal(folder, "runtime", "status", "--instance", "none", NO_COLOR="1") as on_terminal:
         on_terminal.finish()
         assert ESCAPE not in on_terminal.seen
+
+
+@pytest.mark.parametrize(("environ", "painted"), [("", True), ("1", False)])
+def test_paint_goes_by_no_color(environ: str, painted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", environ)
+    assert (ESCAPE in paint("red")) == painted
+
+
+def test_nothing_else_paints() -> None:
+    sources = Path(click_group.__file__).parent.glob("*.py")
+    assert [path.name for path in sources if "click.style(" in path.read_text() or "secho(" in path.read_text()] == [
+        "_paint.py"
+    ]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -1,6 +1,7 @@
 """`rustkernel runtime status`, `drain` and `init`, against real instances in processes of their own."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,21 @@ def test_drain_of_what_can_finish_is_fine(folder: Path) -> None:
         assert told["report"]["completed"] >= 1
         process.communicate(timeout=LIMIT_S)
         assert process.returncode == 130
+
+
+def test_the_drain_goes_on_where_its_follower_is_interrupted(folder: Path) -> None:
+    with running(folder, *FOREVER) as process:
+        command = [COMMAND, "runtime", "drain", "--timeout", "600"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as follower:
+            assert follower.stderr is not None
+            assert follower.stderr.readline() == "default is draining: 1 in flight\n"
+            follower.send_signal(signal.SIGINT)
+            _, said = follower.communicate(timeout=LIMIT_S)
+            assert (follower.returncode, said) == (130, "not followed any more; the drain goes on\n")
+        told = json.loads(rustkernel(folder, "runtime", "status", "--json").stdout)
+        assert (told["state"], told["in_flight"], told["health"]["ready"]) == ("draining", 1, False)
+        assert rustkernel(folder, "runtime", "drain", "--timeout", "0").returncode == 6
+        process.communicate(timeout=LIMIT_S)
 
 
 def test_a_killed_instance_is_not_running_and_its_name_is_free(folder: Path, sockets: Path) -> None:

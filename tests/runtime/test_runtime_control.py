@@ -1,6 +1,8 @@
 """The control socket of a running runtime: real sockets, virtual time."""
 
+import fcntl
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -16,11 +18,12 @@ from trio.testing import MockClock
 from virtual_runtime import Worker, running
 
 from rkruntime import blocking
+from rkruntime.actors import Restart
 from rkruntime.config import RuntimeConfig
-from rkruntime.control import encode, read_request, running_instances
-from rkruntime.errors import CanaryFailed, InstanceTaken, InvalidConfiguration
-from rkruntime.runtime import Runtime, State, open_runtime
-from rkruntime.runtime._control import ASK_S, CLIENTS, FAREWELL_S, READ_S, is_own
+from rkruntime.control import encode, is_instance_name, read_request, running_instances
+from rkruntime.errors import CanaryFailed, ControlUnavailable, InstanceTaken, InvalidConfiguration, RestartLimit
+from rkruntime.runtime import Actor, Runtime, RuntimeBuilder, State, open_runtime
+from rkruntime.runtime._control import ASK_S, CLAIM_S, CLIENTS, FAREWELL_S, READ_S, is_own
 from rkruntime.testing import FakeDevice
 
 
@@ -115,7 +118,7 @@ async def test_a_follower_that_reads_nothing_holds_the_end_for_a_moment_at_most(
     await stream.aclose()
 
 
-async def test_a_runtime_that_fails_says_so_to_its_followers(autojump_clock: MockClock, folder: Path) -> None:
+async def test_a_follower_hears_how_a_cancelled_runtime_ended(autojump_clock: MockClock, folder: Path) -> None:
     last = {}
 
     async def follow(stream: trio.SocketStream) -> None:
@@ -133,6 +136,30 @@ async def test_a_runtime_that_fails_says_so_to_its_followers(autojump_clock: Moc
     assert last["kind"] == "report"
     assert last["report"]["cancelled"] == 1
     assert last["failure"] is None  # the runtime itself was cancelled, and drained
+
+
+class CrashesLate(Actor):
+    async def work(self) -> None:
+        await trio.sleep(2.0)
+        raise ValueError("on purpose")
+
+
+async def test_a_runtime_that_fails_while_it_drains_says_why(autojump_clock: MockClock, folder: Path) -> None:
+    told: list[dict[str, object]] = []
+
+    async def follow(stream: trio.SocketStream) -> None:
+        await stream.send_all(encode({"request": "drain", "timeout_s": 50}))
+        told.extend(await lines_of(stream))
+
+    async with trio.open_nursery() as nursery:
+        with pytest.raises(RestartLimit):
+            async with running(instance="here") as runtime:
+                ref = await runtime.spawn(CrashesLate, restart=Restart(max_restarts=0, within=60))
+                await ref.tell(CrashesLate.work)
+                nursery.start_soon(follow, await connected(folder))
+                await trio.sleep_forever()
+    assert told[-1]["kind"] == "report"
+    assert str(told[-1]["failure"]).startswith("RestartLimit: ")
 
 
 @pytest.mark.parametrize(
@@ -238,9 +265,40 @@ async def test_auto_goes_on_without_a_socket_where_there_is_no_place(
     assert "others may enter it" in caplog.text
 
 
-def test_the_blocking_front_takes_an_instance(folder: Path) -> None:
-    with blocking.open_runtime(RuntimeConfig(device="cpu", worker_threads=1), instance="here"):
+async def test_a_lock_that_is_held_is_waited_for_but_not_for_long(autojump_clock: MockClock, folder: Path) -> None:
+    async with running(instance="here"):
+        pass
+    fd = os.open(folder / "rkruntime" / "lock", os.O_RDWR)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        began_s = trio.current_time()
+        with pytest.raises(ControlUnavailable):
+            async with running(instance="here"):
+                raise AssertionError
+        assert trio.current_time() - began_s == CLAIM_S
+        async with trio.open_nursery() as nursery:
+            runtime = Runtime(RuntimeConfig(worker_threads=1), device=FakeDevice(), instance="here")
+            nursery.start_soon(runtime.run)
+            await trio.sleep(CLAIM_S / 2)
+            assert runtime.state is State.STARTING
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            await runtime.wait_for(State.RUNNING)
+            await runtime.shutdown()
+    finally:
+        os.close(fd)
+
+
+async def test_the_builder_takes_an_instance(autojump_clock: MockClock, folder: Path) -> None:
+    runtime = RuntimeBuilder().preset("testing").with_device(FakeDevice()).with_instance("here").build()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runtime.run)
         assert running_instances() == ["here"]
+        await runtime.shutdown()
+
+
+def test_the_blocking_front_takes_an_instance(folder: Path) -> None:
+    with blocking.open_runtime(RuntimeConfig(device="cpu", worker_threads=1), instance="here") as runtime:
+        assert running_instances() == [runtime.instance]
     assert running_instances() == []
 
 
@@ -308,3 +366,8 @@ def test_reading_a_request_never_raises(data: bytes) -> None:
 def test_a_drain_request_is_read_as_it_was_written(timeout_s: float | None) -> None:
     line = {"request": "drain"} | ({} if timeout_s is None else {"timeout_s": timeout_s})
     assert read_request(encode(line)) == ("drain", timeout_s)
+
+
+@given(st.text("aZ0._-/ \n\0é", max_size=70))
+def test_names_are_what_their_rule_says(name: str) -> None:
+    assert is_instance_name(name) == bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name))

@@ -131,6 +131,20 @@ async def test_deadline_cancels_the_rest(autojump_clock: trio.testing.MockClock)
     assert report.by_actor[ref.name].total == 3
 
 
+@pytest.mark.parametrize(("first_s", "then_s", "took_s"), [(100.0, 3.0, 3.0), (3.0, 5.0, 5.0), (100.0, 0.0, 1.0)])
+async def test_a_timeout_given_while_draining_holds_at_once(
+    autojump_clock: trio.testing.MockClock, first_s: float, then_s: float, took_s: float
+) -> None:
+    async with running(drain_grace=0.0) as runtime:
+        await (await runtime.spawn(Worker)).tell(Worker.work, 1000.0)
+        runtime.request_shutdown(first_s)
+        await trio.sleep(1.0)
+        runtime.request_shutdown(then_s)
+        await trio.sleep_forever()
+    assert runtime.report is not None
+    assert (runtime.report.cancelled, runtime.report.duration_s) == (1, took_s)
+
+
 async def test_an_error_during_the_drain_cancels_what_is_in_flight(autojump_clock: trio.testing.MockClock) -> None:
     with pytest.raises(KeyError):
         async with running() as runtime:
