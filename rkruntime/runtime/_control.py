@@ -54,7 +54,7 @@ async def controlled(runtime: Runtime, instance: str | None) -> AsyncIterator[No
     control = _Control(runtime, claimed)
     try:
         async with trio.open_nursery() as nursery:
-            await nursery.start(control.serve)
+            nursery.start_soon(control.serve)
             runtime.instance = claimed.name
             try:
                 yield
@@ -114,17 +114,17 @@ class _Control:
         self._asking: set[trio.CancelScope] = set()
         self._log = get_logger("rkruntime.runtime")
 
-    async def serve(self, *, task_status: trio.TaskStatus[None]) -> None:
+    async def serve(self) -> None:
         """Serve until `end`, and then for as long as a farewell takes.
 
-        Shielded, so that a cancelled runtime can still tell how it ended. Whoever starts this calls `end`.
+        Shielded, so that a cancelled runtime can still tell how it ended. Whoever starts this calls `end`, and starts it
+        with `start_soon`: `start` does not return where it is cancelled before a shielded task has.
         """
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._claimed.socket))
         with trio.CancelScope(shield=True):
             async with trio.open_nursery() as clients:
                 async with trio.open_nursery() as intake:
                     intake.start_soon(partial(trio.serve_listeners, self._welcome, [listener], handler_nursery=clients))
-                    task_status.started()
                     await self._ended.wait()
                     intake.cancel_scope.cancel()
                 for scope in self._asking:

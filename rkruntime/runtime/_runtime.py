@@ -268,7 +268,8 @@ class Runtime:
     async def _work(self, parts: Parts, working: trio.Nursery, task_status: trio.TaskStatus[Runtime]) -> None:
         """Go from Starting to the end of the drain."""
         await sing(parts.device, parts.compiling, self.config.cleanup_timeout)
-        await working.start(parts.run_actors)
+        with trio.CancelScope(shield=True):  # one turn; cancelled within it, `start` would wait for a shielded task
+            await working.start(parts.run_actors)
         try:
             if not self._shutdown.is_requested:
                 await self._lifecycle.move(State.RUNNING)

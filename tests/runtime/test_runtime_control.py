@@ -248,6 +248,16 @@ async def test_a_runtime_that_does_not_start_frees_its_name(autojump_clock: Mock
     assert not path_of(folder).exists()
 
 
+async def test_a_runtime_that_is_cancelled_as_it_starts_ends_and_frees_its_name(folder: Path) -> None:
+    runtime = Runtime(RuntimeConfig(worker_threads=1), device=FakeDevice(), instance="here")
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await runtime.run()
+    assert scope.cancelled_caught
+    assert runtime.state in (State.STOPPED, State.FAILED)
+    assert not path_of(folder).exists()
+
+
 @pytest.mark.parametrize("name", ["", ".", "../up", "a/b", "a b", "-x", "x" * 65, "ä"])
 async def test_names_stay_in_their_folder(autojump_clock: MockClock, folder: Path, name: str) -> None:
     with pytest.raises(InvalidConfiguration):

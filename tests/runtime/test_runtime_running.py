@@ -1,5 +1,7 @@
 """The runtime from start to stop, in virtual time, on a fake device."""
 
+from typing import Any
+
 import attrs
 import numpy as np
 import pytest
@@ -143,6 +145,19 @@ async def test_a_timeout_given_while_draining_holds_at_once(
         await trio.sleep_forever()
     assert runtime.report is not None
     assert (runtime.report.cancelled, runtime.report.duration_s) == (1, took_s)
+
+
+async def test_a_cancellation_in_the_turn_in_which_the_actors_start_ends_the_runtime() -> None:
+    class Cancels(FakeDevice):
+        async def wait(self, event: Any) -> None:
+            await super().wait(event)
+            scope.cancel()
+
+    device = Cancels()
+    with trio.CancelScope() as scope:
+        await Runtime(RuntimeConfig(worker_threads=1), device=device).run()
+    assert scope.cancelled_caught
+    assert device.closed
 
 
 async def test_an_error_during_the_drain_cancels_what_is_in_flight(autojump_clock: trio.testing.MockClock) -> None:
