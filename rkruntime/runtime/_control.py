@@ -117,8 +117,8 @@ class _Control:
     async def serve(self) -> None:
         """Serve until `end`, and then for as long as a farewell takes.
 
-        Shielded, so that a cancelled runtime can still tell how it ended. Whoever starts this calls `end`, and starts it
-        with `start_soon`: `start` does not return where it is cancelled before a shielded task has.
+        Shielded, so that a cancelled runtime can still tell how it ended. Whoever starts this calls `end`, and uses
+        `start_soon`: a cancelled `start` waits for a shielded task to end by itself.
         """
         listener = trio.SocketListener(trio.socket.from_stdlib_socket(self._claimed.socket))
         with trio.CancelScope(shield=True):
