@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import functools
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
@@ -39,26 +40,28 @@ R = TypeVar("R")
 class _Portal:
     """A Trio thread that hosts one runtime and runs calls handed to it, each in a cancel scope of its own."""
 
-    def __init__(self, config: RuntimeConfig | None, device: Device | None) -> None:
+    def __init__(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         self._ready: concurrent.futures.Future[Runtime] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(target=self._main, args=(config, device), name="rkruntime-trio", daemon=True)
+        main = functools.partial(self._main, config, device, instance)
+        self._thread = threading.Thread(target=main, name="rkruntime-trio", daemon=True)
         self._thread.start()
         self.runtime = self._ready.result()
 
-    def _main(self, config: RuntimeConfig | None, device: Device | None) -> None:
+    def _main(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         try:
-            trio.run(self._serve, config, device)
+            trio.run(self._serve, config, device, instance)
         except BaseException as error:
             waiting = self._ended if self._ready.done() else self._ready
             waiting.set_exception(single(error))
         else:
             self._ended.set_result(None)
 
-    async def _serve(self, config: RuntimeConfig | None, device: Device | None) -> None:
+    async def _serve(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._closing = trio.Event()
-        async with trio.open_nursery() as self._calls, open_async(config, device=device) as runtime:
+        opened = open_async(config, device=device, instance=instance)
+        async with trio.open_nursery() as self._calls, opened as runtime:
             self._ready.set_result(runtime)
             await self._closing.wait()
 
@@ -233,6 +236,11 @@ class BlockingRuntime:
         return self._runtime.state
 
     @property
+    def instance(self) -> str | None:
+        """The name that its control socket has; None where it has none."""
+        return self._runtime.instance
+
+    @property
     def health(self) -> Health:
         """What probes see."""
         return self._runtime.health
@@ -259,17 +267,20 @@ class BlockingRuntime:
 
 
 @contextlib.contextmanager
-def open_runtime(config: RuntimeConfig | None = None, *, device: Device | None = None) -> Iterator[BlockingRuntime]:
+def open_runtime(
+    config: RuntimeConfig | None = None, *, device: Device | None = None, instance: str | None = None
+) -> Iterator[BlockingRuntime]:
     """Start a runtime on a Trio thread of its own, and drain it at the end of the block.
 
     Args:
         config: Settings; the defaults if left out.
         device: An open device to use in place of the configured one; it then belongs to the runtime.
+        instance: The name under which `rustkernel runtime status` finds it, as for `rkruntime.open_runtime`.
 
     Raises:
         RkError: What kept the runtime from starting, or what it ended with.
     """
-    portal = _Portal(config, device)
+    portal = _Portal(config, device, instance)
     try:
         yield BlockingRuntime(portal)
     finally:

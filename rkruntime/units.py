@@ -5,47 +5,51 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 __all__ = ("ByteSize", "Duration", "format_bytes", "format_seconds", "parse_bytes", "parse_seconds")
 
-_BYTES: Mapping[str, Decimal] = {
-    "": Decimal(1),
-    "b": Decimal(1),
-    "kib": Decimal(2**10),
-    "mib": Decimal(2**20),
-    "gib": Decimal(2**30),
-    "tib": Decimal(2**40),
-    "kb": Decimal(10**3),
-    "mb": Decimal(10**6),
-    "gb": Decimal(10**9),
-    "tb": Decimal(10**12),
+_BYTES: Mapping[str, int] = {
+    "": 1,
+    "b": 1,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+    "tib": 2**40,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "tb": 10**12,
 }
-_SECONDS: Mapping[str, Decimal] = {
-    "": Decimal(1),
-    "ns": Decimal("1e-9"),
-    "us": Decimal("1e-6"),
-    "µs": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "min": Decimal(60),
-    "h": Decimal(3600),
-    "d": Decimal(86400),
+_SECONDS: Mapping[str, str] = {
+    "": "1",
+    "ns": "1e-9",
+    "us": "1e-6",
+    "µs": "1e-6",
+    "ms": "1e-3",
+    "s": "1",
+    "m": "60",
+    "min": "60",
+    "h": "3600",
+    "d": "86400",
 }
-_QUANTITY = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\d\s.]*)\s*")
+_QUANTITY = r"\s*([0-9]+(?:\.[0-9]+)?)\s*([^\d\s.]*)\s*"  # compiled on first use, and kept by re
 _WHOLE_BYTES = (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10))
 _WHOLE_SECONDS = (("h", 3600), ("m", 60))
 _LONG_S = 2**53  # beyond it, floats are no longer every whole number
 
 
-def _parse(text: str, units: Mapping[str, Decimal], example: str) -> Decimal:
-    match = _QUANTITY.fullmatch(text)
+def _parse(text: str, units: Mapping[str, int] | Mapping[str, str], example: str) -> Decimal:
+    from decimal import Decimal  # here, since status must not wait for it
+
+    match = re.fullmatch(_QUANTITY, text)
     unit = match and units.get(match[2].lower())
     if match is None or unit is None:
         raise ValueError(f"{text!r} is not a number with a unit such as {example}")
-    return Decimal(match[1]) * unit  # decimal, so that what `str` of a quantity wrote is read back exactly
+    return Decimal(match[1]) * Decimal(unit)  # decimal, so that what `str` of a quantity wrote is read back exactly
 
 
 def parse_bytes(text: str) -> int:
@@ -84,12 +88,14 @@ class Duration(float):
     def __str__(self) -> str:
         if not math.isfinite(self):
             return float.__repr__(self)
+        from decimal import Decimal
+
         exact = Decimal(float.__repr__(self))
         for unit, scale in _WHOLE_SECONDS:
             if 0 < abs(self) < _LONG_S and self % scale == 0:
                 return f"{int(self) // scale}{unit}"
         unit = "s" if abs(exact) >= 1 or not exact else "ms" if abs(exact) >= Decimal("1e-3") else "us"
-        return f"{_plain(exact / _SECONDS[unit])}{unit}"
+        return f"{_plain(exact / Decimal(_SECONDS[unit]))}{unit}"
 
     def __repr__(self) -> str:
         return f"Duration({str(self)!r})"

@@ -40,7 +40,9 @@ def test_modules_are_small() -> None:
         ("rkruntime.config", ("numba", "trio", "numpy")),
         ("rkruntime.errors", ("numba", "trio", "numpy")),
         ("rkruntime.runtime", ("numba.cuda",)),
-        ("rkruntime.cli.__main__", ("numba", "trio", "numpy", "attrs")),
+        ("rkruntime.cli._group", ("numba", "trio", "numpy", "attrs")),
+        ("rkruntime.cli.__main__", ("numba", "trio", "numpy", "attrs", "click")),
+        ("rkruntime.cli._status", ("numba", "trio", "numpy", "attrs", "click", "decimal", "asyncio")),
     ],
 )
 def test_imports_stay_light(imported: str, absent: tuple[str, ...]) -> None:

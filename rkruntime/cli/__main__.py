@@ -1,85 +1,25 @@
-"""The `rustkernel` command: commands are loaded when they are called, errors of ours are told in one block."""
+"""The `rustkernel` command's entry: status is answered at once, all else goes to click."""
 
 from __future__ import annotations
 
-import importlib
-import os
 import sys
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
 
-import click
+__all__ = ("main",)
 
-__all__ = ("cli", "main")
-
-COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "run": ("rkruntime.cli._run", "Launch one kernel on files, values or its example."),
-        "demo": ("rkruntime.cli._demo", "Run kernels as actors on real input, checked against NumPy."),
-        "explain": ("rkruntime.cli._explain", "Say how the CPU compiler runs a kernel, and why so."),
-        "kernels": ("rkruntime.cli._kernels", "List the kernels that run and explain know by name."),
-        "runtime": ("rkruntime.cli._runtime", "Show the runtime as it is configured here."),
-        "config": ("rkruntime.cli._config", "Write, check and show configurations."),
-        "version": ("rkruntime.cli._version", "Print the version."),
-    }
-)
-"""Name -> the module whose `command` it is, and what it does."""
-
-
-class Commands(click.Group):
-    """A group whose commands are imported when they are called, so that help and completion cost nothing."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click gives it
-        """Return the commands, in the order in which people need them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import the module of a command and return it."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write what each command does, without importing it."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it raises becomes one block on stderr and its exit status, unless `--debug` is given."""
-        try:
-            return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
-            raise
-        except Exception as error:
-            if ctx.meta.get("debug"):
-                raise
-            from rkruntime.cli._exit import exit_code, told  # here, since help must not wait for the errors' classes
-
-            _tell(told(error))
-            return ctx.exit(exit_code(error))
-
-
-def _tell(text: str) -> None:
-    head, _, rest = text.partition("\n")
-    word = "error: " if os.environ.get("NO_COLOR") else click.style("error: ", fg="red", bold=True)
-    click.echo(word + head, err=True)
-    if rest:
-        click.echo(rest, err=True)
-
-
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.pass_context
-def cli(ctx: click.Context, debug: bool) -> None:
-    """Run numba.cuda kernels as supervised actors, on the GPU at hand or compiled for the CPU."""
-    ctx.meta["debug"] = debug
+PROGRAM = "rustkernel"
 
 
 def main() -> None:
     """Run the command line."""
-    sys.exit(cli(prog_name="rustkernel"))
+    if sys.argv[1:3] == ["runtime", "status"]:
+        from rkruntime.cli._status import answer_at_once
+
+        status = answer_at_once(sys.argv[3:])
+        if status is not None:
+            sys.exit(status)
+    from rkruntime.cli._group import cli
+
+    sys.exit(cli(prog_name=PROGRAM))
 
 
 if __name__ == "__main__":

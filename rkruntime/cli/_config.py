@@ -9,18 +9,18 @@ from typing import Any
 
 import click
 
-from rkruntime.cli._exit import ExitCode
+from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._options import debug_option
 from rkruntime.config import ProductionConfig, RuntimePreset
 from rkruntime.errors import InvalidConfigurations
 
-__all__ = ("command", "effective_options", "json_option", "show_effective")
+__all__ = ("arguments_of", "command", "effective_options", "json_option", "show_effective")
 
 PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group("config")
+@click.group("config", epilog="Example: rustkernel config show --preset production")
 def command() -> None:
     """Write, check and show configurations."""
 
@@ -127,13 +127,18 @@ def show_effective(file: Path | None, preset: str | None, values: tuple[str, ...
     from rkruntime.cli._config_render import shown_dict, shown_text
     from rkruntime.config import load_config
 
-    loaded = load_config(file, preset=preset, arguments=dict(map(_argument, values)))
+    loaded = load_config(file, preset=preset, arguments=arguments_of(values))
     if as_json:
         click.echo(json.dumps(shown_dict(loaded), indent=1))
         return
     click.echo(shown_text(loaded))
     for text in loaded.warnings:
         _warn(text)
+
+
+def arguments_of(values: tuple[str, ...]) -> dict[str, object]:
+    """Read what `--set` was given."""
+    return dict(map(_argument, values))
 
 
 def _argument(text: str) -> tuple[str, object]:

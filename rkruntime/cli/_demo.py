@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
+from rkruntime.cli._exit_codes import INTERRUPTED
+from rkruntime.cli._options import debug_option, instance_option
 from rkruntime.errors import Draining, MessageCancelled, NotRunning, RkError, UnreadableInput
 from rkruntime.units import format_seconds
 
@@ -23,14 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ("command",)
 
-INTERRUPTED = 130
-"""The exit status that shells give a program ended by Ctrl-C."""
-
 WIDE = 140
 """Columns of a terminal from which the table is shown in full."""
 
 
-@click.command("demo")
+@click.command("demo", epilog="Example: rustkernel demo --device cpu --out demo.png")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--out",
@@ -40,14 +39,16 @@ WIDE = 140
     help="Where the picture goes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
-def command(device: str, out: Path, as_json: bool) -> None:
+@instance_option
+@debug_option
+def command(device: str, out: Path, as_json: bool, instance: str) -> None:
     """Run kernels of the library as actors on real input, and check each against NumPy.
 
     Ends with 0 only if every result agrees.
     """
     if not out.parent.is_dir():
         raise _unwritable(out, f"there is no folder {out.parent}")
-    shown, ran_on, report = trio.run(_demonstrate, device)
+    shown, ran_on, report = trio.run(_demonstrate, device, instance)
     if not shown:
         click.echo(f"interrupted before every result was there\n{report}", err=True)
         sys.exit(INTERRUPTED)
@@ -59,7 +60,7 @@ def command(device: str, out: Path, as_json: bool) -> None:
     sys.exit(0 if all(one.agrees for one in shown) else 1)
 
 
-async def _demonstrate(device: str) -> tuple[Sequence[Demonstration], str, DrainReport]:
+async def _demonstrate(device: str, instance: str | None = None) -> tuple[Sequence[Demonstration], str, DrainReport]:
     """Run all tasks in one runtime; what is missing of their results was cut short by a signal."""
     from rkruntime.cli._demo_tasks import TASKS
     from rkruntime.config import RuntimeConfig
@@ -68,7 +69,8 @@ async def _demonstrate(device: str) -> tuple[Sequence[Demonstration], str, Drain
     runtime: Runtime | None = None
     shown: dict[str, Demonstration] = {}
     try:
-        async with open_runtime(RuntimeConfig(device=device), handle_signals=True) as runtime:
+        opened = open_runtime(RuntimeConfig(device=device), handle_signals=True, instance=instance)
+        async with opened as runtime:
             properties = runtime.device.properties
             with _progress() as progress:
                 await _run_all(runtime, progress, shown)

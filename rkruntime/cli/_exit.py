@@ -1,32 +1,32 @@
-"""Exit codes: one table, which the documentation shows."""
+"""From an error to what is told of it, and to the exit code."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 
-from rkruntime.errors import DeviceUnavailable, InvalidConfiguration, RkError
+import click
 
-__all__ = ("EXIT_CODES", "ExitCode", "exit_code", "told")
+from rkruntime.cli._exit_codes import ExitCode
+from rkruntime.cli._paint import paint
+from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
 
-
-class ExitCode(enum.IntEnum):
-    """What the command's exit status says."""
-
-    FINE = 0
-    FAILED = 1
-    USAGE = 2
-    NOT_RUNNING = 3
-    INVALID_CONFIGURATION = 4
-    DEVICE_UNAVAILABLE = 5
-    DRAINED_WITH_LOSSES = 6
-
+__all__ = ("EXIT_CODES", "exit_code", "fail", "told")
 
 EXIT_CODES: Mapping[type[RkError], ExitCode] = {
     InvalidConfiguration: ExitCode.INVALID_CONFIGURATION,
     DeviceUnavailable: ExitCode.DEVICE_UNAVAILABLE,
+    InstanceNotRunning: ExitCode.NOT_RUNNING,
 }
 """Error -> exit code; every other error is FAILED."""
+
+
+def fail(error: Exception) -> ExitCode:
+    """Tell an error on stderr, and return the exit code."""
+    head, _, rest = told(error).partition("\n")
+    click.echo(paint("error: ", bold=True) + head, err=True)
+    if rest:
+        click.echo(rest, err=True)
+    return exit_code(error)
 
 
 def told(error: Exception) -> str:

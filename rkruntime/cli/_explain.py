@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from rkruntime.cli._inputs import gather
-from rkruntime.cli._options import debug_option, folders_option, input_options
+from rkruntime.cli._options import debug_option, folders_option, input_options, target_argument
 
 __all__ = ("command",)
 
 
-@click.command("explain")
-@click.argument("target")
+@click.command("explain", epilog="Example: rustkernel explain saxpy")
+@target_argument
 @input_options
 @folders_option
 @debug_option

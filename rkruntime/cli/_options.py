@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-__all__ = ("debug_option", "folders_option", "input_options")
+from rkruntime.cli._completing import complete_instances, complete_kernels
+
+__all__ = (
+    "debug_option",
+    "folders_option",
+    "input_options",
+    "instance_option",
+    "kernel_argument",
+    "named_instance_option",
+    "target_argument",
+)
 
 
 def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -40,6 +50,39 @@ _SET = click.option(
     metavar="NAME=VALUE",
     help="2.0, 3, true, 2.0:f4, 1,2,3 (a tuple), zeros:1000x2:f4 (an array), like:x (zeros like x).",
 )
+
+
+kernel_argument = click.argument("name", shell_complete=complete_kernels)
+target_argument = click.argument("target", shell_complete=complete_kernels)
+
+
+def _check_instance(_ctx: click.Context, _: click.Parameter, value: str) -> str:
+    from rkruntime.control import is_instance_name
+
+    if not is_instance_name(value):
+        raise click.BadParameter(f"{value!r}: give letters, digits, '.', '_' and '-', such as worker-1")
+    return value
+
+
+instance_option = click.option(
+    "--instance",
+    default="auto",
+    metavar="NAME",
+    callback=_check_instance,
+    help="The name under which `runtime status` and `drain` find it; auto, unless given: default, or pid-N.",
+)
+"""For commands that open a runtime."""
+
+named_instance_option = click.option(
+    "--instance",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    callback=_check_instance,
+    shell_complete=complete_instances,
+    help="The runtime that is meant.",
+)
+"""For commands that ask one."""
 
 
 def input_options(command: Any) -> Any:

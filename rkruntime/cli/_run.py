@@ -12,9 +12,10 @@ import attrs
 import click
 import trio
 
+from rkruntime.cli._exit_codes import INTERRUPTED
 from rkruntime.cli._files import check_writable, write_array
 from rkruntime.cli._inputs import Inputs, check_name, gather
-from rkruntime.cli._options import debug_option, folders_option, input_options
+from rkruntime.cli._options import debug_option, folders_option, input_options, instance_option, target_argument
 from rkruntime.cli._progress import show_progress
 from rkruntime.cli._values import parse_extent, parse_named
 from rkruntime.errors import ArgumentMismatch, RkError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ("command",)
 
-INTERRUPTED = 130
-"""The exit status that shells give a program ended by Ctrl-C."""
 TURNS = 2
 """Turns of Trio's loop in which every launch has been asked for: a signal after the line `running` finds them."""
 
@@ -49,8 +48,8 @@ class Session:
     drain: DrainReport | None = None
 
 
-@click.command("run")
-@click.argument("target")
+@click.command("run", epilog="Example: rustkernel run saxpy --repeat 10 --out out=result.npy")
+@target_argument
 @input_options
 @click.option(
     "--out", "outs", multiple=True, metavar="NAME=FILE", help="Write an argument after the launch; formats as --input."
@@ -64,6 +63,7 @@ class Session:
 @click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Launches in flight at once.")
 @click.option("--check", is_flag=True, help="Check every index and division in the kernel; slower.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@instance_option
 @folders_option
 @debug_option
 def command(
@@ -80,6 +80,7 @@ def command(
     parallel: int,
     check: bool,
     as_json: bool,
+    instance: str,
     folders: tuple[Path, ...],
 ) -> None:
     """Launch one kernel: TARGET is FILE.py:KERNEL, MODULE:KERNEL, or the name of an installed kernel.
@@ -95,7 +96,7 @@ def command(
     gathered = gather(spec, inputs, values, {**asked, "shared": shared})
     _check_outputs(spec, outputs, gathered)
     session = Session(repeat)
-    trio.run(_run, spec, gathered, device, parallel, session)
+    trio.run(_run, spec, gathered, device, parallel, instance, session)
     written: dict[str, tuple[str, str]] = {}
     if session.records:
         results = dict(zip(spec.parameters, session.args, strict=True))
@@ -107,13 +108,14 @@ def command(
     sys.exit(INTERRUPTED if run.interrupted else 0)
 
 
-async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, session: Session) -> None:
+async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, instance: str, session: Session) -> None:
     from rkruntime.config import RuntimeConfig
     from rkruntime.runtime import open_runtime
 
     runtime: Runtime | None = None
     try:
-        async with open_runtime(RuntimeConfig(device=device), handle_signals=True) as runtime:
+        opened = open_runtime(RuntimeConfig(device=device), handle_signals=True, instance=instance)
+        async with opened as runtime:
             session.device = runtime.device.properties
             actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)
             try:
@@ -125,7 +127,7 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ses
                         nursery.start_soon(_launch_all, runtime, actor, inputs, session)
                     for _ in range(TURNS):
                         await trio.lowlevel.checkpoint()
-                    click.echo(f"running {spec.name} on {session.device.kind}", err=True)
+                    click.echo(f"running {spec.name} on {session.device.kind}{_named(runtime)}", err=True)
             finally:
                 session.memory = runtime.memory.stats()
     except* RkError as group:
@@ -134,6 +136,11 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ses
         raise _first(group) from group
     assert runtime is not None
     session.drain = runtime.report
+
+
+def _named(runtime: Runtime) -> str:
+    """Name the instance, where it is not the one that is meant unless another is named."""
+    return f" as {runtime.instance}" if runtime.instance not in (None, "default") else ""
 
 
 async def _launch_all(runtime: Runtime, actor: KernelRef, inputs: Inputs, session: Session) -> None:

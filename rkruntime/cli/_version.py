@@ -14,7 +14,7 @@ __all__ = ("command",)
 BESIDE = ("numba", "numba-cuda", "numpy", "trio")
 
 
-@click.command("version")
+@click.command("version", epilog="Example: rustkernel version")
 def command() -> None:
     """Print the version, and those of what it stands on."""
     click.echo(f"rkruntime {rkruntime.__version__}, Python {platform.python_version()} on {platform.machine()}")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from rkruntime.device._api import DeviceProperties
-from rkruntime.device._cuda_numba import cuda_pathfinder, numba_cuda
+from typing import Any
 
-__all__ = ("missing", "read_properties")
+import attrs
+
+from rkruntime.device._api import DeviceProperties
+from rkruntime.device._cuda_numba import cuda_pathfinder, numba_cuda, numba_driver
+
+__all__ = ("CudaSurvey", "Gpu", "missing", "read_properties", "survey")
 
 COMPILER = ("nvvm", "nvrtc")
 
@@ -47,6 +51,48 @@ def read_properties() -> DeviceProperties:
     )
 
 
+@attrs.frozen(kw_only=True)
+class Gpu:
+    """One GPU that the driver lists: its name and its compute capability, such as `9.0`."""
+
+    name: str
+    capability: str
+
+
+@attrs.frozen(kw_only=True)
+class CudaSurvey:
+    """What there is of CUDA here.
+
+    Args:
+        missing: What keeps the CUDA device from opening, in one line; None where nothing does.
+        driver: The CUDA version that the driver serves; None where there is no driver.
+        gpus: Those that this process may use.
+    """
+
+    missing: str | None
+    driver: str | None = None
+    gpus: tuple[Gpu, ...] = ()
+
+
+def survey() -> CudaSurvey:
+    """Look at driver and GPUs; what cannot be read is left out."""
+    why = missing()
+    try:
+        cuda = numba_cuda()
+        if not cuda.is_available():
+            return CudaSurvey(missing=why)
+        version = numba_driver().driver.get_version()
+        gpus = tuple(_gpu(each) for each in cuda.gpus.lst)
+    except Exception as error:  # the driver's own classes, as above
+        return CudaSurvey(missing=why or _one_line(str(error) or type(error).__name__))
+    return CudaSurvey(missing=why, driver=".".join(map(str, version)), gpus=gpus)
+
+
+def _gpu(listed: Any) -> Gpu:
+    name = listed.name.decode() if isinstance(listed.name, bytes) else str(listed.name)
+    return Gpu(name=name, capability=".".join(map(str, listed.compute_capability)))
+
+
 def _missing_compiler() -> str | None:
     pathfinder = cuda_pathfinder()
     for library in COMPILER:
@@ -58,4 +104,4 @@ def _missing_compiler() -> str | None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(":")
+    return " ".join(text.split()).rstrip(":.")

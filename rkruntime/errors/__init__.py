@@ -25,6 +25,9 @@ from rkruntime.errors._input import ConfigurationWarning as ConfigurationWarning
 from rkruntime.errors._input import InvalidConfiguration as InvalidConfiguration
 from rkruntime.errors._input import InvalidConfigurations as InvalidConfigurations
 from rkruntime.errors._input import UnreadableInput as UnreadableInput
+from rkruntime.errors._instances import ControlUnavailable as ControlUnavailable
+from rkruntime.errors._instances import InstanceNotRunning as InstanceNotRunning
+from rkruntime.errors._instances import InstanceTaken as InstanceTaken
 from rkruntime.errors._kernels import ArgumentMismatch as ArgumentMismatch
 from rkruntime.errors._kernels import BarrierDivergence as BarrierDivergence
 from rkruntime.errors._kernels import InvalidLaunch as InvalidLaunch
@@ -52,12 +55,15 @@ __all__ = (
     "CanaryFailed",
     "ConfigurationProblem",
     "ConfigurationWarning",
+    "ControlUnavailable",
     "CopyFailed",
     "DeadlineExceeded",
     "DeviceLost",
     "DeviceUnavailable",
     "Draining",
     "InstanceLimit",
+    "InstanceNotRunning",
+    "InstanceTaken",
     "InvalidConfiguration",
     "InvalidConfigurations",
     "InvalidLaunch",

@@ -24,6 +24,7 @@ class RuntimeBuilder:
         self._base = RuntimeConfig()
         self._settings: dict[str, Any] = {}
         self._device: Device | None = None
+        self._instance: str | None = None
 
     def preset(self, preset: RuntimePreset | str) -> Self:
         """Begin from a preset: development, production, high_performance (`hp`) or testing."""
@@ -90,13 +91,18 @@ class RuntimeBuilder:
         """Take these memory limits and pools."""
         return self._with(memory=memory)
 
+    def with_instance(self, name: str) -> Self:
+        """Let `rustkernel runtime status` and `drain` find it under this name; `auto` takes the first that is free."""
+        self._instance = name
+        return self
+
     def build(self) -> Runtime:
         """Make the runtime, in state Created.
 
         Raises:
             InvalidConfiguration: A setting is not allowed, by itself or beside the others.
         """
-        return Runtime(attrs.evolve(self._base, **self._settings), device=self._device)
+        return Runtime(attrs.evolve(self._base, **self._settings), device=self._device, instance=self._instance)
 
     def _with(self, **settings: Any) -> Self:
         self._settings |= settings

@@ -22,6 +22,7 @@ async def open_runtime(
     device: Device | None = None,
     hooks: Sequence[Callable[[Any], None]] = (),
     handle_signals: bool = False,
+    instance: str | None = None,
 ) -> AsyncIterator[Runtime]:
     """Start a runtime, and drain it at the end of the block; its report is then `runtime.report`.
 
@@ -34,11 +35,13 @@ async def open_runtime(
         device: An open device to use in place of the configured one; it then belongs to the runtime.
         hooks: Each is called with every record as it happens.
         handle_signals: Drain on SIGTERM and SIGINT: the block is cancelled once the drain has ended.
+        instance: The name under which `rustkernel runtime status` and `drain` find the runtime; `auto` for `default`
+            or, where that is taken, `pid-` with the process's number. With None it cannot be found.
 
     Raises:
         RkError: What kept the runtime from starting, or what it ended with.
     """
-    runtime = Runtime(config, device=device, hooks=hooks)
+    runtime = Runtime(config, device=device, hooks=hooks, instance=instance)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(_run_then_cancel, runtime, handle_signals, nursery.cancel_scope)

@@ -16,6 +16,7 @@ from rkruntime.errors import AlreadyStarted, NotRunning
 from rkruntime.log import get_logger
 from rkruntime.memory import DeviceArray, KernelMemoryManager, OwnedMemory
 from rkruntime.runtime._canary import sing
+from rkruntime.runtime._control import controlled
 from rkruntime.runtime._drain import DrainLimits
 from rkruntime.runtime._health import check_health
 from rkruntime.runtime._kernel_actor import KernelRef
@@ -42,16 +43,27 @@ class Runtime:
         config: Settings; the defaults if left out.
         device: An open device to use in place of the configured one; it then belongs to the runtime.
         hooks: Each is called with every record (transitions, actors' lives, launches) as it happens.
+        instance: The name under which `rustkernel runtime status` and `drain` find it, over a Unix socket that is
+            this user's alone; `auto` for `default` or, where that is taken, `pid-` with the process's number. With
+            None there is no socket.
     """
 
     report: DrainReport | None = None
     """How the shutdown ended; None before it."""
+    instance: str | None = None
+    """The name that its control socket has; None before it has one."""
 
     def __init__(
-        self, config: RuntimeConfig | None = None, *, device: Device | None = None, hooks: Sequence[Hook] = ()
+        self,
+        config: RuntimeConfig | None = None,
+        *,
+        device: Device | None = None,
+        hooks: Sequence[Hook] = (),
+        instance: str | None = None,
     ) -> None:
         self.config = config or RuntimeConfig()
         self._given_device = device
+        self._wanted_instance = instance
         self._hooks = tuple(hooks)
         self._log = get_logger("rkruntime.runtime")
         self._lifecycle = Lifecycle(self._tell)
@@ -70,6 +82,16 @@ class Runtime:
     def state(self) -> State:
         """Where the lifecycle stands."""
         return self._lifecycle.state
+
+    @property
+    def since_s(self) -> float:
+        """When it entered its state, by Trio's clock."""
+        return self._lifecycle.since_s
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its device and memory are there."""
+        return self._parts is not None
 
     @property
     def health(self) -> Health:
@@ -216,6 +238,7 @@ class Runtime:
             CanaryFailed: The device does not compute.
             RestartLimit: Crashes went past the root supervisor's window.
             DeviceLost: The device failed while in use.
+            InstanceTaken: A live runtime has the instance's name.
         """
         if self.state is not State.CREATED:
             raise AlreadyStarted("the runtime", self.state.value)
@@ -233,18 +256,20 @@ class Runtime:
         async with trio.open_nursery() as nursery:
             if handle_signals:
                 await nursery.start(watch_signals, self._shutdown)
-            parts = self._parts = Parts.open(self.config, self._given_device, self._hooks)
-            try:
-                async with trio.open_nursery() as working:
-                    await self._work(parts, working, task_status)
-            finally:
-                await self._release(parts)
+            async with controlled(self, self._wanted_instance):
+                parts = self._parts = Parts.open(self.config, self._given_device, self._hooks)
+                try:
+                    async with trio.open_nursery() as working:
+                        await self._work(parts, working, task_status)
+                finally:
+                    await self._release(parts)
             nursery.cancel_scope.cancel()
 
     async def _work(self, parts: Parts, working: trio.Nursery, task_status: trio.TaskStatus[Runtime]) -> None:
         """Go from Starting to the end of the drain."""
         await sing(parts.device, parts.compiling, self.config.cleanup_timeout)
-        await working.start(parts.run_actors)
+        with trio.CancelScope(shield=True):  # one turn; cancelled within it, `start` would wait for a shielded task
+            await working.start(parts.run_actors)
         try:
             if not self._shutdown.is_requested:
                 await self._lifecycle.move(State.RUNNING)
@@ -262,16 +287,20 @@ class Runtime:
             await self._lifecycle.move(State.DRAINING)
             await self._shutdown.drain(parts.system)
             await parts.stop_actors()
-        except trio.Cancelled:
-            with trio.move_on_after(2 * self.config.cleanup_timeout, shield=True):
-                if self.state is not State.DRAINING:
-                    await self._lifecycle.move(State.DRAINING)
-                self._shutdown.hurry()
-                await self._shutdown.drain(parts.system)
-                await parts.stop_actors()
+        except BaseException as error:
+            if is_cancellation(error):  # alone, or in the group of a nursery that the drain waits in
+                await self._drain_at_once(parts)
             raise
         finally:
             parts.end_actors()
+
+    async def _drain_at_once(self, parts: Parts) -> None:
+        with trio.move_on_after(2 * self.config.cleanup_timeout, shield=True):
+            if self.state is not State.DRAINING:
+                await self._lifecycle.move(State.DRAINING)
+            self._shutdown.hurry()
+            await self._shutdown.drain(parts.system)
+            await parts.stop_actors()
 
     async def _release(self, parts: Parts) -> None:
         """Give everything back, and say how everything ended."""

@@ -24,7 +24,8 @@ class Shutdown:
     def __init__(self, limits: DrainLimits) -> None:
         self.limits = limits
         self._requested = trio.Event()
-        self._hurried = trio.Event()
+        self._hurried = False
+        self._nudged = trio.Event()
         self._began_s: float | None = None
         self._cancelled_s: float | None = None
 
@@ -32,12 +33,19 @@ class Shutdown:
         """Ask for the drain; a timeout given replaces the configured one, also while draining."""
         if timeout_s is not None:
             self.limits = attrs.evolve(self.limits, timeout_s=timeout_s)
+            self._nudge()
         self._requested.set()
 
     def hurry(self) -> None:
         """Ask for the drain, and cancel at once what is in flight."""
         self._requested.set()
-        self._hurried.set()
+        self._hurried = True
+        self._nudge()
+
+    def _nudge(self) -> None:
+        """Let a drain that waits look again at what it is to do."""
+        self._nudged.set()
+        self._nudged = trio.Event()
 
     @property
     def is_requested(self) -> bool:
@@ -60,14 +68,15 @@ class Shutdown:
         """
         self._began_s = self.began_s
         while True:
+            nudged = self._nudged
             step, until_s = next_step(self._view(system), self.limits)
             if step is not DrainStep.GRACE:
                 system.close_admission(self._refusal)
             match step:
                 case DrainStep.GRACE:
-                    await self._until(until_s, self._hurried.wait)
+                    await self._until(until_s, nudged.wait)
                 case DrainStep.WAIT:
-                    await self._idle_or_hurried(system, until_s)
+                    await self._idle_or_nudged(system, until_s, nudged)
                 case DrainStep.CANCEL:
                     self._cancelled_s = trio.current_time()
                     system.cancel_in_flight()
@@ -82,7 +91,7 @@ class Shutdown:
             began_s=self.began_s,
             cancelled_s=self._cancelled_s,
             in_flight=system.ledger.in_flight,
-            hurried=self._hurried.is_set(),
+            hurried=self._hurried,
         )
 
     def _refusal(self) -> Draining:
@@ -93,7 +102,7 @@ class Shutdown:
         with trio.move_on_at(until_s):
             await wait()  # type: ignore[misc]
 
-    async def _idle_or_hurried(self, system: ActorSystem, until_s: float) -> None:
+    async def _idle_or_nudged(self, system: ActorSystem, until_s: float, nudged: trio.Event) -> None:
         async def idle() -> None:
             await system.wait_idle()
             nursery.cancel_scope.cancel()
@@ -101,5 +110,5 @@ class Shutdown:
         with trio.move_on_at(until_s):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(idle)
-                await self._hurried.wait()
+                await nudged.wait()
                 nursery.cancel_scope.cancel()

@@ -7,10 +7,11 @@
 Works by itself: it needs numba and numba-cuda, and neither a GPU nor an event loop.
 """
 
+from rkruntime.simt._cache import folder as cache_folder
 from rkruntime.simt._kernel import Kernel as Kernel
 from rkruntime.simt._kernel import Special as Special
 from rkruntime.simt._run import run as run
 from rkruntime.simt._schedule import Launch as Launch
 from rkruntime.simt._schedule import Workers as Workers
 
-__all__ = ("Kernel", "Launch", "Special", "Workers", "run")
+__all__ = ("Kernel", "Launch", "Special", "Workers", "cache_folder", "run")

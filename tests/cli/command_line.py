@@ -91,10 +91,15 @@ def rustkernel(folder: Path, *words: str, **environment: str) -> subprocess.Comp
 
 
 @contextmanager
-def running(folder: Path, *words: str) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """Start the command, go on once its launches have been asked for, and leave no process behind."""
     with subprocess.Popen(
-        [COMMAND, *words], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [COMMAND, *words],
+        cwd=folder,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stderr is not None

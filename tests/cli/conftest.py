@@ -1,10 +1,19 @@
 """A folder of kernels, and of files that are none."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import KERNELS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_sockets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the sockets of what is started here apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("sockets")))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -149,7 +149,7 @@ def test_help_has_an_example(tmp_path: Path, words: tuple[str, ...]) -> None:
 def test_validate_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("")
     code = (
-        "import sys; from click.testing import CliRunner; from rkruntime.cli.__main__ import cli\n"
+        "import sys; from click.testing import CliRunner; from rkruntime.cli._group import cli\n"
         "done = CliRunner().invoke(cli, ['config', 'validate', 'c.toml'])\nassert done.exit_code == 0, done.output\n"
         "print(*{'numba', 'numpy', 'trio', 'tomlkit'} & set(sys.modules))"
     )

@@ -13,7 +13,7 @@ from command_line import COMMAND, KERNELS, LIMIT_S, OnTerminal, rustkernel
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom click.testing import CliRunner\nfrom rkruntime.cli.__main__ import cli\n"
+        "import sys\nfrom click.testing import CliRunner\nfrom rkruntime.cli._group import cli\n"
         "done = CliRunner().invoke(cli, ['--help'])\nassert done.exit_code == 0 and 'explain' in done.output\n"
         "heavy = {'numba', 'numpy', 'trio', 'rich', 'PIL'} & set(sys.modules)\nassert not heavy, heavy\n"
     )

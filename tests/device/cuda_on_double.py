@@ -12,7 +12,7 @@ import trio
 from numba import cuda
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rkruntime.device import KernelSource
+from rkruntime.device import KernelSource, survey
 from rkruntime.device._cuda import CudaDevice
 from rkruntime.errors import BufferMisuse, DeviceLost, DeviceUnavailable, InvalidLaunch, KernelCompileError, KernelFault
 
@@ -309,3 +309,11 @@ def test_a_driver_that_finds_no_gpu_is_not_opened(driver) -> None:
     driver.fail("cuMemGetInfo", "CUDA_ERROR_DEVICE_UNAVAILABLE")
     with pytest.raises(DeviceUnavailable, match="CUDA_ERROR_DEVICE_UNAVAILABLE"):
         CudaDevice()
+
+
+def test_a_survey_lists_driver_and_gpus(driver) -> None:
+    found = survey()
+    assert found.missing is None
+    assert found.driver is not None
+    assert len(found.gpus) == 1
+    assert "." in found.gpus[0].capability

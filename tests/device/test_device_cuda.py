@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkruntime.config import RuntimeConfig
-from rkruntime.device import KernelSource
+from rkruntime.device import KernelSource, survey
 from rkruntime.device._cuda_backoff import LONGEST_PAUSE_S, SPINS, best_block, pause_s
 from rkruntime.device._cuda_errors import Meaning, compile_error, debug_fault, error_name, meaning
 from rkruntime.device._open import choose, open_device, open_device_with_note
@@ -133,3 +133,10 @@ def test_cpu_says_nothing_about_gpus() -> None:
     opened = open_device_with_note(RuntimeConfig(device="cpu", worker_threads=1))
     assert (opened.device.properties.kind, opened.note) == ("cpu", None)
     opened.device.close()
+
+
+def test_a_survey_agrees_with_what_is_missing() -> None:
+    found = survey()
+    assert found.missing == no_gpu()
+    if found.driver is None:
+        assert found.gpus == ()

@@ -1,5 +1,7 @@
 """The runtime from start to stop, in virtual time, on a fake device."""
 
+from typing import Any
+
 import attrs
 import numpy as np
 import pytest
@@ -129,6 +131,44 @@ async def test_deadline_cancels_the_rest(autojump_clock: trio.testing.MockClock)
     assert (report.completed, report.cancelled, report.failed, report.abandoned) == (1, 2, 0, 0)
     assert report.duration_s == pytest.approx(4.0)
     assert report.by_actor[ref.name].total == 3
+
+
+@pytest.mark.parametrize(("first_s", "then_s", "took_s"), [(100.0, 3.0, 3.0), (3.0, 5.0, 5.0), (100.0, 0.0, 1.0)])
+async def test_a_timeout_given_while_draining_holds_at_once(
+    autojump_clock: trio.testing.MockClock, first_s: float, then_s: float, took_s: float
+) -> None:
+    async with running(drain_grace=0.0) as runtime:
+        await (await runtime.spawn(Worker)).tell(Worker.work, 1000.0)
+        runtime.request_shutdown(first_s)
+        await trio.sleep(1.0)
+        runtime.request_shutdown(then_s)
+        await trio.sleep_forever()
+    assert runtime.report is not None
+    assert (runtime.report.cancelled, runtime.report.duration_s) == (1, took_s)
+
+
+async def test_a_cancellation_in_the_turn_in_which_the_actors_start_ends_the_runtime() -> None:
+    class Cancels(FakeDevice):
+        async def wait(self, event: Any) -> None:
+            await super().wait(event)
+            scope.cancel()
+
+    device = Cancels()
+    with trio.CancelScope() as scope:
+        await Runtime(RuntimeConfig(worker_threads=1), device=device).run()
+    assert scope.cancelled_caught
+    assert device.closed
+
+
+async def test_an_error_during_the_drain_cancels_what_is_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    with pytest.raises(KeyError):
+        async with running() as runtime:
+            await (await runtime.spawn(Worker)).tell(Worker.work, 100.0)
+            runtime.request_shutdown()
+            await trio.sleep(1.0)
+            raise KeyError("the caller's")
+    assert runtime.report is not None
+    assert (runtime.report.cancelled, runtime.report.abandoned) == (1, 0)
 
 
 async def test_a_handler_that_shields_is_abandoned(autojump_clock: trio.testing.MockClock) -> None:

@@ -16,12 +16,13 @@ from rkruntime.testing import FakeDevice, RecordingHook
 
 @asynccontextmanager
 async def running(
-    device: FakeDevice | None = None, hook: RecordingHook | None = None, **settings: Any
+    device: FakeDevice | None = None, hook: RecordingHook | None = None, instance: str | None = None, **settings: Any
 ) -> AsyncIterator[Runtime]:
     """A runtime with limits of the size of the tests' times; what is tested begins with the clock at 0."""
     config = RuntimeConfig(worker_threads=1, shutdown_timeout=10.0, cleanup_timeout=2.0, health_check_interval=1000.0)
     hooks = [hook] if hook is not None else []
-    async with open_runtime(attrs.evolve(config, **settings), device=device or FakeDevice(), hooks=hooks) as runtime:
+    settled = attrs.evolve(config, **settings)
+    async with open_runtime(settled, device=device or FakeDevice(), hooks=hooks, instance=instance) as runtime:
         yield runtime
 
 
