@@ -5,32 +5,25 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from rkruntime.simt._features import FIBERS, Category
+from rkruntime.simt._choice import Choice
 from rkruntime.simt._rewrite import Program
 
-__all__ = ("explain", "reason_for")
-
-
-def reason_for(program: Program) -> str:
-    """Say why a kernel is lowered as it is, with the line that decides."""
-    for feature, (file, line) in program.features.items():
-        if feature.category in FIBERS:
-            what = {
-                Category.BARRIER: "threads wait for one another",
-                Category.SHARED: "threads share memory",
-                Category.WARP: "the threads of a warp work together",
-            }[feature.category]
-            return f"fibers, since {what}: {feature.spelling} at {file}:{line}"
-    return "loop, since no thread waits for another"
+__all__ = ("explain",)
 
 
 def explain(
-    program: Program, signature: str, trees: Sequence[ast.FunctionDef], notes: Sequence[str], compiled: str
+    program: Program,
+    choice: Choice,
+    signature: str,
+    trees: Sequence[ast.FunctionDef],
+    notes: Sequence[str],
+    compiled: str,
 ) -> str:
     """Describe one specialisation.
 
     Args:
         program: The kernel and its device functions.
+        choice: How it is lowered.
         signature: Types of its arguments.
         trees: Every function as compiled, the body first.
         notes: What was done to the loop over threads.
@@ -39,7 +32,7 @@ def explain(
     source = program.kernel.source
     lines = [
         f"kernel {source.name} ({signature}), {source.file}:{source.tree.lineno}",
-        f"lowering: {reason_for(program)}",
+        f"lowering: {choice}",
         *(f"loop: {note}" for note in notes),
         f"compiled: {compiled}",
         "features: " + (", ".join(sorted({one.spelling for one in program.features})) or "none"),

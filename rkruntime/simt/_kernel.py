@@ -15,17 +15,18 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
+from rkruntime.simt._choice import Choice, choose
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
-from rkruntime.simt._features import needs_fibers
-from rkruntime.simt._loop import make_run
-from rkruntime.simt._numba import types
+from rkruntime.simt._loop import make_row, make_run
+from rkruntime.simt._numba import njit, types
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._written import written_parameters
+from rkruntime.simt.lanes import WIDTH, LanesRefused, compiler_for
 
 __all__ = ("Kernel", "Special")
 
@@ -38,7 +39,7 @@ class Special:
     Attributes:
         name: The kernel's name.
         signature: Types of the arguments, as numba writes them.
-        lowering: `loop` or `fibers`.
+        lowering: `lanes`, `loop` or `fibers`.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
         has_open_loop: Whether the kernel, or a device function of it, has a loop whose turns are no constant: how long
@@ -50,9 +51,16 @@ class Special:
     """
 
     def __init__(
-        self, program: Program, argument_types: Sequence[Any], emitted: Emitted, compiled: Any, compile_s: float
+        self,
+        program: Program,
+        choice: Choice,
+        argument_types: Sequence[Any],
+        emitted: Emitted,
+        compiled: Any,
+        compile_s: float,
     ) -> None:
         self._program = program
+        self._choice = choice
         self._dimensions = {
             name: one.ndim
             for name, one in zip(program.kernel.source.parameters, argument_types, strict=True)
@@ -62,7 +70,7 @@ class Special:
         self._compiled = compiled  # owns the machine code
         self.name = program.kernel.source.name
         self.signature = _signature(argument_types)
-        self.lowering = "fibers" if needs_fibers(program.categories) else "loop"
+        self.lowering = choice.lowering
         self.compile_s = compile_s
         nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
@@ -87,9 +95,9 @@ class Special:
         """Say how the kernel was lowered and why, with the rewritten source."""
         compiled = f"in {self.compile_s:.2f} s" if self.compile_s else "before, taken from the cache on disk"
         notes = self._emitted.notes
-        if self.lowering == "loop" and self._emitted.wide:
+        if self.lowering != "fibers" and self._emitted.wide:
             notes = (*notes, "neighbouring blocks along x run as one loop: the kernel cannot tell them apart")
-        return explain(self._program, self.signature, self._emitted.trees, notes, compiled)
+        return explain(self._program, self._choice, self.signature, self._emitted.trees, notes, compiled)
 
 
 class Kernel:
@@ -100,12 +108,19 @@ class Kernel:
         name: What errors call it; by default its own name.
         options: `debug`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda does). Others,
             which concern GPUs, are ignored.
+        lowering: `lanes`, `loop` or `fibers`, to have that and no other; None chooses.
 
     Raises:
         UnsupportedKernel: It is no Python function.
     """
 
-    def __init__(self, function: Any, name: str | None = None, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        function: Any,
+        name: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        lowering: str | None = None,
+    ) -> None:
         plain = plain_function(function)
         if plain is None:
             raise UnsupportedKernel(
@@ -117,6 +132,7 @@ class Kernel:
         self.options = Options(
             debug=bool(given.get("debug")), fastmath=bool(given.get("fastmath")), fma=bool(given.get("fma", True))
         )
+        self._wanted = lowering
         self._specials: dict[tuple[Hashable, ...], Special] = {}
         self._compiling = threading.Lock()
 
@@ -129,10 +145,12 @@ class Kernel:
         """
         return rewrite(self.function, self.name, self.options.debug)
 
-    @property
-    def lowering(self) -> str:
-        """`loop` or `fibers`."""
-        return "fibers" if needs_fibers(self.program.categories) else "loop"
+    @cached_property
+    def choice(self) -> Choice:
+        """The lowering that is tried first, and why."""
+        if self._wanted is not None:
+            return Choice(self._wanted, "it was asked for")
+        return choose(self.program, debug=self.options.debug)
 
     def find(self, args: Sequence[Any]) -> Special | None:
         """Return the specialisation for these arguments if it was made before; costs under 1 us for a few arguments."""
@@ -164,42 +182,57 @@ class Kernel:
 
     def _compile(self, args: Sequence[Any]) -> Special:
         argument_types = types_of(self.name, self.program.kernel.source.parameters, args)
+        choice = self.choice
+        if choice.lowering == "lanes":
+            try:
+                return self._compile_as(choice, argument_types)
+            except LanesRefused as refused:
+                if self._wanted is not None:
+                    raise
+                choice = Choice("loop", str(refused))
+        return self._compile_as(choice, argument_types)
+
+    def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
         signature = _signature(argument_types)
-        emitted = emit(self.program, self.options, loops=self.lowering == "loop")
-        key = self._cache_key(signature, emitted)
-        if self.lowering == "fibers":
+        emitted = emit(self.program, self.options, loops=choice.lowering != "fibers")
+        key = self._cache_key(choice.lowering, signature, emitted)
+        if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None
         if compiled is not None:
-            return Special(self.program, argument_types, emitted, compiled, 0.0)
+            return Special(self.program, choice, argument_types, emitted, compiled, 0.0)
         started = time.perf_counter()
         try:
-            compiled = self._compile_drive(emitted, argument_types)
-        except RkError:
+            compiled = self._compile_drive(choice.lowering, emitted, argument_types)
+        except (RkError, LanesRefused):
             raise
         except Exception as error:  # the compiler's own errors are of every kind
             raise compile_error(self.program, signature, error) from error
         compile_s = time.perf_counter() - started
         if key:
             _cache.store(self.name, key, compiled)
-        return Special(self.program, argument_types, emitted, compiled, compile_s)
+        return Special(self.program, choice, argument_types, emitted, compiled, compile_s)
 
-    def _compile_drive(self, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
+    def _compile_drive(self, lowering: str, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
         """Compile the driver with all that it calls."""
-        if self.lowering == "fibers":
+        if lowering == "fibers":
             from rkruntime.simt._fiber_calls import FiberContext
 
             emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
             run = _fibers().make_run(emitted.body, self.program.categories)
         else:
             emitted.body.compile((LoopContext, *argument_types))
-            run = make_run(emitted.body, emitted.limits, wide=emitted.wide)
+            lanes = None
+            if lowering == "lanes":
+                lanes = njit(**self.options.numba, pipeline_class=compiler_for(WIDTH))(emitted.body.py_func)
+                lanes.compile((LoopContext, *argument_types))
+            run = make_run(make_row(emitted.body, lanes, WIDTH), emitted.limits, wide=emitted.wide)
         drive = make_drive(run)
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))
         return next(iter(drive.overloads.values()))
 
-    def _cache_key(self, signature: str, emitted: Emitted) -> str | None:
+    def _cache_key(self, lowering: str, signature: str, emitted: Emitted) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""
         units = self.program.units.values()
         values = [item for unit in units for item in (*unit.globals.items(), *unit.members.items())]
@@ -209,7 +242,7 @@ class Kernel:
             return None
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
-        return _cache.digest([self.lowering, signature, repr(self.options), *files, *frozen, *trees])
+        return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])
 
 
 def _signature(argument_types: Sequence[Any]) -> str:

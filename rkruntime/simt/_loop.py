@@ -19,9 +19,9 @@ from numba.core import cgutils
 from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
-from rkruntime.simt._switch import word
+from rkruntime.simt._switch import put, word
 
-__all__ = ("make_run",)
+__all__ = ("make_row", "make_run")
 
 WORD = ir.IntType(64)
 # Options under which the loops are compiled: numba's own, without its checks.
@@ -43,8 +43,10 @@ def call_noting(typing_context, function, ctx, args, state):
         with cgutils.if_unlikely(builder, status.is_error):
             proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, values[1])
             record = builder.inttoptr(values[3], WORD.as_pointer())
+            lane = builder.load(builder.gep(record, [ir.Constant(WORD, _state.FAULT_LANE)]))
             for k, axis in enumerate("xyz"):
                 place, extent = getattr(proxy, "place" + axis), builder.zext(getattr(proxy, "dim" + axis), WORD)
+                place = builder.add(place, lane) if axis == "x" else place
                 for first, index in ((_state.BLOCK, builder.udiv), (_state.THREAD, builder.urem)):
                     builder.store(index(place, extent), builder.gep(record, [ir.Constant(WORD, first + k)]))
             context.call_conv.return_status_propagate(builder, status)
@@ -65,11 +67,44 @@ def end_of(base, extent, place, thread):
     return min(base + extent, place, base + thread)
 
 
-def make_run(body: Any, limits: Any, *, wide: bool = False) -> Any:
+def make_row(body: Any, lanes: Any = None, width: int = 1) -> Any:
+    """Build the function that runs neighbouring threads along x.
+
+    Args:
+        body: `body(ctx, *args)`, which runs one thread.
+        lanes: `lanes(ctx, *args)`, which runs `width` threads, the first of which has that context.
+        width: How many.
+    """
+
+    @njit(**OPTIONS, inline="always")
+    def one_by_one(first, count, y, z, base, index, dim, grid, state, cancel, args):
+        for k in range(count):
+            place = (first + k, y, z)
+            thread = (place[0] - base[0], y - base[1], z - base[2])
+            call_noting(body, make_context(thread, place, index, dim, grid, state, cancel), args, state)
+
+    if lanes is None:
+        return one_by_one
+
+    @njit(**OPTIONS, inline="always")
+    def by_lanes(first, count, y, z, base, index, dim, grid, state, cancel, args):
+        for k in range(count // width):
+            place = (first + k * width, y, z)
+            thread = (place[0] - base[0], y - base[1], z - base[2])
+            put(state, _state.FAULT_LANE, 0)
+            call_noting(lanes, make_context(thread, place, index, dim, grid, state, cancel), args, state)
+        left = max(count, 0) % width
+        put(state, _state.FAULT_LANE, 0)
+        one_by_one(first + count - left, left, y, z, base, index, dim, grid, state, cancel, args)
+
+    return by_lanes
+
+
+def make_run(row: Any, limits: Any, *, wide: bool = False) -> Any:
     """Build the function that runs a range of blocks of one kernel as loops.
 
     Args:
-        body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
+        row: What runs neighbouring threads along x, by `make_row`.
         limits: `limits(ctx, *args)`, which returns 12 integers.
         wide: Whether neighbouring blocks along x may be run as one wide block: the kernel knows its places in the grid
             alone, so that it cannot tell.
@@ -81,6 +116,7 @@ def make_run(body: Any, limits: Any, *, wide: bool = False) -> Any:
     @njit(**OPTIONS)
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
+        put(state, _state.FAULT_LANE, 0)
         dx, dy, dz = block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
         dim = (dx, dy, dz)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
@@ -88,17 +124,15 @@ def make_run(body: Any, limits: Any, *, wide: bool = False) -> Any:
             count = min(last - first, grid[0] - x) if wide else 1
             index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
             base_x, base_y, base_z = index[0] * dx, index[1] * dy, index[2] * dz
-            of_block = make_context((0, 0, 0), (base_x, base_y, base_z), index, dim, grid, state, cancel)
+            base = (base_x, base_y, base_z)
+            of_block = make_context((0, 0, 0), base, index, dim, grid, state, cancel)
             allowed = call_noting(limits, of_block, args, state)
             first_x, first_y = first_of(base_x, allowed[0], allowed[6]), first_of(base_y, allowed[2], allowed[8])
             first_z = first_of(base_z, allowed[4], allowed[10])
             for k_z in range(end_of(base_z, dz, allowed[5], allowed[11]) - first_z):
                 for k_y in range(end_of(base_y, dy, allowed[3], allowed[9]) - first_y):
-                    for k_x in range(end_of(base_x, count * dx, allowed[1], allowed[7]) - first_x):
-                        place = (first_x + k_x, first_y + k_y, first_z + k_z)
-                        thread = (place[0] - base_x, place[1] - base_y, place[2] - base_z)
-                        ctx = make_context(thread, place, index, dim, grid, state, cancel)
-                        call_noting(body, ctx, args, state)
+                    count_x = end_of(base_x, count * dx, allowed[1], allowed[7]) - first_x
+                    row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, args)
             first += count
             x += count
             if x == grid[0]:

@@ -19,6 +19,7 @@ SHARED = 11  # fibers: address of shared memory
 CONTROL = 12  # address of the control record of the launch at hand
 FAULT_EXTENT = 13  # of the axis that the subscript is outside of
 FAULT_LINE = 14
+FAULT_LANE = 15  # lanes: which of its vector's threads failed
 STATE_WORDS = 16
 
 # The control record, one per launch.

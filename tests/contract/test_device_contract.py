@@ -172,7 +172,7 @@ async def test_what_is_compiled_is_kept_and_explains_itself(bench) -> None:
     assert 2 in compiled.written
     assert compiled.compile_s >= 0
     assert "add" in compiled.explain()
-    assert compiled.lowering in {"loop", "fibers", "cuda", "fake"}
+    assert compiled.lowering in {"lanes", "loop", "fibers", "cuda", "fake"}
 
 
 async def test_timing_is_known_once_done(bench) -> None:

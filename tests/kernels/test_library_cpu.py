@@ -13,6 +13,7 @@ import rkruntime as rk
 from rkruntime import blocking
 
 WITH_BARRIERS = {"block_sum", "scan_blocks", "histogram", "matmul", "sobel", "spmv", "attract"}
+WITH_LOOPS = {"mandelbrot", "lomb_scargle"}
 BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES for block in case.blocks]
 
 
@@ -20,6 +21,10 @@ BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES
 def runtime() -> Iterator[Any]:
     with blocking.open_runtime(rk.RuntimeConfig(device="cpu", worker_threads=2)) as opened:
         yield opened
+
+
+def lowering_of(name: str) -> str:
+    return "fibers" if name in WITH_BARRIERS else "lanes" if name in WITH_LOOPS else "loop"
 
 
 def launch(runtime: Any, kernel: Any, inputs: dict[str, Any]) -> Any:
@@ -36,7 +41,7 @@ def test_kernel_agrees_with_its_reference(runtime: Any, case: LibraryCase) -> No
     expected = case.expected(inputs)
     record = launch(runtime, case.kernel, inputs)
     case.check(inputs, expected)
-    assert record.lowering == ("fibers" if case.name in WITH_BARRIERS else "loop")
+    assert record.lowering == lowering_of(case.name)
 
 
 @pytest.mark.parametrize(("case", "block"), BLOCKS)

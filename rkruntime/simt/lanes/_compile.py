@@ -1,0 +1,46 @@
+"""Numba's compiler with our lowering at its end."""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,misc,untyped-decorator"
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.typed_passes import BaseNativeLowering, NativeLowering
+
+from rkruntime.simt.lanes._lower import LanesLower
+
+__all__ = ("compiler_for",)
+
+
+@functools.cache
+def compiler_for(width: int) -> type[CompilerBase]:
+    """Return the compiler of kernels' bodies for vectors of `width` threads."""
+    lower = type(f"Lanes{width}Lower", (LanesLower,), {"width": width})
+
+    @register_pass(mutates_CFG=True, analysis_only=False)
+    class LanesLowering(BaseNativeLowering):
+        """Lowers typed code to vectors."""
+
+        _name: Any = f"lanes_lowering_{width}"
+
+        @property
+        def lowering_class(self) -> Any:
+            return lower
+
+    class LanesCompiler(CompilerBase):
+        """Numba's passes, with that instead of its own lowering."""
+
+        def define_pipelines(self):
+            passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            passes.passes = [
+                (LanesLowering, why) if one is NativeLowering else (one, why) for one, why in passes.passes
+            ]
+            passes.finalize()
+            return [passes]
+
+    return LanesCompiler

@@ -1,0 +1,220 @@
+"""Emitting a kernel's body for the lanes of one vector: numba's own lowering where lanes agree, vectors where not.
+
+Numba has typed the code as for one thread. What is the same for all lanes is lowered by numba as it stands. What
+differs becomes vectors (`_expressions`), and what has no vector form runs once for each lane that is on, by numba's
+lowering again: so every construct that numba compiles has its meaning here too.
+
+Divergent blocks run in the order of `linear_order`. Each has a mask of the lanes that want it, which the branches to it
+add to, and is skipped where there are none.
+"""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir as llvm
+from numba.core import cgutils, ir
+from numba.core.lowering import Lower
+
+from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._expressions import VectorExpressions
+from rkruntime.simt.lanes._flow import Flow, Order, linear_order
+from rkruntime.simt.lanes._shapes import Shape, Shapes, is_uniform
+from rkruntime.simt.lanes._slots import store_lane
+
+__all__ = ("LanesLower", "LanesRefused", "flow_of")
+
+BIT, INDEX = llvm.IntType(1), llvm.IntType(32)
+RAISES = (ir.StaticRaise, ir.DynamicRaise)
+
+
+class LanesRefused(Exception):
+    """Lanes cannot take a kernel; the message says why."""
+
+
+def flow_of(blocks: Any) -> Flow:
+    """Return the control flow of numba's blocks."""
+    successors = {label: tuple(dict.fromkeys(block.terminator.get_targets())) for label, block in blocks.items()}
+    raising = frozenset(label for label, block in blocks.items() if isinstance(block.terminator, RAISES))
+    return Flow(successors, min(blocks), raising)
+
+
+class LanesLower(VectorExpressions):
+    """Lowers a kernel's body for `width` neighbouring threads; the context is that of the first."""
+
+    # The function as a whole
+
+    def lower_function_body(self) -> llvm.Block:
+        """Emit every block, and return the entry block."""
+        self.flow = flow_of(self.blocks)
+        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, self.flow)
+        self._slots, self._lane, self._mask = {}, None, None
+        self._mask_type = llvm.VectorType(BIT, self.width)
+        self._divergent = self.shapes.divergent
+        for label in self.blocks:
+            self.blkmap[label] = self.function.append_basic_block(f"B{label}")
+        self.pre_lower()
+        entry = self.builder.basic_block
+        self._masks = {label: self._cleared_mask(label) for label in sorted(self._divergent)}
+        self._region = {label: region for region in self.shapes.regions for label in region}
+        self._starts = {region: self.function.append_basic_block("divergent") for region in self.shapes.regions}
+        for label, block in self.blocks.items():
+            if label not in self._divergent:
+                self.builder.position_at_end(self.blkmap[label])
+                self._lower_here(label, block)
+        for region, start in self._starts.items():
+            self._lower_region(region, start)
+        self.post_lower()
+        return entry
+
+    def _cleared_mask(self, label: int) -> llvm.Value:
+        zeros = llvm.Constant(self._mask_type, [0] * self.width)
+        return cgutils.alloca_once_value(self.builder, zeros, name=f"mask{label}")
+
+    def _lower_region(self, region: frozenset[int], start: llvm.Block) -> None:
+        """Emit blocks that lanes run at different times, and go on where all meet."""
+        outside = {after for label in region for after in self.flow.successors[label] if after not in region}
+        if len(outside) > 1:
+            raise LanesRefused("ways of different threads meet at more than one place")
+        self.builder.position_at_end(start)
+        self._lower_order(linear_order(self.flow, region))
+        if outside:
+            self.builder.branch(self.blkmap[outside.pop()])
+        else:
+            nothing = self.context.get_return_value(self.builder, types.none, self.context.get_dummy_value())
+            self.call_conv.return_value(self.builder, nothing)
+
+    def _lower_order(self, order: Order) -> None:
+        for one in order:
+            if isinstance(one, int):
+                self._lower_masked(one)
+                continue
+            loop, inside = one
+            top = self.function.append_basic_block(f"loop{loop.header}")
+            after = self.function.append_basic_block(f"after{loop.header}")
+            self.builder.branch(top)
+            self.builder.position_at_end(top)
+            self._lower_order(inside)
+            again = vectors.any_lane(self.builder, self.builder.load(self._masks[loop.header]))
+            self.builder.cbranch(again, top, after)
+            self.builder.position_at_end(after)
+
+    def _lower_masked(self, label: int) -> None:
+        """Emit one divergent block: skipped where no lane wants it."""
+        skip = self.function.append_basic_block(f"next{label}")
+        mask = self.builder.load(self._masks[label])
+        self.builder.cbranch(vectors.any_lane(self.builder, mask), self.blkmap[label], skip)
+        self.builder.position_at_end(self.blkmap[label])
+        self.builder.store(llvm.Constant(self._mask_type, [0] * self.width), self._masks[label])
+        self._mask = mask
+        self._lower_here(label, self.blocks[label])
+        self._mask = None
+        if not self.builder.block.is_terminated:
+            self.builder.branch(skip)
+        self.builder.position_at_end(skip)
+
+    def _lower_here(self, label: int, block: Any) -> None:
+        self._label = label
+        self._singly_assigned_vars = set()  # a value that skipped blocks may lack needs room of its own
+        self.lower_block(block)
+
+    # Ways on
+
+    def _go(self, target: int, mask: llvm.Value | None) -> None:
+        """Have lanes go on at a divergent block, once its turn comes; `mask` None stands for all."""
+        if target in self._divergent:
+            on = llvm.Constant(self._mask_type, [1] * self.width) if mask is None else mask
+            waiting = self.builder.load(self._masks[target])
+            self.builder.store(self.builder.or_(waiting, on), self._masks[target])
+
+    def _block_for(self, target: int) -> llvm.Block:
+        return self._starts[self._region[target]] if target in self._divergent else self.blkmap[target]
+
+    def _lower_branch(self, inst: Any) -> None:
+        cond, truth = inst.cond.name, types.boolean
+        uniform = self.shapes.form(cond) is Shape.UNIFORM
+        if self._mask is None and uniform:
+            bit = self.context.cast(self.builder, self.loadvar(cond), self.typeof(cond), truth)
+            with self.builder.if_else(bit) as (then, otherwise):
+                for way, target in ((then, inst.truebr), (otherwise, inst.falsebr)):
+                    with way:
+                        self._go(target, None)
+            self.builder.cbranch(bit, self._block_for(inst.truebr), self._block_for(inst.falsebr))
+            return
+        chosen = self._vector(self._value(cond), truth)
+        assert chosen is not None
+        on, off = chosen, self.builder.not_(chosen)
+        if self._mask is not None:
+            on, off = self.builder.and_(self._mask, on), self.builder.and_(self._mask, off)
+        self._go(inst.truebr, on)
+        self._go(inst.falsebr, off)
+        if self._mask is None:
+            first = inst.truebr if inst.truebr in self._divergent else inst.falsebr
+            self.builder.branch(self._block_for(first))
+
+    # Statements
+
+    def lower_inst(self, inst: Any) -> None:
+        """Emit one statement."""
+        if isinstance(inst, ir.Del):
+            return  # kernels own nothing that would have to be freed
+        if isinstance(inst, ir.Branch):
+            self._lower_branch(inst)
+        elif isinstance(inst, ir.Jump):
+            self._go(inst.target, self._mask)
+            if self._mask is None:
+                self.builder.branch(self._block_for(inst.target))
+        elif isinstance(inst, ir.Return) and self._mask is not None:
+            return
+        elif isinstance(inst, ir.Assign):
+            self._lower_assignment(inst)
+        elif isinstance(inst, RAISES):
+            self._note_lane(vectors.first_lane(self.builder, self._mask) if self._mask is not None else INDEX(0))
+            with self._as_lane(self._first_lane()):
+                super().lower_inst(inst)
+        elif isinstance(inst, ir.SetItem) and self._store(inst):
+            return
+        elif isinstance(inst, ir.Print) or not self._all_uniform(inst):
+            self._for_each_lane(lambda _: Lower.lower_inst(self, inst))
+        else:
+            super().lower_inst(inst)
+
+    def _all_uniform(self, inst: Any) -> bool:
+        return all(is_uniform(self.shapes.form(var.name)) for var in inst.list_vars())
+
+    def _lower_assignment(self, inst: Any) -> None:
+        name, value = inst.target.name, inst.value
+        form, type_ = self.shapes.form(name), self.typeof(name)
+        if is_uniform(form):
+            with self._as_lane(self._first_lane()):
+                held = Lower.lower_assign(self, type_, inst)
+            if isinstance(value, ir.Arg):
+                held = self._borrowed(type_, held)
+            self.storevar(held, name)
+            return
+        mask = self._mask if self.shapes.blends(self._label, name) else None
+        if form is Shape.RAMP:
+            with self._as_lane(INDEX(0)):
+                self._slot(name).store(self.builder, Lower.lower_assign(self, type_, inst), None)
+            return
+        emitted = self._emit_vector(type_, value)
+        if emitted is not None:
+            self._slot(name).store(self.builder, self._fit(emitted, type_, form), mask)
+            return
+        slot = self._slot(name)
+        self._for_each_lane(
+            lambda lane: store_lane(self.builder, slot, lane, Lower.lower_assign(self, type_, inst)),
+        )
+
+    def _borrowed(self, type_: Any, held: llvm.Value) -> llvm.Value:
+        """Return an array without its owner, so that nobody counts references to it."""
+        if not isinstance(type_, types.Array):
+            return held
+        array = self.context.make_array(type_)(self.context, self.builder, held)
+        array.meminfo = llvm.Constant(array.meminfo.type, None)
+        array.parent = llvm.Constant(array.parent.type, None)
+        return array._getvalue()

@@ -1,0 +1,102 @@
+"""Where a variable's values live while code is emitted: on the stack, by its form; LLVM keeps them in registers."""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+from llvmlite import ir
+from numba.core import cgutils
+
+from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._shapes import Form, Shape, parts_of
+
+__all__ = ("Slot", "Value", "store_lane")
+
+
+@attrs.frozen
+class Value:
+    """A value for all lanes: its form, numba's type, and what LLVM has of it.
+
+    Args:
+        form: UNIFORM: one number. RAMP: that of lane 0. VARYING: a vector, or an array with one for each lane where
+            its type is no number's.
+        type: Numba's.
+        held: That, or a list of values: the parts.
+    """
+
+    form: Form
+    type: Any
+    held: Any
+
+
+class Slot:
+    """Room for a variable.
+
+    Args:
+        context: Numba's target context.
+        builder: Whose function gets the room.
+        type_: Numba's type.
+        form: What is kept.
+        width: Lanes.
+        name: The variable's.
+    """
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, type_: Any, form: Form, width: int, name: str) -> None:
+        self.type, self.form, self.width = type_, form, width
+        self.parts: list[Slot] = []
+        self.pointer: ir.Value | None = None
+        if isinstance(form, tuple):
+            types_ = parts_of(type_)
+            assert types_ is not None
+            self.parts = [
+                Slot(context, builder, part, one, width, f"{name}.{k}")
+                for k, (part, one) in enumerate(zip(types_, form, strict=True))
+            ]
+            return
+        kept = context.get_value_type(type_)
+        if form is Shape.VARYING:
+            kept = ir.VectorType(kept, width) if vectors.is_number(type_) else ir.ArrayType(kept, width)
+        self.pointer = cgutils.alloca_once(builder, kept, name=name)
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether it holds an LLVM vector."""
+        return self.form is Shape.VARYING and vectors.is_number(self.type)
+
+    def load(self, builder: ir.IRBuilder) -> Value:
+        """Return what it holds."""
+        if self.parts:
+            return Value(self.form, self.type, [part.load(builder) for part in self.parts])
+        return Value(self.form, self.type, builder.load(self.pointer))
+
+    def store(self, builder: ir.IRBuilder, held: Any, mask: ir.Value | None) -> None:
+        """Keep what has the slot's own form; where `mask` is off, what was there stays."""
+        if self.parts:
+            for part, one in zip(self.parts, held, strict=True):
+                part.store(builder, one, mask)
+        elif mask is not None and self.is_vector:
+            builder.store(builder.select(mask, held, builder.load(self.pointer)), self.pointer)
+        elif mask is not None and self.form is Shape.VARYING:
+            for k in range(self.width):
+                with builder.if_then(builder.extract_element(mask, vectors.INDEX(k))):
+                    place = builder.gep(self.pointer, [vectors.INDEX(0), vectors.INDEX(k)])
+                    builder.store(builder.extract_value(held, k), place)
+        else:
+            builder.store(held, self.pointer)
+
+
+def store_lane(builder: ir.IRBuilder, slot: Slot, lane: ir.Value, value: ir.Value) -> None:
+    """Keep one lane's value, given as numba has it."""
+    if slot.parts:
+        for k, part in enumerate(slot.parts):
+            store_lane(builder, part, lane, builder.extract_value(value, k))
+    elif slot.is_vector:
+        builder.store(builder.insert_element(builder.load(slot.pointer), value, lane), slot.pointer)
+    elif slot.form is Shape.VARYING:
+        builder.store(value, builder.gep(slot.pointer, [vectors.INDEX(0), lane]))
+    else:
+        builder.store(value, slot.pointer)

@@ -1,0 +1,159 @@
+"""The variables of a kernel on lanes: what each holds for all lanes, and for one of them."""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir as llvm
+from numba.core import cgutils
+from numba.core.lowering import Lower
+
+from rkruntime.simt import _state
+from rkruntime.simt._context import LoopContext
+from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of
+from rkruntime.simt.lanes._slots import Slot, Value
+
+__all__ = ("LaneValues",)
+
+INDEX, WORD = llvm.IntType(32), llvm.IntType(64)
+
+
+class LaneValues(Lower):
+    """Numba's lowering, with variables that differ among lanes.
+
+    Numba's own methods ask for variables with `loadvar`. Within `_as_lane` they get what one lane has.
+    """
+
+    width: int
+    shapes: Shapes
+    _slots: dict[str, Slot]
+    _lane: llvm.Value | None
+    _mask: llvm.Value | None
+
+    def incref(self, typ: Any, val: llvm.Value) -> None:
+        """Count nothing: what a kernel works on outlives it."""
+
+    def decref(self, typ: Any, val: llvm.Value) -> None:
+        """Likewise."""
+
+    def _slot(self, name: str) -> Slot:
+        slot = self._slots.get(name)
+        if slot is None:
+            form, type_ = self.shapes.form(name), self.typeof(name)
+            slot = self._slots[name] = Slot(self.context, self.builder, type_, form, self.width, name)
+        return slot
+
+    def _value(self, name: str) -> Value:
+        """Return a variable for all lanes."""
+        if is_uniform(self.shapes.form(name)):
+            return Value(Shape.UNIFORM, self.typeof(name), super().loadvar(name))
+        return self._slot(name).load(self.builder)
+
+    def loadvar(self, name: str) -> llvm.Value:
+        """Return a variable as numba's lowering wants it: of the lane at hand."""
+        if self._lane is None or (is_uniform(self.shapes.form(name)) and self.typeof(name) != LoopContext):
+            return super().loadvar(name)
+        if self.typeof(name) == LoopContext:
+            return self._context_of(super().loadvar(name), self._lane)
+        return self._of_lane(self._slot(name).load(self.builder), self._lane)
+
+    def _of_lane(self, value: Value, lane: llvm.Value) -> llvm.Value:
+        """Return one lane's part of a value, as numba has it."""
+        builder = self.builder
+        if isinstance(value.held, list):
+            return self.context.make_tuple(builder, value.type, [self._of_lane(one, lane) for one in value.held])
+        if value.form is Shape.UNIFORM:
+            return value.held
+        if value.form is Shape.RAMP:
+            return builder.add(value.held, _resized(builder, lane, value.held.type))
+        if vectors.is_number(value.type):
+            return builder.extract_element(value.held, lane)
+        room = cgutils.alloca_once_value(builder, value.held)
+        return builder.load(builder.gep(room, [INDEX(0), lane]))
+
+    def _context_of(self, held: llvm.Value, lane: llvm.Value) -> llvm.Value:
+        """Return the context of one lane's thread."""
+        made = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, held)
+        made.threadx = self.builder.add(made.threadx, lane)
+        made.placex = self.builder.add(made.placex, self.builder.zext(lane, WORD))
+        return made._getvalue()
+
+    def _vector(self, value: Value, type_: Any) -> llvm.Value | None:
+        """Return a number of all lanes as a vector of a type; None where it is none."""
+        if isinstance(value.held, list) or not vectors.is_number(value.type):
+            return None
+        builder = self.builder
+        if value.form is Shape.VARYING:
+            return vectors.cast(builder, value.held, value.type, type_)
+        given, held = types.unliteral(value.type), value.held
+        if value.form is Shape.RAMP:
+            base = self.context.cast(builder, held, given, types.int64 if _is_wider(type_, given) else given)
+            wide = types.int64 if _is_wider(type_, given) else given
+            ramp = builder.add(vectors.splat(builder, base, self.width), vectors.iota(base.type, self.width))
+            return vectors.cast(builder, ramp, wide, type_)
+        if not vectors.is_number(type_):
+            return None
+        return vectors.splat(builder, self.context.cast(builder, held, value.type, types.unliteral(type_)), self.width)
+
+    def _fit(self, value: Value, type_: Any, form: Form) -> Any:
+        """Return what a slot of a type and form keeps of a value."""
+        if isinstance(form, tuple):
+            parts = parts_of(type_)
+            assert parts is not None
+            return [self._fit(*one) for one in zip(value.held, parts, form, strict=True)]
+        if form is Shape.VARYING:
+            held = self._vector(value, type_)
+            assert held is not None, f"{value.type} as a vector of {type_}"
+            return held
+        return self.context.cast(self.builder, value.held, value.type, type_)
+
+    # Lane by lane
+
+    def _first_lane(self) -> llvm.Value:
+        """Return a lane that is on."""
+        return INDEX(0) if self._mask is None else vectors.first_lane(self.builder, self._mask)
+
+    @contextmanager
+    def _as_lane(self, lane: llvm.Value):
+        self._lane, before = lane, self._lane
+        yield
+        self._lane = before
+
+    def _for_each_lane(self, emit: Callable[[llvm.Value], object]) -> None:
+        """Have every lane that is on do something, one after the other."""
+        mask = self._mask
+        with cgutils.for_range(self.builder, INDEX(self.width)) as turn:
+            if mask is None:
+                self._do_as(turn.index, emit)
+                return
+            with self.builder.if_then(self.builder.extract_element(mask, turn.index)):
+                self._do_as(turn.index, emit)
+
+    def _do_as(self, lane: llvm.Value, emit: Callable[[llvm.Value], object]) -> None:
+        self._note_lane(lane)
+        with self._as_lane(lane):
+            emit(lane)
+
+    def _note_lane(self, lane: llvm.Value) -> None:
+        """Write down which lane is at work, in case it fails."""
+        context = next(k for k, one in enumerate(self.fndesc.argtypes) if one == LoopContext)
+        state = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, self.fnargs[context]).state
+        place = self.builder.add(state, WORD(8 * _state.FAULT_LANE))
+        self.builder.store(self.builder.zext(lane, WORD), self.builder.inttoptr(place, WORD.as_pointer()))
+
+
+def _is_wider(wanted: Any, given: Any) -> bool:
+    return isinstance(wanted, types.Integer) and wanted.bitwidth > given.bitwidth
+
+
+def _resized(builder: llvm.IRBuilder, value: llvm.Value, type_: llvm.IntType) -> llvm.Value:
+    if value.type == type_:
+        return value
+    return builder.zext(value, type_) if type_.width > value.type.width else builder.trunc(value, type_)
