@@ -19,6 +19,7 @@ from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
+from rkruntime.simt.lanes import block_array
 
 __all__ = ("ERROR_MODEL", "Emitted", "Options", "emit")
 
@@ -108,13 +109,14 @@ class Emitted:
     wide: bool
 
 
-def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
+def emit(program: Program, options: Options, *, loops: bool, blocks: bool = False) -> Emitted:
     """Make the functions of a program.
 
     Args:
         program: The kernel and its device functions.
         options: How to compile them.
         loops: Whether they are for the loop lowering, which takes guards.
+        blocks: Whether one call runs a whole block, whose shared arrays are on its stack.
     """
     kernel = program.kernel
     guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
@@ -126,6 +128,8 @@ def emit(program: Program, options: Options, *, loops: bool) -> Emitted:
     namespaces = []
     for function, unit in program.units.items():
         namespace = _namespace(unit)
+        if blocks:
+            namespace[PREFIX + "shared_array"] = block_array
         inline = unit is kernel or _is_small(trees[function], unit)
         dispatchers[function] = njit(**options.numba, forceinline=inline)(_define(trees[function], unit, namespace))
         namespaces.append((unit, namespace))

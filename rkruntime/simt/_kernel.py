@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._choice import Choice, choose
+from rkruntime.simt._choice import Choice, choose, has_barriers
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
@@ -26,7 +26,7 @@ from rkruntime.simt._numba import njit, types
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._written import written_parameters
-from rkruntime.simt.lanes import WIDTH, LanesRefused, compiler_for
+from rkruntime.simt.lanes import WIDTH, LanesRefused, compiler_for, make_block_run
 
 __all__ = ("Kernel", "Special")
 
@@ -189,12 +189,20 @@ class Kernel:
             except LanesRefused as refused:
                 if self._wanted is not None:
                     raise
-                choice = Choice("loop", str(refused))
+                choice = Choice("fibers" if has_barriers(self.program) else "loop", str(refused))
         return self._compile_as(choice, argument_types)
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
         signature = _signature(argument_types)
-        emitted = emit(self.program, self.options, loops=choice.lowering != "fibers")
+        whole = has_barriers(self.program)
+        if whole and choice.lowering == "loop":
+            raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
+        emitted = emit(
+            self.program,
+            self.options,
+            loops=not whole and choice.lowering != "fibers",
+            blocks=whole and choice.lowering == "lanes",
+        )
         key = self._cache_key(choice.lowering, signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
@@ -220,11 +228,16 @@ class Kernel:
 
             emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
             run = _fibers().make_run(emitted.body, self.program.categories)
+        elif has_barriers(self.program):
+            body = njit(**self.options.numba, pipeline_class=compiler_for(WIDTH, blocks=True))(emitted.body.py_func)
+            body.compile((LoopContext, *argument_types))
+            run = make_block_run(body)
         else:
             emitted.body.compile((LoopContext, *argument_types))
             lanes = None
             if lowering == "lanes":
-                lanes = njit(**self.options.numba, pipeline_class=compiler_for(WIDTH))(emitted.body.py_func)
+                compiler = compiler_for(WIDTH, blocks=False)
+                lanes = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
                 lanes.compile((LoopContext, *argument_types))
             run = make_run(make_row(emitted.body, lanes, WIDTH), emitted.limits, wide=emitted.wide)
         drive = make_drive(run)

@@ -12,8 +12,8 @@ from rkkernels import reaction, scan, sorting
 import rkruntime as rk
 from rkruntime import blocking
 
-WITH_BARRIERS = {"block_sum", "scan_blocks", "histogram", "matmul", "sobel", "spmv", "attract"}
-WITH_LOOPS = {"mandelbrot", "lomb_scargle"}
+ON_FIBERS = {"spmv", "attract"}
+ON_LANES = {"block_sum", "scan_blocks", "histogram", "matmul", "sobel", "mandelbrot", "lomb_scargle"}
 BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES for block in case.blocks]
 
 
@@ -24,7 +24,7 @@ def runtime() -> Iterator[Any]:
 
 
 def lowering_of(name: str) -> str:
-    return "fibers" if name in WITH_BARRIERS else "lanes" if name in WITH_LOOPS else "loop"
+    return "fibers" if name in ON_FIBERS else "lanes" if name in ON_LANES else "loop"
 
 
 def launch(runtime: Any, kernel: Any, inputs: dict[str, Any]) -> Any:

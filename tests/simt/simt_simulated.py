@@ -79,6 +79,56 @@ def turned_by_name(x, out):
     out[t] = mine[15 - t]
 
 
+@cuda.jit
+def summed(x, out):
+    partial = cuda.shared.array(64, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    mine = 0
+    for k in range(i, x.size, cuda.gridsize(1)):
+        mine += x[k] * (1 + t % 3)
+    partial[t] = mine
+    cuda.syncthreads()
+    step = cuda.blockDim.x // 2
+    while step > 0:
+        if t < step:
+            partial[t] += partial[t + step]
+        cuda.syncthreads()
+        step //= 2
+    if t == 0:
+        out[cuda.blockIdx.x] = partial[0]
+
+
+@cuda.jit
+def transposed(x, out):
+    tile = cuda.shared.array((5, 6), np.int64)
+    column, row = cuda.grid(2)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    held = 0
+    for turn in range(3):
+        if row < x.shape[0] and column < x.shape[1]:
+            tile[ty, tx] = x[row, column] + turn
+        else:
+            tile[ty, tx] = -turn
+        cuda.syncthreads()
+        if turn % 2 == 0:
+            held += tile[tx % 5, ty] * 10
+            cuda.syncthreads()
+        else:
+            held -= tile[4 - ty, 5 - tx]
+            cuda.syncthreads()
+    if row < out.shape[0] and column < out.shape[1]:
+        out[row, column] = held
+
+
+CANNOT = {
+    "votes": ("lanes",),
+    "turned": ("loop",),
+    "turned_by_name": ("loop",),
+    "summed": ("loop",),
+    "transposed": ("loop",),
+}
+
+
 def cases():
     """Return name, kernel, grid, block and new arguments of every case."""
     random = np.random.default_rng(4)
@@ -88,6 +138,8 @@ def cases():
         ("votes", votes, (2,), (5,), (numbers, np.zeros(3, np.int32), np.zeros(1, np.int64))),
         ("real_numbers", real_numbers, (4,), (8,), (random.random(29), np.zeros(29))),
         ("turned", turned, (2,), (16,), (numbers, np.zeros(27, np.int64))),
+        ("summed", summed, (3,), (64,), (np.arange(1000) % 37, np.zeros(3, np.int64))),
+        ("transposed", transposed, (3, 2), (6, 5), (random.integers(0, 99, (9, 16)), np.zeros((9, 16), np.int64))),
         ("turned_by_name", turned_by_name, (1,), (16,), (numbers, np.zeros(16))),
     ]
 

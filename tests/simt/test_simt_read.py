@@ -274,9 +274,10 @@ def waits(out):
     out[cuda.grid(1)] = cuda.threadIdx.x
 
 
-def test_a_barrier_decides_for_fibers_and_explain_says_where():
+def test_a_barrier_is_where_a_kernel_is_cut_and_explain_says_where():
     out = np.zeros(8, np.int64)
     special = run(waits, 2, 4, out)
     assert out.tolist() == [0, 1, 2, 3] * 2
     line = waits.py_func.__code__.co_firstlineno + 2
-    assert f"fibers, since threads wait for one another: cuda.syncthreads at {__file__}:{line}" in special.explain()
+    said = f"lanes, since it can be cut where threads wait for one another: cuda.syncthreads at {__file__}:{line}"
+    assert said in special.explain()

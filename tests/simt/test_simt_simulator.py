@@ -26,9 +26,13 @@ def simulated():
     return json.loads(done.stdout)
 
 
+@pytest.mark.parametrize("lowering", ["lanes", "loop", "fibers"])
 @pytest.mark.parametrize("case", simt_simulated.cases(), ids=lambda case: case[0])
-def test_results_agree_with_the_simulator(simulated, case):
+def test_results_agree_with_the_simulator(simulated, case, lowering):
     name, kernel, grid, block, args = case
-    run(kernel, grid, block, *args)
+    if lowering in simt_simulated.CANNOT.get(name, ()):
+        pytest.skip(f"{name} cannot run as {lowering}")
+    args = [arg.copy() for arg in args]
+    run(kernel, grid, block, *args, lowering=lowering)
     for got, wanted in zip(args, simulated[name], strict=True):
         np.testing.assert_allclose(got, np.array(wanted), rtol=1e-15, atol=0)

@@ -2,12 +2,15 @@
 
 Numba types a kernel as for one thread (`_compile`). An analysis tells what is the same for all threads of a vector,
 what counts up along it, and what differs (`_shapes`), and which blocks they run at different times (`_flow`). What is
-the same stays numba's; the rest becomes vectors and masks (`_lower`, with `_expressions` and `_memory`).
+the same stays numba's; the rest becomes vectors and masks (`_lower`, with `_expressions` and `_memory`). Kernels with
+barriers are cut at these, and each piece is a loop over the vectors of a block (`_segments`, `_blocks`).
 """
 
 from rkruntime.simt.lanes._compile import compiler_for as compiler_for
 from rkruntime.simt.lanes._lower import LanesRefused as LanesRefused
+from rkruntime.simt.lanes._run import make_block_run as make_block_run
+from rkruntime.simt.lanes._shared import block_array as block_array
 
-__all__ = ("WIDTH", "LanesRefused", "compiler_for")
+__all__ = ("WIDTH", "LanesRefused", "block_array", "compiler_for", "make_block_run")
 
 WIDTH = 16

@@ -12,21 +12,27 @@ from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
+from rkruntime.simt.lanes._blocks import BlockLower
 from rkruntime.simt.lanes._lower import LanesLower
 
 __all__ = ("compiler_for",)
 
 
 @functools.cache
-def compiler_for(width: int) -> type[CompilerBase]:
-    """Return the compiler of kernels' bodies for vectors of `width` threads."""
-    lower = type(f"Lanes{width}Lower", (LanesLower,), {"width": width})
+def compiler_for(width: int, *, blocks: bool) -> type[CompilerBase]:
+    """Return the compiler of kernels' bodies.
+
+    Args:
+        width: Threads of a vector.
+        blocks: Whether one call runs a whole block, with its barriers; else one vector.
+    """
+    lower = type(f"Lanes{width}Lower", (BlockLower if blocks else LanesLower,), {"width": width})
 
     @register_pass(mutates_CFG=True, analysis_only=False)
     class LanesLowering(BaseNativeLowering):
         """Lowers typed code to vectors."""
 
-        _name: Any = f"lanes_lowering_{width}"
+        _name: Any = f"lanes_lowering_{width}_{blocks}"
 
         @property
         def lowering_class(self) -> Any:

@@ -19,6 +19,7 @@ from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
+from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._expressions import VectorExpressions
@@ -43,6 +44,23 @@ def flow_of(blocks: Any) -> Flow:
     return Flow(successors, min(blocks), raising)
 
 
+def _with_one_end(blocks: Any) -> dict[int, Any]:
+    """Return the blocks with one return for all: where threads that return by different ways meet."""
+    made = dict(blocks.items())
+    returns = [label for label, block in made.items() if isinstance(block.terminator, ir.Return)]
+    if len(returns) < 2:
+        return made
+    end = max(made) + 1
+    for label in returns:
+        block = made[label]
+        jumping = made[label] = ir.Block(block.scope, block.loc)
+        jumping.body = [*block.body[:-1], ir.Jump(end, block.terminator.loc)]
+        last = block
+    made[end] = ir.Block(last.scope, last.loc)
+    made[end].body = [last.terminator]
+    return made
+
+
 class LanesLower(VectorExpressions):
     """Lowers a kernel's body for `width` neighbouring threads; the context is that of the first."""
 
@@ -50,43 +68,77 @@ class LanesLower(VectorExpressions):
 
     def lower_function_body(self) -> llvm.Block:
         """Emit every block, and return the entry block."""
-        self.flow = flow_of(self.blocks)
-        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, self.flow)
-        self._slots, self._lane, self._mask = {}, None, None
-        self._mask_type = llvm.VectorType(BIT, self.width)
-        self._divergent = self.shapes.divergent
-        for label in self.blocks:
-            self.blkmap[label] = self.function.append_basic_block(f"B{label}")
+        self.analyse()
         self.pre_lower()
         entry = self.builder.basic_block
-        self._masks = {label: self._cleared_mask(label) for label in sorted(self._divergent)}
-        self._region = {label: region for region in self.shapes.regions for label in region}
-        self._starts = {region: self.function.append_basic_block("divergent") for region in self.shapes.regions}
-        for label, block in self.blocks.items():
-            if label not in self._divergent:
-                self.builder.position_at_end(self.blkmap[label])
-                self._lower_here(label, block)
-        for region, start in self._starts.items():
-            self._lower_region(region, start)
+        self.emit_threads(frozenset(self.blocks), None, None)
         self.post_lower()
         return entry
 
+    def analyse(self) -> None:
+        """Find out what differs among threads, and where they part."""
+        self.blocks = _with_one_end(self.blocks)
+        self.func_ir = self.func_ir.copy()
+        self.func_ir.blocks = self.blocks
+        self.flow = flow_of(self.blocks)
+        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, self.flow)
+        self._refuse_arrays_of_threads()
+        self._slots, self._lane, self._mask = {}, None, None
+        self._mask_type = llvm.VectorType(BIT, self.width)
+        self._divergent = self.shapes.divergent
+        self._region = {label: region for region in self.shapes.regions for label in region}
+
+    def _refuse_arrays_of_threads(self) -> None:
+        for type_ in self.fndesc.typemap.values():
+            if getattr(type_, "typing_key", None) is local_array:
+                raise LanesRefused("each thread has an array of its own (cuda.local.array)")
+
+    def emit_threads(self, labels: frozenset[int], mask: llvm.Value | None, left: llvm.Block | None) -> None:
+        """Emit blocks for the threads of one vector.
+
+        Args:
+            labels: Which.
+            mask: The threads that there are; None for all.
+            left: Where to go on at instead of at blocks that are not among them, and instead of returning.
+        """
+        self._labels, self._threads, self._left = labels, mask, left
+        self.blkmap.update({label: self.function.append_basic_block(f"B{label}") for label in labels})
+        self._masks = {label: self._cleared_mask(label) for label in sorted(labels & self._divergent)}
+        regions = [region for region in self.shapes.regions if region <= labels]
+        self._starts = {region: self.function.append_basic_block("divergent") for region in regions}
+        for label in sorted(labels - self._divergent):
+            self.builder.position_at_end(self.blkmap[label])
+            self._mask, self._parted = mask, False
+            self._lower_here(label, self.blocks[label])
+        self._parted = True
+        for region in regions:
+            self._lower_region(region)
+        self._mask = None
+
     def _cleared_mask(self, label: int) -> llvm.Value:
         zeros = llvm.Constant(self._mask_type, [0] * self.width)
-        return cgutils.alloca_once_value(self.builder, zeros, name=f"mask{label}")
+        with self.builder.goto_entry_block():
+            return cgutils.alloca_once_value(self.builder, zeros, name=f"mask{label}")
 
-    def _lower_region(self, region: frozenset[int], start: llvm.Block) -> None:
+    def _lower_region(self, region: frozenset[int]) -> None:
         """Emit blocks that lanes run at different times, and go on where all meet."""
         outside = {after for label in region for after in self.flow.successors[label] if after not in region}
         if len(outside) > 1:
             raise LanesRefused("ways of different threads meet at more than one place")
-        self.builder.position_at_end(start)
+        self.builder.position_at_end(self._starts[region])
         self._lower_order(linear_order(self.flow, region))
         if outside:
-            self.builder.branch(self.blkmap[outside.pop()])
+            self.builder.branch(self._block_for(outside.pop()))
         else:
-            nothing = self.context.get_return_value(self.builder, types.none, self.context.get_dummy_value())
-            self.call_conv.return_value(self.builder, nothing)
+            self._leave()
+
+    def _leave(self) -> None:
+        """End the function for these threads."""
+        if self._left is not None:
+            self.builder.branch(self._left)
+            return
+        nothing = self.context.get_return_value(self.builder, types.none, self.context.get_dummy_value())
+        self.call_conv.return_value(self.builder, nothing)
 
     def _lower_order(self, order: Order) -> None:
         for one in order:
@@ -112,7 +164,6 @@ class LanesLower(VectorExpressions):
         self.builder.store(llvm.Constant(self._mask_type, [0] * self.width), self._masks[label])
         self._mask = mask
         self._lower_here(label, self.blocks[label])
-        self._mask = None
         if not self.builder.block.is_terminated:
             self.builder.branch(skip)
         self.builder.position_at_end(skip)
@@ -126,23 +177,30 @@ class LanesLower(VectorExpressions):
 
     def _go(self, target: int, mask: llvm.Value | None) -> None:
         """Have lanes go on at a divergent block, once its turn comes; `mask` None stands for all."""
-        if target in self._divergent:
+        if target in self._masks:
             on = llvm.Constant(self._mask_type, [1] * self.width) if mask is None else mask
             waiting = self.builder.load(self._masks[target])
             self.builder.store(self.builder.or_(waiting, on), self._masks[target])
 
     def _block_for(self, target: int) -> llvm.Block:
+        if target not in self._labels:
+            assert self._left is not None
+            return self._left
         return self._starts[self._region[target]] if target in self._divergent else self.blkmap[target]
+
+    def _lower_jump(self, target: int) -> None:
+        self._go(target, self._mask)
+        if not self._parted:
+            self.builder.branch(self._block_for(target))
 
     def _lower_branch(self, inst: Any) -> None:
         cond, truth = inst.cond.name, types.boolean
-        uniform = self.shapes.form(cond) is Shape.UNIFORM
-        if self._mask is None and uniform:
+        if not self._parted and is_uniform(self.shapes.form(cond)):
             bit = self.context.cast(self.builder, self.loadvar(cond), self.typeof(cond), truth)
             with self.builder.if_else(bit) as (then, otherwise):
                 for way, target in ((then, inst.truebr), (otherwise, inst.falsebr)):
                     with way:
-                        self._go(target, None)
+                        self._go(target, self._mask)
             self.builder.cbranch(bit, self._block_for(inst.truebr), self._block_for(inst.falsebr))
             return
         chosen = self._vector(self._value(cond), truth)
@@ -152,7 +210,7 @@ class LanesLower(VectorExpressions):
             on, off = self.builder.and_(self._mask, on), self.builder.and_(self._mask, off)
         self._go(inst.truebr, on)
         self._go(inst.falsebr, off)
-        if self._mask is None:
+        if not self._parted:
             first = inst.truebr if inst.truebr in self._divergent else inst.falsebr
             self.builder.branch(self._block_for(first))
 
@@ -165,11 +223,10 @@ class LanesLower(VectorExpressions):
         if isinstance(inst, ir.Branch):
             self._lower_branch(inst)
         elif isinstance(inst, ir.Jump):
-            self._go(inst.target, self._mask)
-            if self._mask is None:
-                self.builder.branch(self._block_for(inst.target))
-        elif isinstance(inst, ir.Return) and self._mask is not None:
-            return
+            self._lower_jump(inst.target)
+        elif isinstance(inst, ir.Return):
+            if not self._parted:
+                self._leave()
         elif isinstance(inst, ir.Assign):
             self._lower_assignment(inst)
         elif isinstance(inst, RAISES):

@@ -14,7 +14,7 @@ from numba.np.arrayobj import make_array
 
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
-from rkruntime.simt.lanes._shapes import Shape
+from rkruntime.simt.lanes._shapes import Shape, is_uniform
 from rkruntime.simt.lanes._slots import Value
 
 __all__ = ("Elements",)
@@ -64,7 +64,7 @@ class Elements:
     @property
     def are_neighbours(self) -> bool:
         """Whether they may lie one after the other: one index is a ramp, along the axis that is packed."""
-        ramps = [axis for axis, one in enumerate(self.indices) if one.form is not Shape.UNIFORM]
+        ramps = [axis for axis, one in enumerate(self.indices) if not is_uniform(one.form)]
         if len(ramps) != 1 or self.indices[ramps[0]].form is not Shape.RAMP:
             return False
         return ramps[0] == (0 if self.array_type.layout == "F" else self.array_type.ndim - 1)
@@ -83,7 +83,7 @@ class Elements:
     def first(self) -> ir.Value:
         """Return the place of lane 0's element, where they are neighbours."""
         indices = [self.context.cast(self.builder, one.held, one.type, types.intp) for one in self.indices]
-        signed = [one.form is Shape.UNIFORM and one.type.signed for one in self.indices]
+        signed = [is_uniform(one.form) and one.type.signed for one in self.indices]
         axes = zip(indices, signed, cgutils.unpack_tuple(self.builder, self.view.shape), strict=True)
         wrapped = [self._wrapped(index, extent) if may else index for index, may, extent in axes]
         return cgutils.get_item_pointer(

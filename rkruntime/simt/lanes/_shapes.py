@@ -21,38 +21,50 @@ from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes._flow import Flow, Loop, divergent_regions
 
-__all__ = ("Form", "Shape", "Shapes", "callee_of", "is_uniform", "operator_of", "parts_of")
+__all__ = ("EFFECTS", "Form", "Shape", "Shapes", "callee_of", "is_uniform", "operator_of", "parts_of", "widest")
 
 
 class Shape(IntEnum):
-    """What one number is: the same for all threads, one more from each thread to the next, or anything."""
+    """What one number is among a block's threads, and among those of one vector, which share a row of it.
+
+    UNIFORM: the same for all threads of the block. ROW: the same for those of a vector. RAMP: one more from each thread
+    of a vector to the next. VARYING: anything.
+    """
 
     UNIFORM = 0
-    RAMP = 1
-    VARYING = 2
+    ROW = 1
+    RAMP = 2
+    VARYING = 3
 
 
 Form: TypeAlias = "Shape | tuple[Form, ...]"
 """A variable's shape: of a tuple, and of the parts of a range, one for each element."""
 
-U, R, V = Shape.UNIFORM, Shape.RAMP, Shape.VARYING
+U, ROW, R, V = Shape
 _KNOWN: dict[Any, Form] = {
     _stubs.place_x: R,
     _stubs.grid_1: R,
-    _stubs.grid_2: (R, U),
-    _stubs.grid_3: (R, U, U),
-    _stubs.thread_idx_3: (R, U, U),
+    _stubs.place_y: ROW,
+    _stubs.place_z: ROW,
+    _stubs.grid_2: (R, ROW),
+    _stubs.grid_3: (R, ROW, ROW),
+    _stubs.thread_idx_3: (R, ROW, ROW),
     _stubs.laneid: V,
     _stubs.lanemask_lt: V,
 }
 OURS = frozenset(one for one in vars(_stubs).values() if isinstance(one, FunctionType))
-EFFECTS = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))
+EFFECTS: frozenset[Any] = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))
 CASTS = (types.NumberClass,)
 
 
 def is_uniform(form: Form) -> bool:
-    """Whether all threads see the same."""
-    return all(map(is_uniform, form)) if isinstance(form, tuple) else form is U
+    """Whether all threads of a vector see the same."""
+    return all(map(is_uniform, form)) if isinstance(form, tuple) else form <= ROW
+
+
+def widest(form: Form) -> Shape:
+    """Return the shape of a form's most various part."""
+    return max(map(widest, form), default=U) if isinstance(form, tuple) else form
 
 
 def join(one: Form, other: Form) -> Form:
@@ -109,6 +121,10 @@ class Shapes:
         several = len(self._defined[name]) > 1 and name not in self._carried
         return label in self.divergent and (several or self._outlives_loop(name))
 
+    def is_reassigned(self, name: str) -> bool:
+        """Whether a variable is assigned at more than one place."""
+        return len(self._defined.get(name, ())) > 1
+
     def form(self, name: str) -> Form:
         """Return a variable's form."""
         return self.forms.get(name, U)
@@ -142,7 +158,7 @@ class Shapes:
         branches = {
             label
             for label, block in self._blocks.items()
-            if isinstance(block.terminator, ir.Branch) and self.form(block.terminator.cond.name) is not U
+            if isinstance(block.terminator, ir.Branch) and not is_uniform(self.form(block.terminator.cond.name))
         }
         regions = divergent_regions(self.flow, sorted(branches))
         changed = changed or regions != self.regions
@@ -179,7 +195,7 @@ class Shapes:
             given = form if isinstance(form, tuple) and len(form) == len(parts) else (form,) * len(parts)
             return tuple(self._fitting(one, part) for one, part in zip(given, parts, strict=True))
         if isinstance(form, tuple):
-            return U if is_uniform(form) else V
+            return widest(form) if is_uniform(form) else V
         return V if form is R and not isinstance(type_, types.Integer) else form
 
     # What expressions are
@@ -196,13 +212,14 @@ class Shapes:
         return self._all_or_nothing(value)
 
     def _all_or_nothing(self, value: Any) -> Form:
-        return U if all(is_uniform(self.form(var.name)) for var in value.list_vars()) else V
+        shape = max((widest(self.form(var.name)) for var in value.list_vars()), default=U)
+        return V if shape is R else shape
 
     def _of_call(self, value: Any) -> Form:
         callee = callee_of(self._typemap, value.func)
         args = list(value.args)
         if callee is _stubs.thread_idx:
-            return R if _literal(self._typemap[args[1].name]) == 0 else U
+            return R if _literal(self._typemap[args[1].name]) == 0 else ROW
         if callee in OURS:
             return V if callee in EFFECTS else _KNOWN.get(callee, self._all_or_nothing(value))
         if isinstance(callee, types.Dispatcher):
@@ -219,9 +236,9 @@ class Shapes:
     def _of_binop(self, value: Any) -> Form:
         one, other = self.form(value.lhs.name), self.form(value.rhs.name)
         operator = operator_of(value)
-        if operator == "add" and (one, other) in ((U, R), (R, U)):
+        if operator == "add" and R in (one, other) and is_uniform(min(one, other)):
             return R
-        if operator == "sub" and (one, other) == (R, U):
+        if operator == "sub" and one is R and is_uniform(other):
             return R
         return self._all_or_nothing(value)
 
@@ -254,7 +271,7 @@ class Shapes:
         if isinstance(form, tuple) and not is_uniform(form):
             start, stop, step = form
             return (R, V) if start is not V and is_uniform((stop, step)) else (V, V)
-        return (U, U) if is_uniform(form) else (V, V)
+        return (widest(form),) * 2
 
     def _of_pair_first(self, value: Any) -> Form:
         form = self.form(value.value.name)

@@ -32,6 +32,7 @@ class LaneValues(Lower):
     """
 
     width: int
+    blocks: Any
     shapes: Shapes
     _slots: dict[str, Slot]
     _lane: llvm.Value | None
@@ -69,7 +70,7 @@ class LaneValues(Lower):
         builder = self.builder
         if isinstance(value.held, list):
             return self.context.make_tuple(builder, value.type, [self._of_lane(one, lane) for one in value.held])
-        if value.form is Shape.UNIFORM:
+        if is_uniform(value.form):
             return value.held
         if value.form is Shape.RAMP:
             return builder.add(value.held, _resized(builder, lane, value.held.type))

@@ -1,0 +1,79 @@
+"""Running blocks of a kernel with barriers: one call of its body is one block."""
+
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+
+from rkruntime.simt import _state
+from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
+from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._switch import put, word
+
+__all__ = ("make_block_run",)
+
+WORD = ir.IntType(64)
+
+
+@intrinsic(prefer_literal=False)
+def call_block(typing_context, function, ctx, args, state):
+    """Call `function(ctx, *args)`; if it raises, write block and thread to the state record and raise on."""
+    arg_types = (ctx, *args.types)
+    returned = function.get_call_type(typing_context, arg_types, {}).return_type
+
+    def codegen(context, builder, signature, values):
+        inner = function.get_call_type(typing_context, arg_types, {})
+        context.add_linking_libs([function.dispatcher.get_compile_result(inner).library])
+        compiled = function.dispatcher.get_compile_result(inner)
+        given = [values[1], *(builder.extract_value(values[2], k) for k in range(len(args.types)))]
+        status, result = context.call_internal_no_propagate(builder, compiled.fndesc, inner, given)
+        with cgutils.if_unlikely(builder, status.is_error):
+            proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, values[1])
+            record = builder.inttoptr(values[3], WORD.as_pointer())
+            left = builder.load(builder.gep(record, [WORD(_state.FAULT_LANE)]))
+            for k, axis in enumerate("xyz"):
+                extent = builder.zext(getattr(proxy, "dim" + axis), WORD)
+                block = builder.zext(getattr(proxy, "block" + axis), WORD)
+                builder.store(block, builder.gep(record, [WORD(_state.BLOCK + k)]))
+                builder.store(builder.urem(left, extent), builder.gep(record, [WORD(_state.THREAD + k)]))
+                left = builder.udiv(left, extent)
+            context.call_conv.return_status_propagate(builder, status)
+        return result
+
+    return returned(function, ctx, args, types.int64), codegen
+
+
+def make_block_run(body: Any) -> Any:
+    """Build the function that runs a range of blocks.
+
+    Args:
+        body: The rewritten kernel, compiled for whole blocks: `body(ctx, *args)` with the context of a first thread.
+
+    Returns:
+        A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
+    """
+
+    @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    def run(first, last, grid, block, shared_bytes, state, args):
+        cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
+        dim = (block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK)
+        x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
+        for _ in range(last - first):
+            index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
+            base = (index[0] * dim[0], index[1] * dim[1], index[2] * dim[2])
+            put(state, _state.FAULT_LANE, 0)
+            call_block(body, make_context((0, 0, 0), base, index, dim, grid, state, cancel), args, state)
+            x += 1
+            if x == grid[0]:
+                x, y = 0, y + 1
+                if y == grid[1]:
+                    y, z = 0, z + 1
+        put(state, _state.FAULT_LANE, 0)
+
+    return run

@@ -1,0 +1,100 @@
+"""Cutting a kernel at its barriers: segments, each of which all threads of a block run before any runs the next.
+
+Pure. A segment is as much code as has no barrier in it, with the loops and branches inside. Branches and loops that
+have a barrier within them lie between segments: they are decided once for the block, so all its threads must agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import attrs
+
+from rkruntime.simt.lanes._flow import Flow
+
+__all__ = ("Segment", "Uncuttable", "segments_of")
+
+
+class Uncuttable(Exception):
+    """A kernel cannot be cut so; the message says why."""
+
+
+@attrs.frozen
+class Segment:
+    """Blocks that every thread runs before any goes on.
+
+    Args:
+        first: Where threads begin.
+        last: Where all of them end; what it ends with is decided for the block.
+        labels: All of the blocks.
+    """
+
+    first: int
+    last: int
+    labels: frozenset[int]
+
+
+def segments_of(flow: Flow, barriers: Set[int], divergent: Set[int]) -> dict[int, Segment]:
+    """Cut a function into segments, by their first blocks.
+
+    Args:
+        flow: Its control flow, with a block's end at each barrier.
+        barriers: Blocks that end at one.
+        divergent: Blocks that threads of one vector run at different times.
+
+    Raises:
+        Uncuttable: Threads part at a branch with a barrier behind it, or a segment ends at several places.
+    """
+    if barriers & divergent:
+        raise Uncuttable("threads may part before a barrier")
+    ends = set(barriers) | _branches_around(flow, barriers)
+    leaders = {flow.entry} | {after for block in ends for after in flow.successors[block]}
+    while True:
+        owners: dict[int, int] = {}
+        shared = set()
+        for leader in leaders:
+            for block in _inside(flow, leader, leaders, ends):
+                if owners.setdefault(block, leader) != leader:
+                    shared.add(block)
+        if not shared:
+            break
+        leaders |= shared
+    if leaders & divergent:
+        raise Uncuttable("threads may part before a barrier")
+    return {leader: _segment(flow, leader, leaders, ends) for leader in leaders}
+
+
+def _branches_around(flow: Flow, barriers: Set[int]) -> set[int]:
+    """Return blocks whose ways on differ in the barriers that they pass before they meet again."""
+    around = set()
+    for block, after in flow.successors.items():
+        if len(after) > 1:
+            meeting = flow.meeting_point(block)
+            if flow.reachable(after, set() if meeting is None else {meeting}) & barriers:
+                around.add(block)
+    return around
+
+
+def _inside(flow: Flow, leader: int, leaders: Set[int], ends: Set[int]) -> set[int]:
+    found, waiting = set(), [leader]
+    while waiting:
+        block = waiting.pop()
+        if block in found:
+            continue
+        found.add(block)
+        if block not in ends:
+            waiting += [after for after in flow.successors[block] if after not in leaders]
+    return found
+
+
+def _segment(flow: Flow, leader: int, leaders: Set[int], ends: Set[int]) -> Segment:
+    labels = _inside(flow, leader, leaders, ends)
+    last = {
+        block
+        for block in labels
+        if block not in flow.raising
+        and (block in ends or not flow.successors[block] or set(flow.successors[block]) & leaders)
+    }
+    if len(last) != 1:
+        raise Uncuttable("threads leave the code between two barriers at more than one place")
+    return Segment(leader, last.pop(), frozenset(labels))
