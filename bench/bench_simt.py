@@ -8,6 +8,7 @@ one run. The peers are the natural loops: row order in the matrix product, priva
 
 import argparse
 import json
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator
@@ -163,7 +164,7 @@ def attract(bodies, forces):
         for j in range(BODIES):
             dx, dy, dz = near[0, j] - x, near[1, j] - y, near[2, j] - z
             square = dx * dx + dy * dy + dz * dz + float32(1e-3)
-            pull = near[3, j] / (square * np.float32(square**0.5))
+            pull = near[3, j] / (square * math.sqrt(square))
             fx += pull * dx
             fy += pull * dy
             fz += pull * dz
@@ -179,7 +180,7 @@ def attract_by_hand(bodies, forces):
         for j in range(bodies.shape[1]):
             dx, dy, dz = bodies[0, j] - x, bodies[1, j] - y, bodies[2, j] - z
             square = dx * dx + dy * dy + dz * dz + np.float32(1e-3)
-            pull = bodies[3, j] / (square * np.float32(square**0.5))
+            pull = bodies[3, j] / (square * math.sqrt(square))
             fx += pull * dx
             fy += pull * dy
             fz += pull * dz

@@ -172,3 +172,10 @@ def test_values_are_described_alike_in_every_process():
     assert _cache.describe(np.sin) != _cache.describe(np.cos)
     with pytest.raises(_cache.Uncacheable):
         _cache.describe(Opaque())
+
+
+def test_every_module_of_the_compiler_counts(monkeypatch):
+    read = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"")
+    _cache._surroundings.__wrapped__()
+    assert {"_emit.py", "_flow.py", "_vectors.py"} <= set(read)

@@ -303,7 +303,7 @@ class BlockLower(LanesLower):
         x, y, _ = self._dims
         rows = builder.add(thread[1], builder.mul(thread[2], y))
         self._first_thread = builder.add(thread[0], builder.mul(rows, x))
-        self._context = made._getvalue()
+        self._context = self._bounded(made._getvalue())
         yield
         self._context = None
 

@@ -19,6 +19,7 @@ from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
@@ -268,7 +269,9 @@ class LanesLower(VectorExpressions):
         )
 
     def _borrowed(self, type_: Any, held: llvm.Value) -> llvm.Value:
-        """Return an array without its owner, so that nobody counts references to it."""
+        """Return an array without its owner, so that nobody counts references to it; a context with its bounds."""
+        if type_ == LoopContext:
+            return self._bounded(held)
         if not isinstance(type_, types.Array):
             return held
         array = self.context.make_array(type_)(self.context, self.builder, held)

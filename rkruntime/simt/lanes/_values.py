@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.core.lowering import Lower
 
 from rkruntime.simt import _state
-from rkruntime.simt._context import LoopContext
+from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of
@@ -23,6 +23,7 @@ from rkruntime.simt.lanes._slots import Slot, Value
 __all__ = ("LaneValues",)
 
 INDEX, WORD = llvm.IntType(32), llvm.IntType(64)
+PLACE_MASK = 2**62 - 1
 
 
 class LaneValues(Lower):
@@ -78,6 +79,15 @@ class LaneValues(Lower):
             return builder.extract_element(value.held, lane)
         room = cgutils.alloca_once_value(builder, value.held)
         return builder.load(builder.gep(room, [INDEX(0), lane]))
+
+    def _bounded(self, held: llvm.Value) -> llvm.Value:
+        """Return a context with its indices masked to what they can be, so that LLVM sees that they are not negative."""
+        made = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, held)
+        for axis in "xyz":
+            for kind, mask in (("thread", THREAD_MASK), ("block", BLOCK_MASK), ("place", PLACE_MASK)):
+                field = getattr(made, kind + axis)
+                setattr(made, kind + axis, self.builder.and_(field, llvm.Constant(field.type, mask)))
+        return made._getvalue()
 
     def _context_of(self, held: llvm.Value, lane: llvm.Value) -> llvm.Value:
         """Return the context of one lane's thread."""

@@ -131,6 +131,8 @@ def binary(
         return builder.ashr(x, y) if result.signed else builder.lshr(x, y)
     if name in ("floordiv", "mod") and isinstance(result, types.Integer):
         return _divide(builder, name, result, x, y)
+    if name == "pow" and result in REALS:
+        return _intrinsic(builder, "pow", result, [x, y])
     emit = _ARITHMETIC.get(name, (None, None))[result in REALS]
     return emit(builder, x, y) if emit is not None else None
 
@@ -205,8 +207,12 @@ def call(builder: ir.IRBuilder, callee: Any, signature: Any, args: Sequence[tupl
     values = [cast(builder, value, given, result) for given, value in args]
     if name is None or result not in REALS or any(value is None for value in values):
         return None
-    vector = values[0].type  # type: ignore[union-attr]
-    suffix = f"v{vector.count}f{32 if result == types.float32 else 64}"
+    return _intrinsic(builder, name, result, values)
+
+
+def _intrinsic(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[Any]) -> ir.Value:
+    vector = values[0].type
+    suffix = f"v{vector.count}f{32 if type_ == types.float32 else 64}"
     function = _declared(builder, f"llvm.{name}.{suffix}", vector, [vector] * len(values))
     return builder.call(function, values)
 
