@@ -102,7 +102,7 @@ def _of_library(value: Any) -> bool:
 def _surroundings() -> str:
     """Describe the machine and the versions, and this compiler by the text of its modules."""
     here = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         here.update(path.read_bytes())
     features = sorted(name for name, on in llvm.get_host_cpu_features().items() if on)
     versions = (platform.python_implementation(), sys.version, numba.__version__, np.__version__)

@@ -79,6 +79,13 @@ def join(one: Form, other: Form) -> Form:
     return max(one, other)
 
 
+def _mixed(kept: Form, given: Form) -> Form:
+    """Return what a variable is that was taken for one thing and is assigned another."""
+    if isinstance(kept, tuple):
+        return tuple(_mixed(one, given[k] if isinstance(given, tuple) else given) for k, one in enumerate(kept))
+    return V if kept is R and given is U else kept
+
+
 def callee_of(typemap: Any, func: Any) -> Any:
     """Return the function that a call calls: the object itself, a type it casts to, or a dispatcher's type."""
     called = typemap[func.name]
@@ -113,7 +120,7 @@ class Shapes:
         self.forms: dict[str, Form] = {name: self._fitting(U, typemap[name]) for name in self._defined}
         self.divergent: frozenset[int] = frozenset()
         self.regions: tuple[frozenset[int], ...] = ()
-        while self._step():
+        while self._step() or self._part_ways():
             pass
 
     def blends(self, label: int, name: str) -> bool:
@@ -163,6 +170,16 @@ class Shapes:
         regions = divergent_regions(self.flow, sorted(branches))
         changed = changed or regions != self.regions
         self.regions, self.divergent = regions, frozenset().union(*regions)
+        return changed
+
+    def _part_ways(self) -> bool:
+        """Give up ramps of variables that are also assigned what is the same for all; whether there were any."""
+        changed = False
+        for _, one in self._assigns:
+            name = one.target.name
+            new = _mixed(self.forms[name], self._fitting(self.form_of(one.value), self._typemap[name]))
+            if new != self.forms[name]:
+                self.forms[name], changed = new, True
         return changed
 
     def _outlives_loop(self, name: str) -> bool:
@@ -228,8 +245,8 @@ class Shapes:
             given = [self.form(one.name) for one in args]
             return {1: (U, *given, U), 2: (*given, U), 3: tuple(given)}[len(given)]
         called = self._typemap[value.func.name]
-        is_cast = isinstance(called, CASTS) or callee is int
-        if is_cast and len(args) == 1 and isinstance(self._typemap[args[0].name], types.Integer):
+        wanted = called.instance_type if isinstance(called, CASTS) else types.int64 if callee is int else None
+        if _keeps_ramps(wanted) and len(args) == 1 and isinstance(self._typemap[args[0].name], types.Integer):
             return self.form(args[0].name)
         return self._all_or_nothing(value)
 
@@ -293,6 +310,11 @@ def parts_of(type_: Any) -> tuple[Any, ...] | None:
     if isinstance(type_, types.Pair):
         return (type_.first_type, type_.second_type)
     return None
+
+
+def _keeps_ramps(wanted: Any) -> bool:
+    """Whether neighbours are neighbours as numbers of a type too; they are not where it is small and wraps round."""
+    return isinstance(wanted, types.Integer) and wanted.bitwidth >= (32 if wanted.signed else 64)
 
 
 def _literal(type_: Any) -> Any:

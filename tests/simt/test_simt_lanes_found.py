@@ -1,0 +1,56 @@
+"""Kernels that once gave something else on lanes than as loops; each is the smallest that did."""
+
+import numpy as np
+import pytest
+from numba import cuda
+from simt_launching import blocks_for, run
+
+SIZE = 300
+
+
+@cuda.jit
+def place_or_constant(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        if x[0] > 5:
+            y = i
+        else:
+            y = 3
+        out[i] = y
+
+
+@cuda.jit
+def place_then_constant(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        y = i
+        for _ in range(2):
+            out[i] += y
+            y = 7
+
+
+@cuda.jit
+def place_in_a_byte(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        j = np.uint8(i + 8)
+        out[i] = x[j] + j
+
+
+@cuda.jit
+def place_below_zero(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = np.uint32(i - 8)
+
+
+CASES = (place_or_constant, place_then_constant, place_in_a_byte, place_below_zero)
+
+
+@pytest.mark.parametrize("kernel", CASES, ids=lambda one: one.__name__)
+def test_lanes_agree_with_loops_where_they_once_did_not(kernel):
+    results = {}
+    for lowering in ("loop", "lanes"):
+        results[lowering] = np.zeros(SIZE, np.int64)
+        run(kernel, blocks_for(SIZE, 48), 48, np.arange(SIZE) % 11, results[lowering], lowering=lowering)
+    np.testing.assert_array_equal(results["lanes"], results["loop"])
