@@ -1,5 +1,7 @@
 """Kernels that once gave something else on lanes than as loops; each is the smallest that did."""
 
+# ruff: noqa: SIM108
+
 import numpy as np
 import pytest
 from numba import cuda

@@ -83,7 +83,7 @@ def _mixed(kept: Form, given: Form) -> Form:
     """Return what a variable is that was taken for one thing and is assigned another."""
     if isinstance(kept, tuple):
         return tuple(_mixed(one, given[k] if isinstance(given, tuple) else given) for k, one in enumerate(kept))
-    return V if kept is R and given is U else kept
+    return V if kept is R and isinstance(given, Shape) and given < R else kept
 
 
 def callee_of(typemap: Any, func: Any) -> Any:

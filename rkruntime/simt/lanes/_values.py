@@ -81,7 +81,7 @@ class LaneValues(Lower):
         return builder.load(builder.gep(room, [INDEX(0), lane]))
 
     def _bounded(self, held: llvm.Value) -> llvm.Value:
-        """Return a context with its indices masked to what they can be, so that LLVM sees that they are not negative."""
+        """Return a context with its indices masked to what they can be, so that LLVM sees none is negative."""
         made = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, held)
         for axis in "xyz":
             for kind, mask in (("thread", THREAD_MASK), ("block", BLOCK_MASK), ("place", PLACE_MASK)):
