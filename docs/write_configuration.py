@@ -15,6 +15,7 @@ MEANINGS = {
     ExitCode.INVALID_CONFIGURATION: "the configuration is not valid",
     ExitCode.DEVICE_UNAVAILABLE: "the device cannot be opened",
     ExitCode.DRAINED_WITH_LOSSES: "drained, but work was lost",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 
 
