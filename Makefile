@@ -34,7 +34,7 @@ imports: $(STAMP)
 
 test: lint types imports
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n logical
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=80
 
