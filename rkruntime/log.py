@@ -1,4 +1,4 @@
-"""The project's loggers: structured events, handed to the standard library's logging.
+"""The project's loggers: structured events without secrets, handed to the standard library's logging.
 
 A library must not print on its own: until the application (or the `rustkernel` command) gives the logger `rkruntime` a
 handler, warnings alone reach stderr, through logging's own last resort.
@@ -12,6 +12,8 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from rkruntime.redact import redact_event, redacted_text
+
 __all__ = ("configure_logging", "get_logger")
 
 
@@ -21,7 +23,7 @@ def get_logger(name: str) -> Any:
 
     return structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, structlog.processors.format_exc_info, _hand_over],
+        processors=[structlog.stdlib.filter_by_level, structlog.processors.format_exc_info, redact_event, _hand_over],
         wrapper_class=structlog.stdlib.BoundLogger,
     )
 
@@ -47,7 +49,14 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage() if event is None else event,
         }
-        return json.dumps(told | fields, default=str)
+        return redacted_text(json.dumps(told | fields, default=str))
+
+
+class _Console(logging.Formatter):
+    """One readable line, and below it a traceback where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redacted_text(super().format(record))
 
 
 def configure_logging(level: str, form: str) -> None:
@@ -58,7 +67,7 @@ def configure_logging(level: str, form: str) -> None:
         form: `console` for people, `json` for one JSON object a line.
     """
     handler = logging.StreamHandler()
-    console = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+    console = _Console("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
     handler.setFormatter(_Json() if form == "json" else console)
     logger = logging.getLogger("rkruntime")
     logger.handlers[:] = [handler]

@@ -8,6 +8,7 @@ from rkruntime.runtime._lifecycle import State as State
 from rkruntime.runtime._open import open_runtime as open_runtime
 from rkruntime.runtime._records import ActorOutcome as ActorOutcome
 from rkruntime.runtime._records import Check as Check
+from rkruntime.runtime._records import ControlRequest as ControlRequest
 from rkruntime.runtime._records import DrainReport as DrainReport
 from rkruntime.runtime._records import Health as Health
 from rkruntime.runtime._records import LeakRecord as LeakRecord
@@ -18,6 +19,7 @@ __all__ = (
     "Actor",
     "ActorOutcome",
     "Check",
+    "ControlRequest",
     "DrainReport",
     "Health",
     "KernelActor",

@@ -7,16 +7,19 @@ deadline, what it does not read is dropped with it, and there are only so many a
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import trio
 
+from rkruntime.access import Permission, may, role_of_user
 from rkruntime.control import AUTO_INSTANCE, LONGEST_REQUEST, Claim, Line, claim, encode, peer, read_request
 from rkruntime.errors import ControlUnavailable
 from rkruntime.log import get_logger
+from rkruntime.runtime._records import ControlRequest
 from rkruntime.runtime._single import is_cancellation, single
 from rkruntime.runtime._snapshot import snapshot
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ("controlled",)
 
+PERMISSIONS: Mapping[str, Permission] = MappingProxyType({"status": Permission.READ, "drain": Permission.DRAIN})
+"""Request -> what whoever asks needs."""
 CLIENTS = 16
 """Clients served at once."""
 ASK_S = 2.0
@@ -35,6 +40,7 @@ EACH_S = 0.2
 """Seconds between two lines of progress."""
 FAREWELL_S = 1.0
 """Seconds in which whoever follows a drain has to take its report."""
+REFUSED: Line = {"kind": "refused", "error": "it belongs to another user", "mend": "ask as its own user"}
 CLAIM_S = 2.0
 TRY_EACH_S = 0.01
 
@@ -168,6 +174,9 @@ class _Control:
             await self._send(stream, {"kind": "refused", "error": f"no request: {asked}", "mend": mend})
             return False
         request, timeout_s = asked
+        if not self._permits(stream, request):
+            await self._send(stream, REFUSED)
+            return False
         if request == "status":
             await self._send(stream, {"kind": "status", **snapshot(self._runtime)})
             return False
@@ -177,13 +186,21 @@ class _Control:
         return True
 
     def _refusal(self, stream: trio.SocketStream) -> Line | None:
-        process, user = peer(stream.socket)
-        if not is_own(user):
-            self._log.warning("refused a client of another user", user=user, process=process)
-            return {"kind": "refused", "error": "it belongs to another user", "mend": "ask as its own user"}
+        if role_of_user(peer(stream.socket)[1], os.geteuid()) is None:
+            self._permits(stream, "connect")
+            return REFUSED
         if self._clients > CLIENTS:
             return {"kind": "refused", "error": f"{CLIENTS} clients are being served", "mend": "ask again in 2 s"}
         return None
+
+    def _permits(self, stream: trio.SocketStream, request: str) -> bool:
+        """Decide on a request by the user at the other end, and put the decision on record."""
+        process, user = peer(stream.socket)
+        allowed = may(role_of_user(user, os.geteuid()), PERMISSIONS.get(request, ""))
+        if not allowed:
+            self._log.warning("refused a client of another user", user=user, process=process, request=request)
+        self._runtime.record(ControlRequest(request=request, user=user, process=process, allowed=allowed))
+        return allowed
 
     async def _line(self, stream: trio.SocketStream) -> bytes:
         data = b""
@@ -218,8 +235,3 @@ class _Control:
             losses = report.cancelled + report.failed + report.abandoned
             told |= {"report": report.to_dict(), "text": str(report), "losses": losses}
         return told
-
-
-def is_own(user: int) -> bool:
-    """Whether a user may ask: the one whom this process acts for, and nobody else."""
-    return user == os.geteuid()

@@ -11,7 +11,7 @@ import attrs
 from rkruntime.runtime._lifecycle import State
 from rkruntime.units import format_bytes, format_seconds
 
-__all__ = ("ActorOutcome", "Check", "DrainReport", "Health", "LeakRecord", "Transition")
+__all__ = ("ActorOutcome", "Check", "ControlRequest", "DrainReport", "Health", "LeakRecord", "Transition")
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +57,23 @@ class Health:
     ready: bool
     checks: tuple[Check, ...] = ()
     checked_s: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ControlRequest:
+    """Somebody asked over the control socket.
+
+    Args:
+        request: `status` or `drain`; `connect` for a client that was refused before it could ask.
+        user: The user at the other end, as the system knows it.
+        process: That user's process.
+        allowed: Whether it was let.
+    """
+
+    request: str
+    user: int
+    process: int
+    allowed: bool
 
 
 @attrs.frozen(kw_only=True)

@@ -341,5 +341,9 @@ class Runtime:
 
     def _tell(self, record: Transition) -> None:
         self._log.info("transition", before=record.before.value, after=record.after.value, cause=record.cause)
+        self.record(record)
+
+    def record(self, record: object) -> None:
+        """Hand a record of something that happened around the runtime to its hooks."""
         for hook in self._hooks:
             hook(record)

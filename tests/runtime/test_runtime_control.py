@@ -18,13 +18,14 @@ from trio.testing import MockClock
 from virtual_runtime import Worker, running
 
 from rkruntime import blocking
+from rkruntime.access import LEAST_ROLE
 from rkruntime.actors import Restart
 from rkruntime.config import RuntimeConfig
 from rkruntime.control import encode, is_instance_name, read_request, running_instances
 from rkruntime.errors import CanaryFailed, ControlUnavailable, InstanceTaken, InvalidConfiguration, RestartLimit
-from rkruntime.runtime import Actor, Runtime, RuntimeBuilder, State, open_runtime
-from rkruntime.runtime._control import ASK_S, CLAIM_S, CLIENTS, FAREWELL_S, READ_S, is_own
-from rkruntime.testing import FakeDevice
+from rkruntime.runtime import Actor, ControlRequest, Runtime, RuntimeBuilder, State, open_runtime
+from rkruntime.runtime._control import ASK_S, CLAIM_S, CLIENTS, FAREWELL_S, PERMISSIONS, READ_S
+from rkruntime.testing import FakeDevice, RecordingHook
 
 
 @pytest.fixture
@@ -361,9 +362,21 @@ async def test_another_user_is_refused_even_where_the_folder_is_open(open_to_all
         assert runtime.state is State.RUNNING
 
 
-def test_only_ones_own_user_may_ask() -> None:
-    assert is_own(os.geteuid())
-    assert not is_own(os.geteuid() + 1)
+async def test_what_is_asked_is_on_record(autojump_clock: MockClock, folder: Path) -> None:
+    hook = RecordingHook()
+    with trio.CancelScope():
+        async with open_runtime(device=FakeDevice(), instance="here", hooks=[hook]):
+            await asked(folder, {"request": "status"})
+            await asked(folder, {"request": "drain"})
+            await trio.sleep_forever()
+    me = {"user": os.geteuid(), "process": os.getpid(), "allowed": True}
+    assert hook.of(ControlRequest) == [ControlRequest(request=name, **me) for name in ("status", "drain")]
+
+
+def test_every_request_has_its_permission() -> None:
+    for request, needed in PERMISSIONS.items():
+        assert isinstance(read_request(encode({"request": request})), tuple)
+        assert needed in LEAST_ROLE
 
 
 @given(st.binary(max_size=200) | st.dictionaries(st.text(), st.integers() | st.text() | st.none()).map(encode))

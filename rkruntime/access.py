@@ -1,0 +1,63 @@
+"""Who may do what: roles, permissions, and the one table between them, for HTTP and for the control socket alike.
+
+A role may do what its permissions say, and nothing is permitted that is not in the table.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = ("LEAST_ROLE", "Permission", "Role", "may", "role_of_user")
+
+
+class Role(enum.StrEnum):
+    """What somebody is to the service; each may do all that those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Permission(enum.StrEnum):
+    """What there is to permit."""
+
+    READ = "read"
+    LAUNCH = "launch"
+    DRAIN = "drain"
+    ADMIN = "admin"
+
+
+_RANK: Mapping[Role, int] = MappingProxyType({role: rank for rank, role in enumerate(Role)})
+
+LEAST_ROLE: Mapping[Permission, Role] = MappingProxyType(
+    {
+        Permission.READ: Role.VIEWER,
+        Permission.LAUNCH: Role.OPERATOR,
+        Permission.DRAIN: Role.ADMIN,  # programs that launch hold the role operator: none of them may end the service
+        Permission.ADMIN: Role.ADMIN,
+    }
+)
+"""Permission -> the least of the roles that have it."""
+
+
+def may(role: Role | None, permission: str) -> bool:
+    """Whether a role has a permission.
+
+    Args:
+        role: The role; None for somebody who has none, and so may do nothing.
+        permission: The permission's name; one that is not in the table is nobody's.
+    """
+    least = {name.value: least for name, least in LEAST_ROLE.items()}.get(permission)
+    return role is not None and least is not None and _RANK[role] >= _RANK[least]
+
+
+def role_of_user(user: int, own: int) -> Role | None:
+    """Return the role of a system's user at a Unix socket, who is told by the kernel and so needs no key.
+
+    Args:
+        user: The user at the other end.
+        own: The user for whom this process acts: it and root can read its memory, and end it, anyway.
+    """
+    return Role.ADMIN if user in (own, 0) else None
