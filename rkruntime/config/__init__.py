@@ -13,8 +13,8 @@ from rkruntime.config._model import RuntimeConfig as RuntimeConfig
 from rkruntime.config._presets import RuntimePreset as RuntimePreset
 from rkruntime.config._production import ProductionConfig as ProductionConfig
 from rkruntime.config._sections import ObservabilityConfig as ObservabilityConfig
-from rkruntime.config._sections import SecurityConfig as SecurityConfig
 from rkruntime.config._sections import ServiceConfig as ServiceConfig
+from rkruntime.config._security import SecurityConfig as SecurityConfig
 from rkruntime.units import ByteSize as ByteSize
 from rkruntime.units import Duration as Duration
 

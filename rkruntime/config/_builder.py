@@ -92,10 +92,20 @@ class SecuritySettings(Settings):
     oidc_jwks = Setter[str | None]()
     oidc_issuer = Setter[str | None]()
     oidc_audience = Setter[str | None]()
+    oidc_role_claim = Setter[str]()
+    oidc_role_map = Setter[str | None]()
+    oidc_leeway = Setter[float | str]()
+    oidc_jwks_refresh = Setter[float | str]()
     audit_logging = Setter[bool]()
     audit_file = Setter[str]()
+    audit_fsync = Setter[str]()
+    audit_rotate_size = Setter[int | str]()
     tls_certificate = Setter[str | None]()
     tls_key = Setter[str | None]()
+    tls_client_ca = Setter[str | None]()
+    tls_client_certificates = Setter[str]()
+    tls_role_map = Setter[str | None]()
+    allowed_hosts = Setter[str | None]()
 
 
 class ObservabilitySettings(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 
 import attrs
@@ -19,6 +20,7 @@ from rkruntime.units import ByteSize
 __all__ = ("Checked", "check_config")
 
 MOST_WORKERS_A_CORE = 4
+WAYS_IN = ("admin_key_hash", "api_keys_file", "oidc_jwks", "tls_role_map")
 
 
 @attrs.frozen
@@ -105,34 +107,63 @@ def production_is_secured(config: ProductionConfig, _: Machine) -> Iterator[Find
 
 
 def someone_gets_in(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
-    """Roles come from keys: neither makes sense without the other."""
+    """Roles come from keys, tokens and certificates: neither side makes sense without the other."""
     security = config.security
-    keys = [name for name in ("admin_key_hash", "api_keys_file", "oidc_jwks") if getattr(security, name) is not None]
-    if security.rbac_enabled and not keys:
+    ways = [name for name in WAYS_IN if getattr(security, name) is not None]
+    if security.rbac_enabled and not ways:
         what = "nothing says who has a role, so the service refuses everyone"
-        yield Finding(
-            "security.rbac_enabled", what, "give security.admin_key_hash, security.api_keys_file or security.oidc_jwks"
-        )
-    if keys and not security.rbac_enabled:
-        yield Finding(f"security.{keys[0]}", "no role is demanded", "set security.rbac_enabled to true")
+        yield Finding("security.rbac_enabled", what, f"give one of {', '.join(f'security.{name}' for name in WAYS_IN)}")
+    if ways and not security.rbac_enabled:
+        yield Finding(f"security.{ways[0]}", "no role is demanded", "set security.rbac_enabled to true")
+
+
+def keys_travel_hidden(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
+    """Whoever reads a key on its way has it."""
+    in_clear = config.security.tls_certificate is None and not _is_local(config.service.host)
+    if config.security.rbac_enabled and in_clear:
+        mend = "give security.tls_certificate, or end TLS at a proxy on this machine and listen at 127.0.0.1"
+        yield Finding("service.host", "keys and tokens reach it in clear", mend)
 
 
 def tls_is_whole(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
-    """A certificate and its key go together."""
+    """A certificate and its key go together, and clients' certificates come with them."""
     pair = {name: getattr(config.security, name) for name in ("tls_certificate", "tls_key")}
     missing = [name for name, value in pair.items() if value is None]
     if len(missing) == 1:
         given = next(name for name in pair if name not in missing)
-        what = f"it is of no use without security.{missing[0]}"
-        yield Finding(f"security.{given}", what, f"give security.{missing[0]} too", is_error=True)
+        yield _of_no_use_without(given, missing[0])
+    for name, needs in (("tls_client_ca", "tls_certificate"), ("tls_role_map", "tls_client_ca")):
+        if getattr(config.security, name) is not None and getattr(config.security, needs) is None:
+            yield _of_no_use_without(name, needs)
 
 
 def tokens_can_be_checked(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
-    """What a token must name is checked by keys."""
+    """A token is for one audience from one issuer; another's is none, even if its signature is right."""
+    security = config.security
     for name in ("oidc_issuer", "oidc_audience"):
-        if getattr(config.security, name) is not None and config.security.oidc_jwks is None:
+        if getattr(security, name) is not None and security.oidc_jwks is None:
             what = "tokens cannot be checked without security.oidc_jwks"
             yield Finding(f"security.{name}", what, "give security.oidc_jwks too", is_error=True)
+        if getattr(security, name) is None and security.oidc_jwks is not None:
+            what = f"without security.{name}, tokens that are meant for others would be taken"
+            yield Finding("security.oidc_jwks", what, f"give security.{name} too", is_error=True)
+    if security.oidc_jwks is not None and security.oidc_role_map is None:
+        yield Finding("security.oidc_jwks", "no token gives a role", "give security.oidc_role_map")
+
+
+def keys_come_unchanged(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
+    """Whoever can change the keys on their way can make tokens."""
+    url = urllib.parse.urlsplit(config.security.oidc_jwks or "")
+    if url.scheme and url.scheme not in ("http", "https"):
+        yield Finding("security.oidc_jwks", "it is neither a file nor a URL", "give https://...", is_error=True)
+    if url.scheme == "http" and not _is_local(url.hostname or ""):
+        what = "whoever is on the way there can put in keys"
+        yield Finding("security.oidc_jwks", what, "give a URL with https", is_error=True)
+
+
+def _of_no_use_without(name: str, needs: str) -> Finding:
+    what = f"it is of no use without security.{needs}"
+    return Finding(f"security.{name}", what, f"give security.{needs} too", is_error=True)
 
 
 def spans_go_somewhere(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
@@ -155,8 +186,10 @@ CHECKS: tuple[Check, ...] = (
     workers_fit,
     production_is_secured,
     someone_gets_in,
+    keys_travel_hidden,
     tls_is_whole,
     tokens_can_be_checked,
+    keys_come_unchanged,
     spans_go_somewhere,
 )
 

@@ -13,7 +13,8 @@ from rkruntime.config._about import about, documented, section
 from rkruntime.config._kinds import Maybe, OneOf, Text
 from rkruntime.config._model import MemoryConfig, RuntimeConfig
 from rkruntime.config._presets import PRESET_ALIASES, RuntimePreset
-from rkruntime.config._sections import ObservabilityConfig, SecurityConfig, ServiceConfig
+from rkruntime.config._sections import ObservabilityConfig, ServiceConfig
+from rkruntime.config._security import SecurityConfig
 from rkruntime.errors import ConfigurationProblem, ConfigurationWarning, InvalidConfigurations
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What surrounds the runtime: its front door, who may use it, and what it tells of itself."""
+"""What surrounds the runtime: its front door, and what it tells of itself."""
 
 from __future__ import annotations
 
@@ -10,60 +10,11 @@ from rkruntime.config._about import about, documented, hidden
 from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, Maybe, Seconds, Text, to_bytes, to_duration
 from rkruntime.units import ByteSize, Duration
 
-__all__ = ("ObservabilityConfig", "SecurityConfig", "ServiceConfig")
+__all__ = ("ObservabilityConfig", "ServiceConfig")
 
 A_FILE = Maybe(Text(form="the path of a file"))
 A_NAME = Maybe(Text())
 URL = Text(r"https?://[^\s\x00-\x1f\x7f]+", 'a URL such as "http://localhost:4318"')
-KEY_HASH = Text(r"[0-9a-f]{64}", "the SHA-256 of a key, 64 hexadecimal digits in lower case")
-
-
-@documented
-@attrs.frozen(kw_only=True)
-class SecurityConfig:
-    """Who may do what over the service, and what is written down of it."""
-
-    SECTION: ClassVar[str] = "security"
-
-    rbac_enabled: bool = attrs.field(
-        default=False,
-        validator=Boolean(),
-        metadata=about("Demand a role (viewer, operator or admin) for every request; who has none is refused."),
-    )
-    admin_key_hash: str | None = attrs.field(
-        default=None,
-        validator=Maybe(KEY_HASH),
-        repr=hidden,
-        metadata=about("The SHA-256 of an API key that has the role admin.", secret=True),
-    )
-    api_keys_file: str | None = attrs.field(
-        default=None, validator=A_FILE, metadata=about("A file of API keys, hashed, with their roles.")
-    )
-    oidc_jwks: str | None = attrs.field(
-        default=None,
-        validator=A_NAME,
-        metadata=about("A file or URL with the keys (JWKS) that bearer tokens are checked against."),
-    )
-    oidc_issuer: str | None = attrs.field(
-        default=None, validator=A_NAME, metadata=about("The issuer that bearer tokens must name.")
-    )
-    oidc_audience: str | None = attrs.field(
-        default=None, validator=A_NAME, metadata=about("The audience that bearer tokens must name.")
-    )
-    audit_logging: bool = attrs.field(
-        default=False, validator=Boolean(), metadata=about("Write every change and every refusal to audit_file.")
-    )
-    audit_file: str = attrs.field(
-        default="rustkernel-audit.jsonl",
-        validator=Text(form="the path of a file"),
-        metadata=about("The audit log: JSON lines, append-only, each chained to the one before by its hash."),
-    )
-    tls_certificate: str | None = attrs.field(
-        default=None, validator=A_FILE, metadata=about("The service's certificate chain, a PEM file.")
-    )
-    tls_key: str | None = attrs.field(
-        default=None, validator=A_FILE, metadata=about("The private key of tls_certificate, a PEM file.")
-    )
 
 
 @documented

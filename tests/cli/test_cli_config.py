@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from rkruntime.config import ProductionConfig, settings
 
-SECRET = "0123456789abcdef" * 4
+SECRET = "abcd2345:scrypt:14:8:1:" + "A" * 22 + ":" + "A" * 43
 
 
 def test_a_preset_is_generated_validated_and_shown(tmp_path: Path) -> None:

@@ -13,8 +13,12 @@ from rkruntime.units import ByteSize, Duration
 
 LEVELS = ("pressure", "critical", "emergency")
 LINES = st.text("aZ09 \"'\\#=[]{}.,é∞%$", min_size=1, max_size=12)
-HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
-FORMS = {"https": st.sampled_from(["http://a", "https://b:4318/x"]), "[0-9a-f]": HASHES}
+HASHES = st.integers(0, 10**9).map(lambda n: f"abcd2345:scrypt:14:8:1:{n:022d}:{n:043d}")
+FORMS = {
+    "https": st.sampled_from(["http://a", "https://b:4318/x"]),
+    "scrypt": HASHES,
+    "viewer": st.sampled_from(["gpu-users=operator", "CN=ann,O=Lab = admin; DNS:cron.lab=viewer;"]),
+}
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 
 

@@ -7,7 +7,15 @@ from rkruntime.errors import InvalidConfigurations
 
 MACHINE = Machine(cores=4, memory_bytes=64 * 2**30)
 GOOD: dict[str, Any] = {"runtime.worker_threads": 4}
-FILE = "security.api_keys_file"
+HASH = "abcd2345:scrypt:14:8:1:" + "A" * 22 + ":" + "A" * 43
+ROLES: dict[str, Any] = {"security__rbac_enabled": True}
+TLS: dict[str, Any] = {"security__tls_key": "k", "security__tls_certificate": "c"}
+TOKENS: dict[str, Any] = ROLES | {
+    "security__oidc_jwks": "https://keys.example.org/",
+    "security__oidc_issuer": "https://keys.example.org",
+    "security__oidc_audience": "gpu",
+    "security__oidc_role_map": "gpu-users=operator; gpu-admins=admin",
+}
 
 
 def found(**given: Any) -> tuple[list[str], list[str]]:
@@ -26,6 +34,12 @@ def test_the_defaults_are_fine() -> None:
         ({"memory__max_staging_memory": "65GiB"}, ["memory.max_staging_memory"]),
         ({"security__tls_key": "k"}, ["security.tls_key"]),
         ({"security__tls_certificate": "c"}, ["security.tls_certificate"]),
+        ({"security__tls_client_ca": "c"}, ["security.tls_client_ca"]),
+        (ROLES | {"security__tls_role_map": "CN=a=admin"}, ["security.tls_role_map"]),
+        (TOKENS | {"security__oidc_issuer": None}, ["security.oidc_jwks"]),
+        (TOKENS | {"security__oidc_audience": None}, ["security.oidc_jwks"]),
+        (TOKENS | {"security__oidc_jwks": "http://keys.example.org/"}, ["security.oidc_jwks"]),
+        (TOKENS | {"security__oidc_jwks": "ftp://keys.example.org/"}, ["security.oidc_jwks"]),
         (
             {"security__oidc_issuer": "i", "security__oidc_audience": "a"},
             ["security.oidc_issuer", "security.oidc_audience"],
@@ -45,7 +59,9 @@ def test_what_cannot_work_is_an_error(given: dict[str, Any], paths: list[str]) -
         ({"service__host": "0.0.0.0"}, "service.host"),
         ({"service__host": "gpu.example.org"}, "service.host"),
         ({"security__rbac_enabled": True}, "security.rbac_enabled"),
-        ({"security__admin_key_hash": "0" * 64}, "security.admin_key_hash"),
+        ({"security__admin_key_hash": HASH}, "security.admin_key_hash"),
+        (ROLES | {"security__api_keys_file": "k", "service__host": "0.0.0.0"}, "service.host"),
+        (TOKENS | {"security__oidc_role_map": None}, "security.oidc_jwks"),
         ({"observability__tracing_enabled": True}, "observability.tracing_enabled"),
         ({"observability__trace_file": "t.json"}, "observability.trace_file"),
         ({"observability__otlp_headers": "a=b"}, "observability.otlp_headers"),
@@ -62,6 +78,10 @@ def test_what_is_hardly_wanted_is_a_warning(given: dict[str, Any], path: str) ->
         {"memory__max_gpu_memory": "65GiB"},
         {"environment": "production", "security__rbac_enabled": True, "security__api_keys_file": "k"},
         {"service__host": "::1"},
+        TOKENS,
+        TOKENS | {"security__oidc_jwks": "http://127.0.0.1:8081/keys"},
+        TOKENS | TLS | {"service__host": "0.0.0.0"},
+        ROLES | TLS | {"security__tls_client_ca": "a", "security__tls_role_map": "CN=a=admin"},
         {"service__host": "localhost"},
         {"security__tls_key": "k", "security__tls_certificate": "c"},
         {"observability__tracing_enabled": True, "observability__trace_file": "t.json"},
@@ -91,10 +111,10 @@ def test_validate_raises_errors_and_returns_warnings() -> None:
 
 
 def test_secrets_are_not_told() -> None:
-    loaded = load_config(environ={"RUSTKERNEL_SECURITY_ADMIN_KEY_HASH": "0" * 64})
+    loaded = load_config(environ={"RUSTKERNEL_SECURITY_ADMIN_KEY_HASH": HASH})
     (warning,) = check_config(loaded.config, MACHINE, loaded.origins).warnings
     assert warning.where == "RUSTKERNEL_SECURITY_ADMIN_KEY_HASH"
-    assert "000" not in f"{warning!r}"
+    assert "AAA" not in f"{warning!r}"
 
 
 def test_this_machine_is_measured() -> None:

@@ -88,7 +88,7 @@ BAD = [
     (
         "[security]\nadmin_key_hash = 'hunter2'",
         "c:2:1: security.admin_key_hash = (hidden) is not allowed; "
-        "allowed: the SHA-256 of a key, 64 hexadecimal digits in lower case",
+        "allowed: a line that `rustkernel keys create --print-hash` printed",
     ),
     ("enviroment = 'x'", "c:1:1: enviroment is no setting; did you mean environment?"),
     ("worker_threads = 8", "c:1:1: worker_threads is no setting; did you mean runtime.worker_threads?"),

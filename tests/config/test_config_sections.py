@@ -117,7 +117,7 @@ def test_secrets_are_not_in_the_repr() -> None:
     secrets = [setting for setting in settings() if setting.about.secret]
     assert secrets
     for setting in secrets:
-        value = "0123456789abcdef" * 4
+        value = "abcd2345:scrypt:14:8:1:" + "A" * 22 + ":" + "A" * 43
         config = load_config(environ={}, arguments={setting.path: value}).config
         assert value_at(config, setting.path) == value
         assert value not in repr(config)
