@@ -10,7 +10,7 @@ from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._paint import paint
 from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
 
-__all__ = ("EXIT_CODES", "exit_code", "fail", "told")
+__all__ = ("EXIT_CODES", "exit_code", "fail", "first_error", "told")
 
 EXIT_CODES: Mapping[type[RkError], ExitCode] = {
     InvalidConfiguration: ExitCode.INVALID_CONFIGURATION,
@@ -39,3 +39,12 @@ def told(error: Exception) -> str:
 def exit_code(error: Exception) -> ExitCode:
     """Return the exit code of an error."""
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), ExitCode.FAILED)
+
+
+def first_error(group: BaseExceptionGroup[RkError]) -> RkError:
+    """Take the first plain error out of a tree of groups."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RkError)
+    return error

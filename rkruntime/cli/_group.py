@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "explain": ("rkruntime.cli._explain", "Say how the CPU compiler runs a kernel, and why so."),
         "kernels": ("rkruntime.cli._kernels", "List and show the kernels that run and explain know by name."),
         "new": ("rkruntime.cli._new", "Write a kernel file to begin from, with its test."),
+        "serve": ("rkruntime.cli._serve", "Serve kernels over HTTP."),
         "runtime": ("rkruntime.cli._runtime", "Prepare a runtime; ask a running one, and drain it."),
         "config": ("rkruntime.cli._config", "Write, check and show configurations."),
         "doctor": ("rkruntime.cli._doctor", "Say what is here to run kernels with, and what the runtime would pick."),

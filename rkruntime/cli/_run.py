@@ -12,6 +12,7 @@ import attrs
 import click
 import trio
 
+from rkruntime.cli._exit import first_error
 from rkruntime.cli._exit_codes import INTERRUPTED
 from rkruntime.cli._files import check_writable, write_array
 from rkruntime.cli._inputs import Inputs, check_name, gather
@@ -133,7 +134,7 @@ async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, ins
     except* RkError as group:
         if runtime is not None and runtime.report is not None:
             click.echo(str(runtime.report), err=True)
-        raise _first(group) from group
+        raise first_error(group) from group
     assert runtime is not None
     session.drain = runtime.report
 
@@ -191,12 +192,3 @@ def _check_outputs(spec: KernelSpec, outputs: Mapping[str, str], inputs: Inputs)
             got = f"{type(inputs.args[name]).__name__} {inputs.args[name]!r}"
             mend = f"give --out an array, or make {name} one: --set {name}=zeros:1000:f4"
             raise ArgumentMismatch(spec.name, name, got, "an array to write to a file", mend)
-
-
-def _first(group: BaseExceptionGroup[RkError]) -> RkError:
-    """Take the first plain error out of a tree of groups."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, RkError)
-    return error

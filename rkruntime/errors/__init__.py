@@ -43,10 +43,16 @@ from rkruntime.errors._lifecycle import Draining as Draining
 from rkruntime.errors._lifecycle import InvalidTransition as InvalidTransition
 from rkruntime.errors._lifecycle import NotRunning as NotRunning
 from rkruntime.errors._lifecycle import UnreachableState as UnreachableState
+from rkruntime.errors._service import AddressUnavailable as AddressUnavailable
+from rkruntime.errors._service import Forbidden as Forbidden
+from rkruntime.errors._service import RequestRefused as RequestRefused
+from rkruntime.errors._service import ServiceFailed as ServiceFailed
+from rkruntime.errors._service import Unauthenticated as Unauthenticated
 
 __all__ = (
     "ActorCrashed",
     "ActorStopped",
+    "AddressUnavailable",
     "AlreadyStarted",
     "ArgumentMismatch",
     "AskCycle",
@@ -61,6 +67,7 @@ __all__ = (
     "DeviceLost",
     "DeviceUnavailable",
     "Draining",
+    "Forbidden",
     "InstanceLimit",
     "InstanceNotRunning",
     "InstanceTaken",
@@ -79,8 +86,11 @@ __all__ = (
     "NotRunning",
     "OutOfDeviceMemory",
     "Overloaded",
+    "RequestRefused",
     "RestartLimit",
     "RkError",
+    "ServiceFailed",
+    "Unauthenticated",
     "UnreachableState",
     "UnreadableInput",
     "UnsupportedKernel",

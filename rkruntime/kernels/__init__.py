@@ -7,6 +7,7 @@ from rkruntime.kernels._discover import find as find
 from rkruntime.kernels._discover import list_kernels as list_kernels
 from rkruntime.kernels._launch import Launcher as Launcher
 from rkruntime.kernels._records import LaunchRecord as LaunchRecord
+from rkruntime.kernels._signatures import as_declared as as_declared
 from rkruntime.kernels._spec import KernelSpec as KernelSpec
 from rkruntime.kernels._spec import as_spec as as_spec
 from rkruntime.kernels._spec import kernel as kernel
@@ -18,6 +19,7 @@ __all__ = (
     "LaunchRecord",
     "Launcher",
     "Out",
+    "as_declared",
     "as_spec",
     "find",
     "kernel",

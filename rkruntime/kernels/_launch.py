@@ -174,6 +174,7 @@ class Launcher:
             device_s,
             now - ended,
             now - launch.begun,
+            launch.compiled.written,
         )
 
     def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:

@@ -27,6 +27,7 @@ class LaunchRecord:
         device_s: Seconds on the device.
         copy_out_s: Seconds spent copying back.
         total_s: Seconds from the call to its return.
+        written: Places of the arguments, from 0, that the kernel may store to.
     """
 
     kernel: str
@@ -40,7 +41,8 @@ class LaunchRecord:
     device_s: float
     copy_out_s: float
     total_s: float
+    written: frozenset[int] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, for JSON."""
-        return attrs.asdict(self)
+        return attrs.asdict(self) | {"written": sorted(self.written)}

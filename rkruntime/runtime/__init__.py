@@ -14,6 +14,7 @@ from rkruntime.runtime._records import Health as Health
 from rkruntime.runtime._records import LeakRecord as LeakRecord
 from rkruntime.runtime._records import Transition as Transition
 from rkruntime.runtime._runtime import Runtime as Runtime
+from rkruntime.runtime._snapshot import snapshot as snapshot
 
 __all__ = (
     "Actor",
@@ -30,4 +31,5 @@ __all__ = (
     "State",
     "Transition",
     "open_runtime",
+    "snapshot",
 )

@@ -94,6 +94,14 @@ class Runtime:
         return self._parts is not None
 
     @property
+    def admits(self) -> bool:
+        """Whether new messages are taken now; any thread may read it."""
+        parts = self._parts
+        if parts is None or self.state not in (State.RUNNING, State.DRAINING):
+            return False
+        return parts.system.refusal is None
+
+    @property
     def health(self) -> Health:
         """What probes see; reading it does no work."""
         return Health(

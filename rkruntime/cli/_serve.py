@@ -1,0 +1,85 @@
+"""`rustkernel serve`: kernels over HTTP; a signal drains the service."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import trio
+
+from rkruntime.cli._exit import first_error
+from rkruntime.cli._exit_codes import ExitCode
+from rkruntime.cli._options import debug_option, folders_option, instance_option
+from rkruntime.errors import RkError
+
+if TYPE_CHECKING:
+    from rkruntime.service import Service
+
+__all__ = ("command",)
+
+
+@click.command("serve", epilog="Example: rustkernel serve --kernels mine/ --port 8080")
+@click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file.")
+@click.option("--host", metavar="ADDRESS", help="The address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen at; 0 takes a free one.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="The device to open.")
+@folders_option
+@instance_option
+@debug_option
+def command(
+    file: Path | None,
+    host: str | None,
+    port: int | None,
+    device: str | None,
+    folders: tuple[Path, ...],
+    instance: str,
+) -> None:
+    """Serve kernels over HTTP: those of --kernels and of installed packages, each under its function's name.
+
+    Ctrl-C and SIGTERM finish what is in flight and stop; a second one cancels it. What the options do not say comes
+    from the variables RUSTKERNEL_* and the file. Exit status 6 says that work in flight was lost.
+    """
+    try:
+        from rkruntime.service import Service
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error}; the service needs its extra: pip install 'rkruntime[service]'") from error
+    from rkruntime.config import load_config
+    from rkruntime.kernels import list_kernels
+    from rkruntime.log import configure_logging
+
+    asked: dict[str, Any] = {"service.host": host, "service.port": port, "runtime.device": device}
+    loaded = load_config(file, arguments={path: value for path, value in asked.items() if value is not None})
+    config = loaded.config
+    configure_logging(config.runtime.log_level, config.runtime.log_format)
+    for text in loaded.warnings:
+        click.echo(f"warning: {text}", err=True)
+    specs = list_kernels(folders)
+
+    service = Service(config, specs, instance=instance)
+    trio.run(_serve, service)
+    report = service.runtime.report
+    assert report is not None
+    click.echo(str(report), err=True)
+    lost = report.cancelled or report.failed or report.abandoned
+    sys.exit(ExitCode.DRAINED_WITH_LOSSES if lost else ExitCode.FINE)
+
+
+async def _serve(service: Service) -> None:
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(partial(service.run, handle_signals=True))
+            click.echo(_told(service), err=True)
+    except* RkError as group:
+        raise first_error(group) from group
+
+
+def _told(service: Service) -> str:
+    """Say what is served and where; whoever started the command may wait for this line."""
+    host, port = service.address
+    runtime = service.runtime
+    named = f" as {runtime.instance}" if runtime.instance not in (None, "default") else ""
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"serving {len(service.specs)} kernels at {where} on {runtime.device.properties.kind}{named}"

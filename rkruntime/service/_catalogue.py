@@ -1,0 +1,67 @@
+"""The kernels that are served: by name, each with an actor once it has been launched."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+import trio
+
+from rkruntime.actors import Policy, Restart
+from rkruntime.errors import ActorStopped, KernelNotFound
+from rkruntime.kernels import KernelSpec, LaunchRecord
+from rkruntime.runtime import KernelRef, Runtime
+
+__all__ = ("Catalogue",)
+
+FORGIVING = Restart(policy=Policy.TEMPORARY)
+"""A crashed kernel actor is not restarted, and so never escalates to the runtime's end; the next launch spawns anew."""
+
+
+class Catalogue:
+    """The kernels of one service.
+
+    Args:
+        runtime: Where they run.
+        specs: Kernels by the name under which they are served.
+        concurrency: Launches of one kernel that may be under way side by side.
+    """
+
+    def __init__(self, runtime: Runtime, specs: Mapping[str, KernelSpec], *, concurrency: int) -> None:
+        self.specs = dict(specs)
+        self._runtime = runtime
+        self._concurrency = concurrency
+        self._refs: dict[str, KernelRef] = {}
+        self._spawning: dict[str, trio.Lock] = {}
+
+    def spec(self, name: str) -> KernelSpec:
+        """Return a kernel by its name.
+
+        Raises:
+            KernelNotFound: None is served under that name.
+        """
+        found = self.specs.get(name)
+        if found is None:
+            close = tuple(difflib.get_close_matches(name, self.specs, 3, 0.5))
+            raise KernelNotFound(name, "this service", tuple(self.specs), close)
+        return found
+
+    async def launch(self, name: str, args: tuple[object, ...], how: Mapping[str, object]) -> LaunchRecord:
+        """Launch a kernel through its actor, which is spawned for its first launch; for the Trio thread."""
+        ref = self._refs.get(name) or await self._spawn(name)
+        try:
+            return await ref.launch(*args, **how)
+        except ActorStopped:
+            if self._refs.get(name) is ref:
+                del self._refs[name]
+            raise
+
+    async def _spawn(self, name: str) -> KernelRef:
+        lock = self._spawning.setdefault(name, trio.Lock())
+        async with lock:
+            ref = self._refs.get(name)
+            if ref is None:
+                spec = self.spec(name)
+                ref = await self._runtime.spawn(spec, name=name, restart=FORGIVING, concurrency=self._concurrency)
+                self._refs[name] = ref
+        return ref

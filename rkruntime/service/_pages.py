@@ -1,0 +1,92 @@
+"""What the service tells of its kernels and its runtime, and the drain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rkruntime.errors import RequestRefused
+from rkruntime.kernels import KernelSpec
+from rkruntime.runtime import snapshot
+from rkruntime.service._answers import json_response
+from rkruntime.service._bodies import read_body
+from rkruntime.service._state import ServiceState
+
+__all__ = ("drain", "kernel", "kernels", "runtime")
+
+LONGEST_DRAIN_BODY = 4096
+
+
+async def kernels(state: ServiceState, _: Request) -> Response:
+    """List the kernels."""
+    told = [
+        {"name": name, "signature": spec.signature, "summary": _doc(spec).partition("\n")[0]}
+        for name, spec in state.catalogue.specs.items()
+    ]
+    return json_response({"kernels": told})
+
+
+async def kernel(state: ServiceState, request: Request) -> Response:
+    """Say what one kernel takes."""
+    name = request.path_params["name"]
+    spec = state.catalogue.spec(name)
+    return json_response(
+        {
+            "name": name,
+            "signature": spec.signature,
+            "summary": _doc(spec).partition("\n")[0],
+            "documentation": _doc(spec),
+            "parameters": spec.parameters,
+            "optional": list(spec.parameters[len(spec.parameters) - len(spec.defaults) :]) if spec.defaults else [],
+            "declared": [[str(slot) for slot in slots] for slots in spec.declared],
+        }
+    )
+
+
+async def runtime(state: ServiceState, _: Request) -> Response:
+    """Say what the runtime does."""
+    return json_response(await state.bridge.call(_snapshot, state))
+
+
+async def drain(state: ServiceState, request: Request) -> Response:
+    """Begin the drain and answer at once; /v1/runtime and /v1/events follow it."""
+    body = await read_body(request, LONGEST_DRAIN_BODY)
+    timeout_s = _timeout(body)
+    await state.bridge.call(_drain, state, timeout_s)
+    return json_response({"state": state.runtime.state.value, "timeout_s": timeout_s}, 202)
+
+
+async def _snapshot(state: ServiceState) -> dict[str, Any]:
+    return snapshot(state.runtime)
+
+
+async def _drain(state: ServiceState, timeout_s: float | None) -> None:
+    state.runtime.request_shutdown(timeout_s)
+
+
+def _timeout(body: bytearray) -> float | None:
+    if not body:
+        return None
+    try:
+        told = orjson.loads(body)
+        timeout_s = told.get("timeout_s")
+    except (orjson.JSONDecodeError, AttributeError):
+        raise _no_drain("the body is no JSON object") from None
+    if told.keys() - {"timeout_s"}:
+        raise _no_drain("the body holds more than timeout_s")
+    if timeout_s is None:
+        return None
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 <= timeout_s <= 1e9:
+        raise _no_drain("its timeout_s is no number of seconds")
+    return float(timeout_s)
+
+
+def _no_drain(why: str) -> RequestRefused:
+    return RequestRefused(422, f"the drain was not understood: {why}", 'send nothing, or {"timeout_s": 30}')
+
+
+def _doc(spec: KernelSpec) -> str:
+    return (spec.function.__doc__ or "").strip()

@@ -1,0 +1,44 @@
+"""What orchestrators ask: is it live, is it ready. Answered on the server's thread, whatever the runtime does."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rkruntime.errors import RequestRefused
+from rkruntime.service._answers import json_response
+from rkruntime.service._state import ServiceState
+
+__all__ = ("healthz", "metrics", "readyz")
+
+NO_STORE = {"cache-control": "no-store"}
+
+
+async def healthz(state: ServiceState, _: Request) -> Response:
+    """Live: the lifecycle is not over, and the runtime's loop turns."""
+    health, turns = state.runtime.health, state.heart.beats
+    live = health.live and turns
+    told = {"live": live, "state": health.state.value, "loop": "turns" if turns else "has not turned for 15 s"}
+    return json_response(told, 200 if live else 503, NO_STORE)
+
+
+async def readyz(state: ServiceState, _: Request) -> Response:
+    """Ready: new launches are served."""
+    health = state.runtime.health
+    ready = health.ready and state.heart.beats
+    told = {
+        "ready": ready,
+        "state": health.state.value,
+        "checks": [{"name": check.name, "ok": check.ok, "detail": check.detail} for check in health.checks],
+    }
+    return json_response(told, 200 if ready else 503, NO_STORE)
+
+
+async def metrics(state: ServiceState, _: Request) -> Response:
+    """Write the metrics, on a thread of its own: neither the runtime nor other requests wait for it."""
+    if state.metrics is None:
+        raise RequestRefused(404, "no metrics are kept", "set observability.metrics_enabled = true")
+    text = await asyncio.to_thread(state.metrics)
+    return Response(text, headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")

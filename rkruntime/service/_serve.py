@@ -1,0 +1,140 @@
+"""The service: a runtime on the main thread, the server beside it, and what becomes of each when the other ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import trio
+
+from rkruntime.config import ProductionConfig
+from rkruntime.errors import ServiceFailed, UnreachableState
+from rkruntime.kernels import KernelSpec
+from rkruntime.log import get_logger
+from rkruntime.runtime import Runtime, State
+from rkruntime.service._app import Wrap, make_app
+from rkruntime.service._bridge import Bridge
+from rkruntime.service._catalogue import Catalogue
+from rkruntime.service._server import Server, listen
+from rkruntime.service._state import Heart, ServiceState
+
+__all__ = ("Service",)
+
+SIDE_BY_SIDE = 8
+"""Launches of one kernel that are under way at once: one compiles or is copied while another runs."""
+
+
+class Service:
+    """Serves kernels over HTTP: a runtime under Trio, and a server on a thread of its own.
+
+    Args:
+        config: All settings.
+        specs: Kernels by the name under which they are served.
+        wraps: What stands around every route, the outermost first.
+        hooks: Each is called with every record of the runtime, on the Trio thread.
+        metrics: Writes the metrics in Prometheus' text format; called on a thread of its own.
+        instance: The name of the control socket, as for `open_runtime`.
+    """
+
+    address: tuple[str, int] = ("", 0)
+    """The host and port that it listens at, once it does."""
+
+    def __init__(
+        self,
+        config: ProductionConfig,
+        specs: Mapping[str, KernelSpec],
+        *,
+        wraps: Sequence[Wrap] = (),
+        hooks: Sequence[Callable[[Any], None]] = (),
+        metrics: Callable[[], bytes] | None = None,
+        instance: str | None = None,
+    ) -> None:
+        self.config = config
+        self.specs = specs
+        self.runtime = Runtime(config.runtime, hooks=hooks, instance=instance)
+        self._wraps = wraps
+        self._metrics = metrics
+        self._failure: ServiceFailed | None = None
+
+    async def run(
+        self, *, handle_signals: bool = False, task_status: trio.TaskStatus[Service] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until the runtime has drained; for `await nursery.start(service.run)`.
+
+        The server listens before the runtime starts, so that probes see it start, and ends after it, so that what was
+        in flight is answered. If the server's thread ends by itself, the runtime drains.
+
+        Args:
+            handle_signals: Drain on SIGTERM and SIGINT, cancel at once on the second; main thread only.
+            task_status: Started, with the service, once launches are served.
+
+        Raises:
+            AddressUnavailable: It cannot listen there.
+            ServiceFailed: The server's thread ended by itself.
+            RkError: What kept the runtime from starting, or what it ended with.
+        """
+        listening = listen(self.config.service)
+        try:
+            async with trio.open_nursery() as nursery:
+                bridge = Bridge(nursery)
+                state = self._state(bridge)
+                server = Server(make_app(state, self._wraps), listening, bridge.attach)
+                self.address = server.address
+                nursery.start_soon(self._supervise, server)
+                nursery.start_soon(_beat, state)
+                nursery.start_soon(_note_drain, state)
+                try:
+                    async with trio.open_nursery() as running:
+                        await running.start(_run, self.runtime, handle_signals)
+                        task_status.started(self)
+                finally:
+                    bridge.close()
+                    server.end()
+        except BaseExceptionGroup as group:
+            raise _one(group) from _one(group).__cause__
+        if self._failure is not None:
+            raise self._failure
+
+    def _state(self, bridge: Bridge) -> ServiceState:
+        catalogue = Catalogue(self.runtime, self.specs, concurrency=SIDE_BY_SIDE)
+        return ServiceState(
+            config=self.config, runtime=self.runtime, bridge=bridge, catalogue=catalogue, metrics=self._metrics
+        )
+
+    async def _supervise(self, server: Server) -> None:
+        """Run the server; if it ends while the runtime has not, drain that."""
+        why = "its thread returned"
+        try:
+            await server.run()
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+        if self.runtime.state not in (State.STOPPED, State.FAILED):
+            get_logger("rkruntime.service").error("the server ended by itself, so the runtime drains", why=why)
+            self._failure = ServiceFailed(why)
+            self.runtime.request_shutdown()
+
+
+async def _run(runtime: Runtime, handle_signals: bool, *, task_status: trio.TaskStatus[Runtime]) -> None:
+    await runtime.run(handle_signals=handle_signals, task_status=task_status)
+
+
+async def _beat(state: ServiceState) -> None:
+    while state.runtime.state not in (State.STOPPED, State.FAILED):
+        state.heart.beat()
+        await trio.sleep(Heart.EACH_S)
+
+
+async def _note_drain(state: ServiceState) -> None:
+    try:
+        await state.runtime.wait_for(State.DRAINING)
+    except UnreachableState:
+        return
+    state.drain.begin()
+
+
+def _one(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error of ours in a group, since whoever runs a service met one; else the group as it is."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,94 @@
+"""The server: uvicorn with uvloop, in one thread, which a Trio task owns."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import trio
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from rkruntime.config import ServiceConfig
+from rkruntime.errors import AddressUnavailable
+
+__all__ = ("Server", "listen")
+
+BACKLOG = 2048
+IDLE_S = 75
+"""Seconds that a connection may stay open with nothing asked."""
+FAREWELL_S = 5
+"""Seconds that answers under way get to be sent, once the server is to end."""
+
+
+def listen(config: ServiceConfig) -> socket.socket:
+    """Listen at the configured address.
+
+    Raises:
+        AddressUnavailable: It is taken, or is none of this machine's.
+    """
+    try:
+        family = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.create_server((config.host, config.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise AddressUnavailable(f"{config.host}:{config.port}", error.strerror or str(error)) from error
+    listening.setblocking(False)
+    return listening
+
+
+class Server:
+    """Serves an application on a thread of its own until it is told to end.
+
+    Args:
+        app: What answers.
+        listening: Where; closed at the end.
+        attach: Called on the thread with its event loop, before the first request.
+    """
+
+    def __init__(
+        self, app: ASGIApp, listening: socket.socket, attach: Callable[[asyncio.AbstractEventLoop], None]
+    ) -> None:
+        self._listening = listening
+        self._attach = attach
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=BACKLOG,
+                timeout_keep_alive=IDLE_S,
+                timeout_graceful_shutdown=FAREWELL_S,
+            )
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that it listens at."""
+        host, port = self._listening.getsockname()[:2]
+        return str(host), int(port)
+
+    def end(self) -> None:
+        """Let answers under way be sent, and end; from any thread."""
+        self._server.should_exit = True
+
+    async def run(self) -> None:
+        """Serve until `end`; return, or raise, once the thread has ended. Cancelling does not end it: `end` does."""
+        await trio.to_thread.run_sync(self._serve, limiter=trio.CapacityLimiter(1))
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._main())
+
+    async def _main(self) -> None:
+        self._attach(asyncio.get_running_loop())
+        try:
+            await self._server.serve(sockets=[self._listening])
+        finally:
+            self._listening.close()
