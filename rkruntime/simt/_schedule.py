@@ -216,16 +216,17 @@ class Workers:
     Args:
         count: Threads, at least 1.
         name: What the threads are called.
+        daemon: Whether the interpreter may end without waiting for them; their owner closes them at exit then.
     """
 
-    def __init__(self, count: int, name: str = "rkruntime-worker") -> None:
+    def __init__(self, count: int, name: str = "rkruntime-worker", *, daemon: bool = False) -> None:
         self._work = threading.Condition(threading.Lock())
         self._tasks: deque[Launch | Call] = deque()
         self._idle = 0
         self._closing = False
         self._runners = [Runner() for _ in range(count)]
         self._threads = [
-            threading.Thread(target=self._serve, args=(runner,), name=f"{name}-{k}")
+            threading.Thread(target=self._serve, args=(runner,), name=f"{name}-{k}", daemon=daemon)
             for k, runner in enumerate(self._runners)
         ]
         for thread in self._threads:

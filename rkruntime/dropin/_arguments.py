@@ -1,0 +1,134 @@
+"""Launch arguments, from what scripts pass to what compiled code takes: NumPy views of device memory, and numbers."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rkruntime.dropin._numba import ArgHint, In, as_dtype, types
+
+__all__ = ("Sample", "host_argument", "sample_of", "view_of")
+
+HostArray = npt.NDArray[Any]
+_VIEW = "_rkruntime_view"
+
+
+class Sample:
+    """Stands for an argument of which only the type is known.
+
+    Args:
+        kind: Its numba type.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._numba_type_ = kind
+
+
+def view_of(array: Any) -> HostArray:
+    """Return a NumPy array over the memory of a device array, or of whatever has a `__cuda_array_interface__`."""
+    known: HostArray | None = array.__dict__.get(_VIEW) if hasattr(array, "__dict__") else None
+    if known is not None:
+        return known
+    interface = array.__cuda_array_interface__
+    address, read_only = interface["data"]
+    shape = tuple(interface["shape"])
+    dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
+    view = _array_at(address, shape, dtype, interface.get("strides"), read_only)
+    if getattr(array, "__cuda_ndarray__", False):
+        array.__dict__[_VIEW] = view
+    return view
+
+
+def host_argument(kind: Any, value: Any, copies: list[Callable[[], object]]) -> Any:
+    """Turn an argument into what compiled code takes.
+
+    Args:
+        kind: The numba type that the kernel was compiled for.
+        value: What the script passed.
+        copies: Calls that write results back after the launch; appended to.
+    """
+    if isinstance(kind, types.Array):
+        return _host_array(value)
+    if isinstance(kind, types.Integer | types.Float | types.Complex) and not isinstance(value, np.generic | str):
+        return _number(kind, value)
+    if isinstance(kind, types.BaseTuple):
+        items = [host_argument(one, item, copies) for one, item in zip(kind.types, value, strict=True)]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(kind, types.Record):
+        return _host_record(value)
+    return value.value if isinstance(value, ArgHint) else value
+
+
+def sample_of(kind: Any) -> Any:
+    """Return a value of a type, to compile for before there are arguments; arrays come in C order."""
+    if isinstance(kind, types.Array):
+        try:
+            dtype = np.dtype(as_dtype(kind.dtype))
+        except NotImplementedError:
+            return Sample(kind)
+        return np.empty((0,) * kind.ndim, dtype, order="F" if kind.layout == "F" else "C")
+    if isinstance(kind, types.BaseTuple) and not isinstance(kind, types.NamedTuple | types.NamedUniTuple):
+        return tuple(map(sample_of, kind.types))
+    if isinstance(kind, types.Integer | types.Float | types.Complex | types.Boolean):
+        return _number(kind, 0)
+    return Sample(kind)
+
+
+def _number(kind: Any, value: Any) -> Any:
+    """Convert a number to the type that the kernel was compiled for, as a launch on CUDA does."""
+    if kind is types.int64:
+        return int(value)
+    if kind is types.float64:
+        return float(value)
+    if kind is types.boolean:
+        return bool(value)
+    return np.dtype(kind.name).type(value)
+
+
+def _host_array(value: Any) -> HostArray:
+    if isinstance(value, ArgHint):
+        inner = value.value
+        if isinstance(value, In) and not hasattr(inner, "__cuda_array_interface__"):
+            return np.array(inner, copy=True, order="K")  # what the kernel writes to it stays on the device
+        return _host_array(inner)
+    if type(value) is np.ndarray:
+        return value
+    if hasattr(value, "__cuda_array_interface__"):
+        return view_of(value)
+    if isinstance(value, np.ndarray):
+        return value.view(np.ndarray)
+    if hasattr(value, "__dlpack__"):
+        return np.from_dlpack(value)
+    return np.asarray(value)
+
+
+def _host_record(value: Any) -> Any:
+    """View a record: a NumPy scalar that refers to the memory."""
+    if isinstance(value, ArgHint):
+        return _host_record(value.value)
+    if hasattr(value, "__cuda_array_interface__"):
+        return view_of(value)[()]
+    return value
+
+
+def _array_at(
+    address: int, shape: Sequence[int], dtype: np.dtype[Any], strides: Sequence[int] | None, read_only: bool
+) -> HostArray:
+    if not address or 0 in shape:
+        return np.empty(shape, dtype)
+    if strides is None:
+        size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        lowest = 0
+    else:
+        reach = [(extent - 1) * step for extent, step in zip(shape, strides, strict=True)]
+        lowest = sum(min(step, 0) for step in reach)
+        size = sum(max(step, 0) for step in reach) - lowest + dtype.itemsize
+    raw: Any = (ctypes.c_ubyte * size).from_address(address + lowest)
+    view: HostArray = np.ndarray(tuple(shape), dtype, buffer=raw, offset=-lowest, strides=strides)
+    if read_only:
+        view.flags.writeable = False
+    return view

@@ -1,0 +1,260 @@
+"""A CUDA driver in Python whose device memory is host memory, for numba-cuda's own host API.
+
+numba-cuda reaches the driver through one object with some 50 functions (CUDA Driver API, NVIDIA) and through one class
+for devices. These are ours; what is above them, arrays, streams, events, contexts and memory managers, is numba-cuda's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cuda.bindings import driver as binding
+
+from rkruntime.dropin._device import (
+    ATTRIBUTES,
+    COMPUTE_CAPABILITY,
+    device_name,
+    device_uuid,
+    machine_memory_bytes,
+)
+from rkruntime.dropin._memory import HostMemory
+from rkruntime.dropin._numba import drv
+from rkruntime.dropin._streams import Callbacks, Events, Handles
+
+__all__ = ("HostDevice", "HostDriver", "HostStream", "install_driver")
+
+CUDA_VERSION = 13000
+CONTEXT = 0x1000
+DEFAULT_STREAMS = frozenset({0, int(binding.CU_STREAM_LEGACY), int(binding.CU_STREAM_PER_THREAD)})
+
+
+def failure(function: str, code: str) -> BaseException:
+    """Return the error that numba-cuda raises where a driver function fails."""
+    result = getattr(binding.CUresult, f"CUDA_ERROR_{code}")
+    error: BaseException = drv.CudaAPIError(result, f"Call to {function} results in {result.name}")
+    return error
+
+
+class HostContext:
+    """The one context of the one device."""
+
+    handle = _handle = binding.CUcontext(CONTEXT)
+
+
+class HostStream:
+    """A stream where numba-cuda hands one to cuda.core: no more than its handle."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def __cuda_stream__(self) -> tuple[int, int]:
+        """Return version and handle, by cuda.core's stream protocol."""
+        return 0, self.handle
+
+    def __int__(self) -> int:
+        return self.handle
+
+
+class HostDevice:
+    """The processor, where numba-cuda asks for cuda.core's Device.
+
+    Args:
+        number: The device's number; there is only 0.
+    """
+
+    compute_capability = COMPUTE_CAPABILITY
+    context = HostContext()
+
+    def __init__(self, number: int) -> None:
+        if number != 0:
+            raise failure("cuDeviceGet", "INVALID_DEVICE")
+        self.device_id = number
+        self.name = device_name()
+        self.uuid = device_uuid()
+
+    def set_current(self) -> None:
+        """Make the context the thread's current one."""
+        if not int(drv.driver.cuCtxGetCurrent()):
+            drv.driver.cuCtxPushCurrent(HostContext.handle)
+
+
+class HostDriver:
+    """The driver's state, and its functions by their names."""
+
+    def __init__(self) -> None:
+        self.memory = HostMemory(machine_memory_bytes())
+        self.streams = Handles(0x10000)
+        self.events = Events()
+        self.callbacks = Callbacks()
+        self._local = threading.local()
+
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Return the driver functions that numba-cuda calls."""
+        return {
+            **self._device_functions(),
+            **self._memory_functions(),
+            **self._stream_functions(),
+        }
+
+    def _device_functions(self) -> dict[str, Callable[..., Any]]:
+        contexts = self._contexts
+        nothing = _nothing
+        return {
+            "cuInit": nothing,
+            "cuDeviceGetCount": lambda: 1,
+            "cuDeviceGet": lambda number: binding.CUdevice(number),
+            "cuDriverGetVersion": lambda: CUDA_VERSION,
+            "cuDeviceGetAttribute": _attribute,
+            "cuDeviceCanAccessPeer": lambda device, peer: int(device) != int(peer),
+            "cuDevicePrimaryCtxRelease": nothing,
+            "cuDevicePrimaryCtxReset": nothing,
+            "cuDevicePrimaryCtxRetain": lambda _device: HostContext.handle,
+            "cuCtxGetCurrent": lambda: contexts()[-1] if contexts() else binding.CUcontext(0),
+            "cuCtxPushCurrent": lambda handle: contexts().append(binding.CUcontext(int(handle))),
+            "cuCtxPopCurrent": self._pop_context,
+            "cuCtxGetDevice": lambda: 0,
+            "cuCtxSynchronize": self.callbacks.wait,
+            "cuCtxEnablePeerAccess": nothing,
+            "cuProfilerStart": nothing,
+            "cuProfilerStop": nothing,
+        }
+
+    def _memory_functions(self) -> dict[str, Callable[..., Any]]:
+        memory = self.memory
+
+        def copy(target: Any, source: Any, size: int, _stream: Any = 0) -> None:
+            memory.copy(int(target), int(source), size)
+
+        def fill(target: Any, byte: int, size: int, _stream: Any = 0) -> None:
+            memory.fill(int(target), byte, size)
+
+        return {
+            "cuMemGetInfo": lambda: (memory.total_bytes - memory.used_bytes, memory.total_bytes),
+            "cuMemAlloc": lambda size: binding.CUdeviceptr(self._allocate("cuMemAlloc", size)),
+            "cuMemFree": lambda pointer: self._free("cuMemFree", pointer),
+            "cuMemAllocManaged": lambda size, _flags: binding.CUdeviceptr(self._allocate("cuMemAllocManaged", size)),
+            "cuMemHostAlloc": lambda size, _flags: self._allocate("cuMemHostAlloc", size),
+            "cuMemFreeHost": lambda pointer: self._free("cuMemFreeHost", pointer),
+            "cuMemHostGetDevicePointer": lambda pointer, _flags: binding.CUdeviceptr(int(pointer)),
+            "cuMemHostRegister": _nothing,
+            "cuMemHostUnregister": _nothing,
+            "cuMemGetAddressRange": self._address_range,
+            "cuPointerGetAttribute": lambda _attribute, pointer: pointer,
+            **dict.fromkeys(("cuMemcpyHtoD", "cuMemcpyDtoH", "cuMemcpyDtoD"), copy),
+            **dict.fromkeys(("cuMemcpyHtoDAsync", "cuMemcpyDtoHAsync", "cuMemcpyDtoDAsync"), copy),
+            **dict.fromkeys(("cuMemsetD8", "cuMemsetD8Async"), fill),
+        }
+
+    def _stream_functions(self) -> dict[str, Callable[..., Any]]:
+        events = self.events
+        return {
+            "cuStreamCreate": lambda _flags: binding.CUstream(self.streams.open()),
+            "cuStreamDestroy": lambda handle: _known("cuStreamDestroy", self.streams.close, int(handle)),
+            "cuStreamSynchronize": lambda _handle: self.callbacks.wait(),
+            "cuStreamAddCallback": self._add_callback,
+            "cuStreamWaitEvent": _nothing,
+            "cuEventCreate": lambda flags: binding.CUevent(
+                events.open(not flags & int(binding.CUevent_flags.CU_EVENT_DISABLE_TIMING))
+            ),
+            "cuEventDestroy": lambda handle: _known("cuEventDestroy", events.close, int(handle)),
+            "cuEventRecord": lambda handle, _stream: _known("cuEventRecord", events.record, int(handle)),
+            "cuEventQuery": _nothing,
+            "cuEventSynchronize": _nothing,
+            "cuEventElapsedTime": lambda begin, end: _known(
+                "cuEventElapsedTime", events.elapsed_ms, int(begin), int(end)
+            ),
+        }
+
+    def _contexts(self) -> list[Any]:
+        """Return the calling thread's stack of contexts."""
+        stack: list[Any] | None = getattr(self._local, "contexts", None)
+        if stack is None:
+            stack = self._local.contexts = []
+        return stack
+
+    def _pop_context(self) -> Any:
+        contexts = self._contexts()
+        if not contexts:
+            raise failure("cuCtxPopCurrent", "INVALID_CONTEXT")
+        return contexts.pop()
+
+    def _allocate(self, function: str, size: int) -> int:
+        if size <= 0:
+            raise failure(function, "INVALID_VALUE")
+        try:
+            return self.memory.allocate(int(size))
+        except MemoryError:
+            raise failure(function, "OUT_OF_MEMORY") from None
+
+    def _free(self, function: str, pointer: Any) -> None:
+        try:
+            self.memory.free(int(pointer))
+        except KeyError:
+            raise failure(function, "INVALID_VALUE") from None
+
+    def _address_range(self, pointer: Any) -> tuple[Any, int]:
+        try:
+            base, size = self.memory.block_of(int(pointer))
+        except KeyError:
+            raise failure("cuMemGetAddressRange", "NOT_FOUND") from None
+        return binding.CUdeviceptr(base), size
+
+    def _add_callback(self, handle: Any, _callback: Any, data: int, _flags: int) -> None:
+        """Queue a call of what `Stream.add_callback` packed; `data` is the address of its tuple."""
+        packed = ctypes.cast(data, ctypes.py_object).value
+        self.callbacks.add(lambda: drv.Stream._stream_callback(int(handle or 0), 0, packed))
+
+
+def _nothing(*args: Any) -> None:
+    """Do what has no meaning here, or is done already."""
+
+
+def _attribute(code: Any, _device: Any) -> int:
+    return ATTRIBUTES.get(code.name.removeprefix("CU_DEVICE_ATTRIBUTE_"), 0)
+
+
+def _known(function: str, call: Callable[..., Any], *handles: int) -> Any:
+    """Call with handles; one that is not known is a driver's error."""
+    try:
+        return call(*handles)
+    except KeyError:
+        raise failure(function, "INVALID_HANDLE") from None
+
+
+def core_stream(stream: Any) -> Any:
+    """Turn a launch's stream into one that has a handle.
+
+    Raises:
+        TypeError: It is no stream.
+    """
+    if not stream:
+        return HostStream(0)
+    if isinstance(stream, HostStream):
+        return stream
+    if isinstance(stream, drv.Stream):
+        return HostStream(int(stream.handle or 0))
+    if isinstance(stream, int):
+        return HostStream(stream)
+    if hasattr(stream, "__cuda_stream__"):
+        return HostStream(int(stream.__cuda_stream__()[1]))
+    raise TypeError(f"Expected a Stream object, ExperimentalStream, GraphBuilder, or 0, got {type(stream).__name__}")
+
+
+def install_driver() -> HostDriver:
+    """Put the driver in the place of NVIDIA's, for the life of the process."""
+    host = HostDriver()
+    driver = drv.driver
+    drv._logger = drv.make_logger()
+    driver.is_initialized = True
+    driver.initialization_error = None
+    driver.lib = host
+    driver.pid = os.getpid()
+    for name, function in host.functions().items():
+        setattr(driver, name, function)
+    drv.ExperimentalDevice = HostDevice
+    drv._to_core_stream = core_stream
+    return host

@@ -1,0 +1,43 @@
+"""Putting the CPU in the place of a GPU, for the life of the process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+__all__ = ("install", "installed")
+
+_host: Any = None
+
+
+def installed() -> bool:
+    """Whether `install` was called in this process."""
+    return _host is not None
+
+
+def install() -> None:
+    """Let `numba.cuda` run kernels on the CPU from now on, compiled; again is harmless.
+
+    Best called before `from numba import cuda`. numba-cuda's own host API stays; its driver and its compiled kernels
+    are exchanged.
+
+    Raises:
+        RuntimeError: numba-cuda's simulator was imported before, or kernels were launched on a GPU.
+    """
+    global _host
+    if _host is not None:
+        return
+    os.environ["NUMBA_ENABLE_CUDASIM"] = "0"
+    from numba import config
+
+    settings: Any = config
+    if "numba.cuda" in sys.modules and settings.ENABLE_CUDASIM:
+        raise RuntimeError(
+            "numba-cuda's simulator was imported before rkruntime.dropin.install(); "
+            "call install() first, or unset NUMBA_ENABLE_CUDASIM"
+        )
+    settings.ENABLE_CUDASIM = 0
+    from rkruntime.dropin._patches import patch
+
+    _host = patch()

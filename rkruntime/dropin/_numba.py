@@ -1,0 +1,42 @@
+"""The parts of numba-cuda that the drop-in works with or exchanges, untyped: numba-cuda declares no types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numba.cuda
+import numba.cuda.args
+import numba.cuda.cudadrv.driver
+import numba.cuda.device_init
+import numba.cuda.dispatcher
+import numba.cuda.serialize
+import numba.cuda.types
+import numba.cuda.typing
+import numba.np.numpy_support
+
+__all__ = (
+    "ArgHint",
+    "In",
+    "ReduceMixin",
+    "as_dtype",
+    "config",
+    "cuda",
+    "device_init",
+    "dispatcher",
+    "drv",
+    "signature",
+    "types",
+)
+
+cuda: Any = numba.cuda
+config: Any = numba.config
+types: Any = numba.cuda.types
+drv: Any = numba.cuda.cudadrv.driver
+dispatcher: Any = numba.cuda.dispatcher
+device_init: Any = numba.cuda.device_init
+signature: Any = getattr(numba.cuda.typing, "signature")  # noqa: B009
+as_dtype: Any = numba.np.numpy_support.as_dtype
+ArgHint: Any = numba.cuda.args.ArgHint
+In: Any = numba.cuda.args.In
+ReduceMixin: Any = numba.cuda.serialize.ReduceMixin

@@ -1,0 +1,34 @@
+"""What is exchanged in numba-cuda, all in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rkruntime.dropin._driver import HostDriver, install_driver
+from rkruntime.dropin._kernel import HostKernel
+from rkruntime.dropin._numba import config, cuda, device_init, dispatcher
+
+__all__ = ("patch",)
+
+
+def patch() -> HostDriver:
+    """Exchange the driver and the kernels."""
+    host = install_driver()
+    _set(dispatcher, "_Kernel", HostKernel)
+    for module in (cuda, device_init):
+        _set(module, "is_available", _is_available)
+    config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a few blocks are enough for a CPU
+    config.CUDA_WARN_ON_IMPLICIT_COPY = 0  # nothing is copied
+    return host
+
+
+def _is_available() -> bool:
+    """Return True: kernels run, though on no GPU."""
+    return True
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    """Exchange what is there; an attribute that numba-cuda no longer has is an error, not a silent no-op."""
+    if not hasattr(owner, name):
+        raise RuntimeError(f"numba-cuda has no {owner.__name__}.{name}: this version is not known to rkruntime.dropin")
+    setattr(owner, name, value)
