@@ -43,10 +43,22 @@ class _Portal:
     def __init__(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         self._ready: concurrent.futures.Future[Runtime] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._begun: concurrent.futures.Future[trio.lowlevel.TrioToken] = concurrent.futures.Future()
+        self._starting = trio.CancelScope()
         main = functools.partial(self._main, config, device, instance)
         self._thread = threading.Thread(target=main, name="rkruntime-trio", daemon=True)
         self._thread.start()
-        self.runtime = self._ready.result()
+        try:
+            self.runtime = self._ready.result()
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        """End a thread whose runtime did not start, or was interrupted while it did: nobody could close it later."""
+        with contextlib.suppress(trio.RunFinishedError):
+            self._begun.result().run_sync_soon(self._starting.cancel)
+        self._thread.join()
 
     def _main(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         try:
@@ -60,10 +72,12 @@ class _Portal:
     async def _serve(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._closing = trio.Event()
+        self._begun.set_result(self._token)
         opened = open_async(config, device=device, instance=instance)
-        async with trio.open_nursery() as self._calls, opened as runtime:
-            self._ready.set_result(runtime)
-            await self._closing.wait()
+        with self._starting:
+            async with trio.open_nursery() as self._calls, opened as runtime:
+                self._ready.set_result(runtime)
+                await self._closing.wait()
 
     def call(self, function: Callable[..., Awaitable[R]], *args: Any, **kwargs: Any) -> R:
         """Run `await function(*args, **kwargs)` in the Trio thread and return its result.
@@ -83,14 +97,21 @@ class _Portal:
             if not answer.done():
                 answer.set_exception(NotRunning("stopped"))
 
+        def begin() -> None:
+            try:
+                self._calls.start_soon(run)
+            except RuntimeError:  # the nursery has ended: the runtime failed, or was closed by another thread
+                answer.set_exception(NotRunning("stopped"))
+
         try:
-            self._token.run_sync_soon(self._calls.start_soon, run)
+            self._token.run_sync_soon(begin)
         except trio.RunFinishedError:
             raise NotRunning("stopped") from None
         try:
             return answer.result()
         except KeyboardInterrupt:
-            self._token.run_sync_soon(scope.cancel)
+            with contextlib.suppress(trio.RunFinishedError):
+                self._token.run_sync_soon(scope.cancel)
             concurrent.futures.wait([answer])
             raise
 

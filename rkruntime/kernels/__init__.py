@@ -1,5 +1,6 @@
 """Kernels: what they are, where they are found, how they are launched."""
 
+from rkruntime.kernels._compilations import Compilations as Compilations
 from rkruntime.kernels._directions import In as In
 from rkruntime.kernels._directions import InOut as InOut
 from rkruntime.kernels._directions import Out as Out
@@ -13,6 +14,7 @@ from rkruntime.kernels._spec import as_spec as as_spec
 from rkruntime.kernels._spec import kernel as kernel
 
 __all__ = (
+    "Compilations",
     "In",
     "InOut",
     "KernelSpec",

@@ -12,6 +12,7 @@ import trio
 
 from rkruntime.device import Compiled, Device, DeviceEvent, DeviceStream, Dim3
 from rkruntime.kernels._arguments import bind, read_direct
+from rkruntime.kernels._compilations import Compilations
 from rkruntime.kernels._grid import Extent, resolve
 from rkruntime.kernels._records import LaunchRecord
 from rkruntime.kernels._signatures import as_declared
@@ -21,6 +22,7 @@ from rkruntime.kernels._staging import Memory, Staged
 __all__ = ("Launcher",)
 
 CLEANUP_S = 5.0
+COMPILATIONS = 8
 TURN_S = 1e-3
 """Launches that end in place give other tasks a turn at least this often, in seconds."""
 
@@ -32,7 +34,7 @@ class Launcher:
         device: Where they run.
         memory: Where pooled arrays come from.
         stream: The stream.
-        compiling: Bounds how many compilations run at once, each on a thread of its own.
+        compilations: Runs them, and answers for their threads; the launcher's own if left out.
         cleanup_s: Seconds that a cancelled launch may take to stop.
         on_unstoppable: Called with the event of a launch that was cancelled and goes on: the device cannot stop it,
             or it did not stop in time. Its pooled arrays are freed after that event.
@@ -44,14 +46,14 @@ class Launcher:
         memory: Memory,
         stream: DeviceStream,
         *,
-        compiling: trio.CapacityLimiter | None = None,
+        compilations: Compilations | None = None,
         cleanup_s: float = CLEANUP_S,
         on_unstoppable: Callable[[DeviceEvent], None] | None = None,
     ) -> None:
         self.device = device
         self.memory = memory
         self.stream = stream
-        self._compiling = compiling
+        self._compilations = compilations or Compilations(COMPILATIONS)
         self._cleanup_s = cleanup_s
         self._on_unstoppable = on_unstoppable
         self._properties = device.properties
@@ -73,8 +75,8 @@ class Launcher:
         """Launch a kernel and wait for its end.
 
         A launch that is cancelled while its kernel compiles ends at once; the compiler cannot be stopped, so its thread
-        goes on to its end, keeps its place among the `compiling`, and leaves its result to the next launch. A launch
-        that is cancelled later stops where the device can stop it, and host arrays hold whatever it had stored by then.
+        goes on to its end among the `compilations`, and leaves its result to the next launch. A launch that is
+        cancelled later stops where the device can stop it, and host arrays hold whatever it had stored by then.
 
         Args:
             spec: The kernel.
@@ -131,7 +133,7 @@ class Launcher:
         over, block, shape, shared = asked
         await staged.place()
         placed = perf_counter()
-        compiled = await self._compile(spec, staged.args)
+        compiled = await self._compilations.compile(self.device, spec.source, staged.args)
         compile_s = perf_counter() - placed
         await staged.fill(compiled)
         if key is not None and staged.direct:
@@ -180,16 +182,6 @@ class Launcher:
     def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
         """Whether the block is settled, and not the device's occupancy calculator's to choose."""
         return block is not None or spec.block is not None or over is None or self._properties.kind != "cuda"
-
-    async def _compile(self, spec: KernelSpec, args: Sequence[Any]) -> Compiled:
-        given = tuple(args)
-        if self.device.is_compiled(spec.source, given):
-            return self.device.compile(spec.source, given)
-        compile_ = self.device.compile
-        # LLVM cannot be stopped: where the caller is gone it goes on, and its kernel is there for the next launch.
-        return await trio.to_thread.run_sync(
-            compile_, spec.source, given, abandon_on_cancel=True, limiter=self._compiling
-        )
 
     async def _wait(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         try:

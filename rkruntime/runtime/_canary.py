@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import trio
 
-from rkruntime.device import Compiled, Device, HostArray, KernelSource
+from rkruntime.device import Device, HostArray, KernelSource
 from rkruntime.errors import CanaryFailed, RkError
+from rkruntime.kernels import Compilations
 
 __all__ = ("sing",)
 
@@ -25,7 +24,7 @@ def canary(values: HostArray, total: HostArray) -> None:
     total[0] = partial
 
 
-async def sing(device: Device, compiling: trio.CapacityLimiter, cleanup_s: float) -> None:
+async def sing(device: Device, compilations: Compilations, cleanup_s: float) -> None:
     """Launch the canary on `device` and check its result.
 
     Raises:
@@ -38,7 +37,7 @@ async def sing(device: Device, compiling: trio.CapacityLimiter, cleanup_s: float
     stream = device.stream()
     try:
         there = [device.array(a, h.shape, h.dtype) for a, h in zip(addresses, (values, total), strict=True)]
-        compiled = await _compiled(device, source, there, compiling)
+        compiled = await compilations.compile(device, source, there)
         device.copy_in(there[0], values, stream)
         device.launch(compiled, (1, 1, 1), (1, 1, 1), there, stream)
         await device.wait(device.copy_out(total, there[1], stream))
@@ -51,12 +50,3 @@ async def sing(device: Device, compiling: trio.CapacityLimiter, cleanup_s: float
     expected = float(values.sum())
     if float(total[0]) != expected:
         raise CanaryFailed(device.properties.name, str(expected), str(float(total[0])))
-
-
-async def _compiled(
-    device: Device, source: KernelSource, args: Sequence[Any], compiling: trio.CapacityLimiter
-) -> Compiled:
-    """Compile off the Trio thread, unless that is done at once."""
-    if device.is_compiled(source, args):
-        return device.compile(source, args)
-    return await trio.to_thread.run_sync(device.compile, source, args, limiter=compiling)

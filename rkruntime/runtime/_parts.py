@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 import trio
 
 from rkruntime.actors import ActorSystem, Outcomes
 from rkruntime.config import RuntimeConfig
 from rkruntime.device import Device, DeviceEvent, open_device_with_note
 from rkruntime.errors import InstanceLimit
-from rkruntime.kernels import Launcher, as_spec
+from rkruntime.kernels import Compilations, Launcher, as_spec
 from rkruntime.log import get_logger
 from rkruntime.memory import KernelMemoryManager, Leak, OwnedMemory
 from rkruntime.runtime._actor import Actor
@@ -38,7 +39,7 @@ class Parts:
         self.config = config
         self.device = device
         self.memory = KernelMemoryManager(config.memory, device, clock=trio.current_time)
-        self.compiling = trio.CapacityLimiter(config.blocking_threads)
+        self.compilations = Compilations(config.blocking_threads)
         self._hooks = hooks
         self._unstoppable: list[tuple[str, DeviceEvent]] = []
         self._leaks: tuple[Leak, ...] = ()
@@ -96,17 +97,24 @@ class Parts:
         return KernelRef.of(await self.system.spawn(KernelActor, spec, **options))
 
     async def release(self) -> None:
-        """Give back memory and device; under a deadline, since work that cannot be stopped may still hold memory."""
-        self._leaks = await self.memory.aclose(self.config.cleanup_timeout)
-        for _, event in self._unstoppable:
-            if not event.done:
-                get_logger("rkruntime.runtime").warning("a launch was abandoned on the device")
-        self._abandoned = Counter(name for name, event in self._unstoppable if not event.done)
-        self.device.close()
+        """Give back threads, memory and device; under deadlines, since there is work that cannot be stopped."""
+        with trio.move_on_after(self.config.cleanup_timeout):
+            await self.compilations.wait_idle()
+        for name in self.compilations.running:
+            get_logger("rkruntime.runtime").warning("a kernel still compiles, in a thread of its own", kernel=name)
+        try:
+            self._leaks = await self.memory.aclose(self.config.cleanup_timeout)
+        finally:
+            for _, event in self._unstoppable:
+                if not event.done:
+                    get_logger("rkruntime.runtime").warning("a launch was abandoned on the device")
+            self._abandoned = Counter(name for name, event in self._unstoppable if not event.done)
+            self.device.close()
 
     def report(self, began_s: float) -> DrainReport:
         """Say how everything that was in flight at `began_s` had ended when `stop_actors` was done waiting."""
-        return make_report(self._outcomes, self._abandoned, self._leaks, max(0.0, self._settled_s - began_s))
+        report = make_report(self._outcomes, self._abandoned, self._leaks, max(0.0, self._settled_s - began_s))
+        return attrs.evolve(report, compiling=self.compilations.running)
 
     def _memory_for(self, name: str) -> OwnedMemory:
         return self.memory.owner(name, stream=self.device.stream())
@@ -118,7 +126,7 @@ class Parts:
                 self.device,
                 actor.memory,
                 actor.memory.work_stream,
-                compiling=self.compiling,
+                compilations=self.compilations,
                 cleanup_s=self.config.cleanup_timeout,
                 on_unstoppable=lambda event: self._unstoppable.append((actor.name, event)),
             )

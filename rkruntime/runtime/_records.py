@@ -112,6 +112,8 @@ class DrainReport:
         leaked: Device arrays that a caller did not free.
         duration_s: Seconds from Draining to Stopped.
         by_actor: The four counts, actor by actor.
+        compiling: Kernels whose compilation had not ended in the clean-up time: a compiler cannot be stopped, so each
+            goes on in a thread of its own, with nobody waiting for it.
     """
 
     completed: int = 0
@@ -121,6 +123,7 @@ class DrainReport:
     leaked: tuple[LeakRecord, ...] = ()
     duration_s: float = 0.0
     by_actor: Mapping[str, ActorOutcome] = attrs.field(factory=dict)
+    compiling: tuple[str, ...] = ()
 
     @property
     def in_flight(self) -> int:
@@ -129,8 +132,8 @@ class DrainReport:
 
     @property
     def clean(self) -> bool:
-        """Whether all that was in flight finished, and nothing leaked."""
-        return not (self.cancelled or self.failed or self.abandoned or self.leaked)
+        """Whether all that was in flight finished, nothing leaked, and no thread is left."""
+        return not (self.cancelled or self.failed or self.abandoned or self.leaked or self.compiling)
 
     def __str__(self) -> str:
         lines = [
@@ -146,6 +149,7 @@ class DrainReport:
             f"  leaked {format_bytes(leak.size_bytes)} of {leak.owner}, allocated at {leak.place}"
             for leak in self.leaked
         ]
+        lines += [f"  {name} still compiles, in a thread of its own" for name in self.compiling]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -275,7 +275,7 @@ class Runtime:
 
     async def _work(self, parts: Parts, working: trio.Nursery, task_status: trio.TaskStatus[Runtime]) -> None:
         """Go from Starting to the end of the drain."""
-        await sing(parts.device, parts.compiling, self.config.cleanup_timeout)
+        await sing(parts.device, parts.compilations, self.config.cleanup_timeout)
         with trio.CancelScope(shield=True):  # one turn; cancelled within it, `start` would wait for a shielded task
             await working.start(parts.run_actors)
         try:
@@ -312,7 +312,7 @@ class Runtime:
 
     async def _release(self, parts: Parts) -> None:
         """Give everything back, and say how everything ended."""
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + 2 * self.config.cleanup_timeout):
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 3 * self.config.cleanup_timeout):
             await parts.release()
         self._parts = None
         self.report = parts.report(self._shutdown.began_s)

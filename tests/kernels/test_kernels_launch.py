@@ -11,7 +11,7 @@ import trio
 
 from rkruntime.config import MemoryConfig
 from rkruntime.errors import ArgumentMismatch, BufferMisuse, InvalidLaunch, KernelFault, OutOfDeviceMemory
-from rkruntime.kernels import In, InOut, Launcher, Out, as_spec, kernel
+from rkruntime.kernels import Compilations, In, InOut, Launcher, Out, as_spec, kernel
 from rkruntime.memory import KernelMemoryManager
 from rkruntime.testing import FakeDevice
 
@@ -288,8 +288,8 @@ async def test_cancelled_caller_launches_nothing(bench: Bench, autojump_clock: A
 
 async def test_compiling_leaves_the_trio_thread_free() -> None:
     bench = Bench(precompiled=False)
-    bench.launcher._compiling = limiter = trio.CapacityLimiter(1)
-    await limiter.acquire()
+    bench.launcher._compilations = compilations = Compilations(1)
+    await compilations.begin(bench, "another")
     compiled_at: list[str] = []
     async with trio.open_nursery() as nursery:
 
@@ -300,7 +300,7 @@ async def test_compiling_leaves_the_trio_thread_free() -> None:
         nursery.start_soon(launch)
         await trio.testing.wait_all_tasks_blocked()
         assert bench.device.launches == []
-        limiter.release()
+        compilations.end(bench)
     assert compiled_at == ["done"]
 
 
@@ -328,9 +328,12 @@ async def test_launch_cancelled_while_its_kernel_compiles_ends_at_once() -> None
             nursery.start_soon(lambda: bench.launch(as_spec(stamp), 1.0, np.zeros(4), over=4))
             await trio.to_thread.run_sync(device.begun.wait)
             nursery.cancel_scope.cancel()
-        assert not device.compiled.is_set()
+        compilations = bench.launcher._compilations
+        assert compilations.running == ("stamp",)  # the compiler's thread goes on to its end, and is not forgotten
         device.let_go.set()
-        await trio.to_thread.run_sync(device.compiled.wait)  # the compiler's thread goes on to its end
+        await compilations.wait_idle()
+        assert device.compiled.is_set()
+    assert compilations.running == ()
     assert device.launches == []
     assert bench.held_bytes == 0
 
@@ -338,14 +341,14 @@ async def test_launch_cancelled_while_its_kernel_compiles_ends_at_once() -> None
 async def test_array_freed_while_the_kernel_compiles_is_not_launched_on() -> None:
     bench = Bench(precompiled=False)
     array = await bench.memory.zeros((4,), np.float64)
-    bench.launcher._compiling = limiter = trio.CapacityLimiter(1)
-    await limiter.acquire()
+    bench.launcher._compilations = compilations = Compilations(1)
+    await compilations.begin(bench, "another")
     with pytest.RaisesGroup(BufferMisuse):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: bench.launch(as_spec(stamp), 1.0, array, over=4))
             await trio.testing.wait_all_tasks_blocked()
             array.free()
-            limiter.release()
+            compilations.end(bench)
     assert bench.device.launches == []
 
 

@@ -14,7 +14,7 @@ import trio
 
 from rkruntime import blocking
 from rkruntime.actors import Restart
-from rkruntime.errors import ActorCrashed, CanaryFailed, NotRunning, RestartLimit
+from rkruntime.errors import ActorCrashed, ActorStopped, CanaryFailed, Draining, NotRunning, RestartLimit
 from rkruntime.runtime import Actor, State
 from rkruntime.testing import FakeDevice
 
@@ -151,3 +151,54 @@ def test_ctrl_c_cancels_the_call_and_the_runtime_lives_on() -> None:
         rest, _ = process.communicate(timeout=30)
     assert rest.splitlines() == ["interrupted running", "drained True"]
     assert process.returncode == 0
+
+
+INTERRUPTED_AT_ITS_START = textwrap.dedent("""
+    import math, threading
+    from rkruntime import RuntimeConfig, blocking
+    from rkruntime.testing import FakeDevice
+
+    def never_ends(launch):
+        print("starting", flush=True)
+        return math.inf
+
+    device = FakeDevice(job_s=never_ends)
+    try:
+        with blocking.open_runtime(RuntimeConfig(cleanup_timeout=0.05), device=device):
+            print("never reached")
+    except KeyboardInterrupt:
+        print("interrupted", device.closed, threading.active_count(), flush=True)
+""")
+
+
+def test_ctrl_c_while_it_starts_leaves_no_thread_behind() -> None:
+    command = [sys.executable, "-c", INTERRUPTED_AT_ITS_START]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "starting\n"
+        os.kill(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=30)
+    assert rest.splitlines() == ["interrupted True 1"]
+    assert process.returncode == 0
+
+
+def test_calls_that_meet_the_end_are_refused_and_do_not_hang() -> None:
+    outcomes: list[type[BaseException]] = []
+    with blocking.open_runtime(device=FakeDevice()) as runtime:
+        counter = runtime.spawn(Counter)
+
+        def call() -> None:
+            try:
+                while True:
+                    counter.ask(Counter.add, 1)
+            except Exception as error:
+                outcomes.append(type(error))
+
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(outcomes) == 4
+    assert set(outcomes) <= {NotRunning, Draining, ActorStopped}
