@@ -2,21 +2,10 @@
 
 from pathlib import Path
 
-from rkruntime.cli._exit import ExitCode
 from rkruntime.config import ProductionConfig, RuntimePreset, Setting, default_text, settings, shown, value_at
 from rkruntime.config._settings import config_classes
 
 PAGE = Path(__file__).parent / "configuration.md"
-MEANINGS = {
-    ExitCode.FINE: "fine",
-    ExitCode.FAILED: "failed",
-    ExitCode.USAGE: "the command line is wrong",
-    ExitCode.NOT_RUNNING: "no instance is running",
-    ExitCode.INVALID_CONFIGURATION: "the configuration is not valid",
-    ExitCode.DEVICE_UNAVAILABLE: "the device cannot be opened",
-    ExitCode.DRAINED_WITH_LOSSES: "drained, but work was lost",
-    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
-}
 
 
 def settings_tables() -> str:
@@ -49,14 +38,7 @@ def presets_table() -> str:
     return "\n".join(lines)
 
 
-def exit_codes_table() -> str:
-    """Write what the exit codes of the command say."""
-    return "\n".join(
-        ["| code | what it says |", "|---|---|", *(f"| {code.value} | {MEANINGS[code]} |" for code in ExitCode)]
-    )
-
-
-TABLES = {"settings": settings_tables, "presets": presets_table, "exit-codes": exit_codes_table}
+TABLES = {"settings": settings_tables, "presets": presets_table}
 
 
 def drawn(page: str) -> str:

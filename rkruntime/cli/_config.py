@@ -9,15 +9,13 @@ from typing import Any
 
 import click
 
+from rkruntime.cli._configured import PRESETS
 from rkruntime.cli._exit_codes import ExitCode
-from rkruntime.cli._options import debug_option
-from rkruntime.config import ProductionConfig, RuntimePreset
+from rkruntime.cli._options import debug_option, json_option
+from rkruntime.config import ProductionConfig
 from rkruntime.errors import InvalidConfigurations
 
-__all__ = ("arguments_of", "command", "effective_options", "json_option", "show_effective")
-
-PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+__all__ = ("arguments_of", "command", "effective_options", "show_effective")
 
 
 @click.group("config", epilog="Example: rustkernel config show --preset production")
@@ -35,7 +33,11 @@ def effective_options(function: Any) -> Any:
     return file(preset(setter(json_option(debug_option(function)))))
 
 
-@command.command("generate", epilog="Example: rustkernel config generate --preset production --output config.toml")
+@command.command(
+    "generate",
+    short_help="Write a preset as a commented file.",
+    epilog="Example: rustkernel config generate --preset production --output config.toml",
+)
 @click.option("--preset", type=PRESETS, default="development", show_default=True, help="The values to write.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here, and not to stdout.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -52,7 +54,7 @@ def generate(preset: str, output: Path | None, force: bool) -> None:
     click.echo(f"wrote {output}", err=True)
 
 
-@command.command("validate", epilog="Example: rustkernel config validate config.toml")
+@command.command("validate", short_help="Check a file.", epilog="Example: rustkernel config validate config.toml")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @debug_option
@@ -86,7 +88,11 @@ def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
     click.echo(f"{file} is valid")
 
 
-@command.command("show", epilog="Example: rustkernel config show --config config.toml --set runtime.worker_threads=8")
+@command.command(
+    "show",
+    short_help="Show every value, and where it comes from.",
+    epilog="Example: rustkernel config show --config config.toml --set runtime.worker_threads=8",
+)
 @effective_options
 def show(**options: Any) -> None:
     """Show every value that holds here, and where it comes from.
@@ -96,7 +102,7 @@ def show(**options: Any) -> None:
     show_effective(**options)
 
 
-@command.command("env", epilog="Example: rustkernel config env --json")
+@command.command("env", short_help="List the variables RUSTKERNEL_*.", epilog="Example: rustkernel config env --json")
 @json_option
 @debug_option
 def env(as_json: bool) -> None:
@@ -113,7 +119,11 @@ def env(as_json: bool) -> None:
         _warn(text)
 
 
-@command.command("schema", epilog="Example: rustkernel config schema > rustkernel.schema.json")
+@command.command(
+    "schema",
+    short_help="Print the JSON Schema of the file.",
+    epilog="Example: rustkernel config schema > rustkernel.schema.json",
+)
 @debug_option
 def schema() -> None:
     """Print the JSON Schema of the file, for editors; a file names it in a first line `#:schema PATH`."""

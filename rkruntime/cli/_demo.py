@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
+from rkruntime.cli._configured import config_options, configured
 from rkruntime.cli._exit_codes import INTERRUPTED
 from rkruntime.cli._options import debug_option, instance_option
 from rkruntime.errors import Draining, MessageCancelled, NotRunning, RkError, UnreadableInput
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rkruntime.cli._demo_tasks import Demonstration
+    from rkruntime.config import RuntimeConfig
     from rkruntime.runtime import DrainReport, Runtime
 
 __all__ = ("command",)
@@ -30,7 +32,7 @@ WIDE = 140
 
 
 @click.command("demo", epilog="Example: rustkernel demo --device cpu --out demo.png")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@config_options
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -41,14 +43,15 @@ WIDE = 140
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object in place of the table.")
 @instance_option
 @debug_option
-def command(device: str, out: Path, as_json: bool, instance: str) -> None:
+def command(device: str | None, file: Path | None, preset: str | None, out: Path, as_json: bool, instance: str) -> None:
     """Run kernels of the library as actors on real input, and check each against NumPy.
 
-    Ends with 0 only if every result agrees.
+    The configuration is that of --config, --preset and the variables RUSTKERNEL_*. Ends with 0 only if every result
+    agrees.
     """
     if not out.parent.is_dir():
         raise _unwritable(out, f"there is no folder {out.parent}")
-    shown, ran_on, report = trio.run(_demonstrate, device, instance)
+    shown, ran_on, report = trio.run(_demonstrate, configured(file, preset, device), instance)
     if not shown:
         click.echo(f"interrupted before every result was there\n{report}", err=True)
         sys.exit(INTERRUPTED)
@@ -60,16 +63,17 @@ def command(device: str, out: Path, as_json: bool, instance: str) -> None:
     sys.exit(0 if all(one.agrees for one in shown) else 1)
 
 
-async def _demonstrate(device: str, instance: str | None = None) -> tuple[Sequence[Demonstration], str, DrainReport]:
+async def _demonstrate(
+    config: RuntimeConfig, instance: str | None = None
+) -> tuple[Sequence[Demonstration], str, DrainReport]:
     """Run all tasks in one runtime; what is missing of their results was cut short by a signal."""
     from rkruntime.cli._demo_tasks import TASKS
-    from rkruntime.config import RuntimeConfig
     from rkruntime.runtime import open_runtime
 
     runtime: Runtime | None = None
     shown: dict[str, Demonstration] = {}
     try:
-        opened = open_runtime(RuntimeConfig(device=device), handle_signals=True, instance=instance)
+        opened = open_runtime(config, handle_signals=True, instance=instance)
         async with opened as runtime:
             properties = runtime.device.properties
             with _progress() as progress:

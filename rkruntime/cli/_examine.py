@@ -7,7 +7,6 @@ import os
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import attrs
 import rkruntime
 from rkruntime.cli._exit import exit_code, told
 from rkruntime.cli._exit_codes import ExitCode
+from rkruntime.cli._version import installed
 from rkruntime.config import LoadedConfig, Machine, RuntimeConfig, check_config, load_config
 from rkruntime.errors import InvalidConfigurations
 
@@ -45,7 +45,7 @@ def examine(file: Path | None, preset: str | None, arguments: Mapping[str, Any])
         "rkruntime": rkruntime.__version__,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in PACKAGES},
         "cpu": cpu | (_attempt(problems, _processor) or {"vector_bits": None, "vector_from": None}),
         "cuda": _attempt(problems, _cuda) or {"missing": "it could not be looked at", "driver": None, "gpus": []},
         "cache": _attempt(problems, _cache) or {"folder": None, "entries": 0, "size_bytes": 0, "writable": False},
@@ -67,13 +67,6 @@ def _attempt(problems: list[Exception], find: Any) -> Any:
         return find()
     except Exception as error:  # also what a broken installation raises on import: telling it is what this is for
         problems.append(error)
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
         return None
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from rkruntime.cli._config import json_option
-from rkruntime.cli._options import debug_option, folders_option, kernel_argument
+from rkruntime.cli._options import debug_option, folders_option, json_option, kernel_argument
 
 __all__ = ("command",)
 
@@ -24,7 +23,11 @@ def command(ctx: click.Context, folders: tuple[Path, ...]) -> None:
         _list(folders, as_json=False)
 
 
-@command.command("list", epilog="Example: rustkernel kernels list --kernels mine/")
+@command.command(
+    "list",
+    short_help="List the kernels that are known by name.",
+    epilog="Example: rustkernel kernels list --kernels mine/",
+)
 @folders_option
 @json_option
 @debug_option
@@ -34,7 +37,11 @@ def list_command(above: tuple[Path, ...], folders: tuple[Path, ...], as_json: bo
     _list((*above, *folders), as_json)
 
 
-@command.command("show", epilog="Example: rustkernel kernels show black_scholes")
+@command.command(
+    "show",
+    short_help="Show what a kernel takes, and how to run it.",
+    epilog="Example: rustkernel kernels show black_scholes",
+)
 @kernel_argument
 @folders_option
 @json_option

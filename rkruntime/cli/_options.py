@@ -14,6 +14,7 @@ __all__ = (
     "folders_option",
     "input_options",
     "instance_option",
+    "json_option",
     "kernel_argument",
     "named_instance_option",
     "target_argument",
@@ -24,6 +25,8 @@ def _set_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.meta["debug"] = True
 
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 debug_option = click.option("--debug", is_flag=True, expose_value=False, callback=_set_debug, help="Show tracebacks.")
 

@@ -12,6 +12,7 @@ import attrs
 import click
 import trio
 
+from rkruntime.cli._configured import config_options, configured
 from rkruntime.cli._exit import first_error
 from rkruntime.cli._exit_codes import INTERRUPTED
 from rkruntime.cli._files import check_writable, write_array
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rkruntime.cli._render import Run
+    from rkruntime.config import RuntimeConfig
     from rkruntime.device import DeviceProperties
     from rkruntime.kernels import KernelSpec, LaunchRecord
     from rkruntime.memory import MemoryStats
@@ -59,7 +61,7 @@ class Session:
 @click.option("--grid", metavar="N[,N[,N]]", help="Blocks, in place of --over.")
 @click.option("--block", metavar="N[,N[,N]]", help="Threads a block.")
 @click.option("--shared", type=click.IntRange(0), help="Bytes of dynamic shared memory a block.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@config_options
 @click.option("--repeat", type=click.IntRange(1), default=1, show_default=True, help="Launches, each on fresh input.")
 @click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Launches in flight at once.")
 @click.option("--check", is_flag=True, help="Check every index and division in the kernel; slower.")
@@ -76,7 +78,9 @@ def command(
     grid: str | None,
     block: str | None,
     shared: int | None,
-    device: str,
+    device: str | None,
+    file: Path | None,
+    preset: str | None,
     repeat: int,
     parallel: int,
     check: bool,
@@ -86,9 +90,11 @@ def command(
 ) -> None:
     """Launch one kernel: TARGET is FILE.py:KERNEL, MODULE:KERNEL, or the name of an installed kernel.
 
-    Arguments come from --input and --set, and from the example() beside the kernel. Ctrl-C and SIGTERM finish the
-    launch in flight and stop; a second one cancels it.
+    Arguments come from --input and --set, and from the example() beside the kernel. The configuration is that of
+    --config, --preset and the variables RUSTKERNEL_*; warnings alone are logged, unless it sets a level. Ctrl-C and
+    SIGTERM finish the launch in flight and stop; a second one cancels it.
     """
+    config = configured(file, preset, device)
     asked = {name: parse_extent(text, f"--{name}") for name, text in (("over", over), ("grid", grid), ("block", block))}
     from rkruntime.kernels import find, kernel
 
@@ -97,7 +103,7 @@ def command(
     gathered = gather(spec, inputs, values, {**asked, "shared": shared})
     _check_outputs(spec, outputs, gathered)
     session = Session(repeat)
-    trio.run(_run, spec, gathered, device, parallel, instance, session)
+    trio.run(_run, spec, gathered, config, parallel, instance, session)
     written: dict[str, tuple[str, str]] = {}
     if session.records:
         results = dict(zip(spec.parameters, session.args, strict=True))
@@ -109,13 +115,14 @@ def command(
     sys.exit(INTERRUPTED if run.interrupted else 0)
 
 
-async def _run(spec: KernelSpec, inputs: Inputs, device: str, parallel: int, instance: str, session: Session) -> None:
-    from rkruntime.config import RuntimeConfig
+async def _run(
+    spec: KernelSpec, inputs: Inputs, config: RuntimeConfig, parallel: int, instance: str, session: Session
+) -> None:
     from rkruntime.runtime import open_runtime
 
     runtime: Runtime | None = None
     try:
-        opened = open_runtime(RuntimeConfig(device=device), handle_signals=True, instance=instance)
+        opened = open_runtime(config, handle_signals=True, instance=instance)
         async with opened as runtime:
             session.device = runtime.device.properties
             actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)

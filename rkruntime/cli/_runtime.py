@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from rkruntime.cli._config import PRESETS, effective_options, json_option, show_effective
+from rkruntime.cli._config import effective_options, show_effective
+from rkruntime.cli._configured import PRESETS
 from rkruntime.cli._exit_codes import INTERRUPTED, ExitCode
-from rkruntime.cli._options import debug_option, named_instance_option
+from rkruntime.cli._options import debug_option, json_option, named_instance_option
 
 __all__ = ("command",)
 
@@ -27,28 +28,39 @@ def command() -> None:
     """
 
 
-@command.command("show", epilog="Example: rustkernel runtime show --config config.toml")
+@command.command(
+    "show",
+    short_help="Show the configuration that holds here.",
+    epilog="Example: rustkernel runtime show --config config.toml",
+)
 @effective_options
 def show(**options: Any) -> None:
     """Show the configuration that a runtime would run with here, and where each value comes from."""
     show_effective(**options)
 
 
-@command.command("status", epilog="Example: rustkernel runtime status --json")
+@command.command(
+    "status", short_help="Say what a running runtime does.", epilog="Example: rustkernel runtime status --json"
+)
 @named_instance_option
 @json_option
 @debug_option
-def status(instance: str, as_json: bool) -> None:
+@click.pass_context
+def status(ctx: click.Context, instance: str, as_json: bool) -> None:
     """Say what a running runtime does: state, actors, work in flight, memory, pressure, health.
 
     Exit status 3 says that it is not running.
     """
     from rkruntime.cli._status import write_status
 
-    write_status(instance, as_json)
+    ctx.exit(write_status(instance, as_json))
 
 
-@command.command("drain", epilog="Example: rustkernel runtime drain --timeout 30s")
+@command.command(
+    "drain",
+    short_help="Let a running runtime finish, and end it.",
+    epilog="Example: rustkernel runtime drain --timeout 30s",
+)
 @named_instance_option
 @click.option(
     "--timeout",
@@ -102,7 +114,11 @@ def _seconds(text: str) -> float:
         raise click.BadParameter(str(error), param_hint="--timeout") from None
 
 
-@command.command("init", epilog="Example: rustkernel runtime init --preset production --output config.toml")
+@command.command(
+    "init",
+    short_help="Write a configuration, and try it.",
+    epilog="Example: rustkernel runtime init --preset production --output config.toml",
+)
 @click.option("--preset", type=PRESETS, required=True, help="The values to write.")
 @click.option(
     "--output",

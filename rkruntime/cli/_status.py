@@ -33,7 +33,7 @@ def answer_at_once(words: Sequence[str]) -> int | None:
     if read is None:
         return None
     try:
-        write_status(*read)
+        return write_status(*read)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's last flush fails too
         return 1
@@ -41,17 +41,19 @@ def answer_at_once(words: Sequence[str]) -> int | None:
         from rkruntime.cli._exit import fail  # here, since an answer must not wait for the errors' classes
 
         return fail(error)
-    return 0
 
 
-def write_status(instance: str, as_json: bool) -> None:
-    """Ask an instance and print the answer.
+def write_status(instance: str, as_json: bool) -> int:
+    """Ask an instance, print the answer, and return the exit status; JSON says of one that is not there that it is not.
 
     Raises:
         InstanceNotRunning: It is not there.
         ControlUnavailable: It does not answer.
     """
-    told = next(converse(instance, {"request": "status"}, patience_s=PATIENCE_S), None)
+    try:
+        told = next(converse(instance, {"request": "status"}, patience_s=PATIENCE_S), None)
+    except Exception as error:
+        return _tell_absence(error, as_json)
     if told is None:
         from rkruntime.errors import ControlUnavailable
 
@@ -59,6 +61,18 @@ def write_status(instance: str, as_json: bool) -> None:
     del told["kind"]
     print(json.dumps(told, indent=1) if as_json else status_text(told))
     sys.stdout.flush()
+    return 0
+
+
+def _tell_absence(error: Exception, as_json: bool) -> int:
+    from rkruntime.cli._exit_codes import ExitCode
+    from rkruntime.errors import InstanceNotRunning  # here, since an answer must not wait for the errors' classes
+
+    if not (as_json and isinstance(error, InstanceNotRunning)):
+        raise error
+    told = {"instance": error.name, "state": "not running", "running": list(error.running)}
+    print(json.dumps(told, indent=1))
+    return ExitCode.NOT_RUNNING
 
 
 def status_text(told: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from scipy import ndimage, signal
 
 from rkruntime.cli._demo import _demonstrate
 from rkruntime.cli._demo_tasks import Demonstration, counted, crept, fitted, outlined
+from rkruntime.config import RuntimeConfig
 
 COMMAND = str(Path(sys.executable).with_name("rustkernel"))
 
@@ -113,7 +114,7 @@ async def test_a_signal_drains_the_demo() -> None:
     outcome: list[Any] = []
 
     async def demonstrate_once() -> None:
-        outcome.extend(await _demonstrate("cpu"))
+        outcome.extend(await _demonstrate(RuntimeConfig(device="cpu")))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(demonstrate_once)

@@ -32,6 +32,16 @@ def commands(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
 ALL = [(), *commands(cli)]
 
 
+def command_at(words: tuple[str, ...]) -> click.Command:
+    found: click.Command = cli
+    for word in words:
+        assert isinstance(found, click.Group)
+        below = found.get_command(click.Context(found), word)
+        assert below is not None
+        found = below
+    return found
+
+
 def test_all_commands_are_looked_at() -> None:
     assert {words[0] for words in ALL if words} == set(COMMANDS)
     assert ("runtime", "status") in ALL
@@ -49,13 +59,7 @@ def test_every_help_has_an_example_of_that_command(words: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_no_option_is_there_twice(words: tuple[str, ...]) -> None:
-    found: click.Command = cli
-    for word in words:
-        assert isinstance(found, click.Group)
-        below = found.get_command(click.Context(found), word)
-        assert below is not None
-        found = below
-    names = [name for parameter in found.params for name in parameter.opts]
+    names = [name for parameter in command_at(words).params for name in parameter.opts]
     assert len(names) == len(set(names))
 
 
@@ -132,8 +136,30 @@ def test_completing(line: str, offered: list[str], folder: Path, tmp_path: Path)
     assert rustkernel(good, **told).stdout.split() == offered
 
 
+JSON = (
+    ["kernels", "list"],
+    ["kernels", "show", "saxpy"],
+    ["doctor"],
+    ["config", "env"],
+    ["config", "show"],
+    ["runtime", "show"],
+    ["runtime", "status"],
+    ["explain", "saxpy"],
+    ["version"],
+)
+NOT_TO_READ = {"new", "completion", "config generate", "config schema"}  # files, a script, and JSON as it is
+
+
+def test_every_command_with_something_to_read_has_json() -> None:
+    for words in ALL:
+        found = command_at(words)
+        if not isinstance(found, click.Group):
+            options = {name for parameter in found.params for name in parameter.opts}
+            assert ("--json" in options) == (" ".join(words) not in NOT_TO_READ), words
+
+
 def test_every_json_is_json(folder: Path) -> None:
-    for words in (["kernels", "list"], ["kernels", "show", "saxpy"], ["doctor"], ["config", "env"]):
+    for words in JSON:
         assert json.loads(rustkernel(folder, *words, "--json").stdout)
 
 

@@ -43,9 +43,14 @@ def test_status_of_a_live_instance(folder: Path) -> None:
 def test_nothing_running_is_exit_status_3(folder: Path) -> None:
     for words in (["status"], ["status", "--json"], ["drain"], ["status", "--debug", "--instance", "x"]):
         done = rustkernel(folder, "runtime", *words, NO_COLOR="1")
-        assert (done.returncode, done.stdout) == (3 if "--debug" not in words else 1, "")
+        assert done.returncode == (3 if "--debug" not in words else 1)
+        assert done.stdout == "" or json.loads(done.stdout)["state"] == "not running"
     done = rustkernel(folder, "runtime", "status", NO_COLOR="1")
     assert done.stderr == "error: the runtime 'default' is not running\n  mend: no runtime of yours is running\n"
+    for more in ((), ("--debug",)):  # with --debug click reads the words, and answers the same
+        done = rustkernel(folder, "runtime", "status", "--json", *more)
+        assert (done.returncode, done.stderr) == (3, "")
+        assert json.loads(done.stdout) == {"instance": "default", "state": "not running", "running": []}
 
 
 def test_instances_are_told_apart(folder: Path) -> None:

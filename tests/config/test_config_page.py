@@ -13,8 +13,3 @@ def test_the_page_is_written_from_the_fields() -> None:
     for setting in settings():
         assert f"| `{setting.name}` | " in page
         assert f"`{setting.variable}`" in page
-
-
-def test_every_exit_code_has_a_meaning() -> None:
-    write = runpy.run_path(str(ROOT / "docs" / "write_configuration.py"))
-    assert list(write["MEANINGS"]) == list(write["ExitCode"])

@@ -1,0 +1,55 @@
+"""The configuration of a command that opens a runtime: its options, the variables, its file and its preset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rkruntime.config import RuntimePreset
+
+if TYPE_CHECKING:
+    from rkruntime.config import RuntimeConfig
+
+__all__ = ("PRESETS", "config_options", "configured")
+
+PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
+
+QUIET = "warning"
+"""The log level of a command that says itself what happened, where nothing sets another."""
+
+
+def config_options(function: Any) -> Any:
+    """Add `--device`, `--config` and `--preset`."""
+    device = click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="What the configuration says, unless given."
+    )
+    file = click.option(
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A TOML file; RUSTKERNEL_* win over it.",
+    )
+    preset = click.option("--preset", type=PRESETS, help="Begin from this preset.")
+    return device(file(preset(function)))
+
+
+def configured(file: Path | None, preset: str | None, device: str | None) -> RuntimeConfig:
+    """Load the configuration, and log as it says: on stderr, from warnings up unless a level is given anywhere.
+
+    Raises:
+        InvalidConfigurations: With everything that is wrong.
+        UnreadableInput: The file cannot be read.
+    """
+    from rkruntime.config import Source, load_config
+    from rkruntime.log import configure_logging
+
+    loaded = load_config(file, preset=preset, arguments={} if device is None else {"runtime.device": device})
+    for text in loaded.warnings:
+        click.echo(f"warning: {text}", err=True)
+    config = loaded.config.runtime
+    given = loaded.origins["runtime.log_level"].source is not Source.DEFAULT
+    configure_logging(config.log_level if given else QUIET, config.log_format)
+    return config
