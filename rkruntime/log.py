@@ -12,6 +12,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from rkruntime.context import current_ids
 from rkruntime.redact import redact_event, redacted_text
 
 __all__ = ("configure_logging", "get_logger")
@@ -23,9 +24,22 @@ def get_logger(name: str) -> Any:
 
     return structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, structlog.processors.format_exc_info, redact_event, _hand_over],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            _with_ids,
+            structlog.processors.format_exc_info,
+            redact_event,
+            _hand_over,
+        ],
         wrapper_class=structlog.stdlib.BoundLogger,
     )
+
+
+def _with_ids(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids of the work that the event belongs to; what the event says itself stays."""
+    for name, value in current_ids().items():
+        event.setdefault(name, value)
+    return event
 
 
 def _hand_over(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:

@@ -13,11 +13,12 @@ import trio
 from rkruntime.actors._actor import Actor, StopActor
 from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
-from rkruntime.actors._mailbox import DONE, QUEUED, RUNNING, Envelope, Mailbox
+from rkruntime.actors._mailbox import DONE, NOT_STARTED, QUEUED, RUNNING, Envelope, Mailbox
 from rkruntime.actors._records import ActorInfo, MessageDone
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
 from rkruntime.actors._turn import TURNS, Turn
+from rkruntime.context import TRACE
 from rkruntime.errors import ActorCrashed, ActorStopped, DeadlineExceeded, MessageCancelled
 
 if TYPE_CHECKING:
@@ -226,19 +227,19 @@ class Cell:
 
     async def _serve(self) -> None:
         if self.spec.concurrency == 1:
-            await self._serve_one()
+            await self._serve_one(0)
             return
         async with trio.open_nursery() as nursery:
-            for _ in range(self.spec.concurrency):
-                nursery.start_soon(self._serve_one)
+            for slot in range(self.spec.concurrency):
+                nursery.start_soon(self._serve_one, slot)
 
-    async def _serve_one(self) -> None:
+    async def _serve_one(self, slot: int) -> None:
         """Serve messages in turn, all in one cancel scope for as long as nobody cancels it, until this life ends."""
         while not self._ending:
             with trio.CancelScope() as scope:
-                await self._serve_in(scope)
+                await self._serve_in(scope, slot)
 
-    async def _serve_in(self, scope: trio.CancelScope) -> None:
+    async def _serve_in(self, scope: trio.CancelScope, slot: int) -> None:
         """Serve messages until `scope` is cancelled: a scope serves again only while no message has cancelled it.
 
         Nothing may wait between taking a message and handling it: until then it counts as one that waits.
@@ -263,19 +264,22 @@ class Cell:
             if deadline_s != scope.deadline:
                 scope.deadline = deadline_s
             envelope.scope = scope
-            await self._handle(envelope)
+            await self._handle(envelope, slot)
 
-    async def _handle(self, envelope: Envelope) -> None:
+    async def _handle(self, envelope: Envelope, slot: int) -> None:
         """Run one message's handler, and see that it is answered and counted, however it ends."""
         instance = self._instance
         assert instance is not None
         envelope.state = RUNNING
         self.running.add(envelope)
+        turn = Turn(self, slot)
+        call = _call
         if self.system.on_record is not None:
             envelope.started_s = trio.current_time()
-        turn = Turn(self)
+            envelope.slot = slot
+            call = _call_traced
         try:
-            result = await run_in_context(envelope.context, _call, envelope, instance, turn)
+            result = await run_in_context(envelope.context, call, envelope, instance, turn)
         except StopActor:
             self._ending = self._ending or "it ended itself"
             self._settle(envelope, "completed", None)
@@ -356,16 +360,27 @@ class Cell:
 
     def _tell_done(self, envelope: Envelope, how: str) -> None:
         now_s = trio.current_time()
-        started_s = envelope.started_s or now_s
+        started = envelope.started_s != NOT_STARTED
+        began_s = envelope.started_s if started else now_s
+        accepted_s = envelope.accepted_s
+        trace = envelope.context.get(TRACE)
+        if trace is not None and trace.sampled and not started:
+            trace = trace.child()  # its handler, which would have begun its span, never ran
         self.system.tell(
             MessageDone(
-                actor=self.name,
-                message=envelope.name,
-                outcome=how,
-                waited_s=started_s - envelope.accepted_s,
-                ran_s=now_s - started_s,
+                self.name, envelope.name, how, began_s - accepted_s, now_s - began_s, began_s, envelope.slot, trace
             )
         )
+
+
+def _call_traced(envelope: Envelope, instance: Actor, turn: Turn) -> Any:
+    """Begin a handler, with a span of its own where the message belongs to a trace."""
+    trace = TRACE.get()
+    if trace is None and (begin := turn.cell.system.begin_trace) is not None:
+        TRACE.set(begin())
+    elif trace is not None and trace.sampled:
+        TRACE.set(trace.child())
+    return _call(envelope, instance, turn)
 
 
 def _call(envelope: Envelope, instance: Actor, turn: Turn) -> Any:

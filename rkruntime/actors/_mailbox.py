@@ -12,8 +12,10 @@ from typing import Any
 import outcome
 import trio
 
-__all__ = ("Envelope", "Mailbox", "MessageState")
+__all__ = ("NOT_STARTED", "Envelope", "Mailbox", "MessageState")
 
+NOT_STARTED = -1.0
+"""In place of the time at which a handler began; clocks begin at 0 or later."""
 COMPACT_AT = 64
 """Withdrawn messages that may lie in the queue before it is cleared of them."""
 
@@ -42,6 +44,7 @@ class Envelope:
         "kwargs",
         "method",
         "scope",
+        "slot",
         "started_s",
         "state",
         "stop_reason",
@@ -71,7 +74,8 @@ class Envelope:
         self.counted = True
         self.urgent = False
         self.accepted_s = 0.0
-        self.started_s = 0.0
+        self.started_s = NOT_STARTED
+        self.slot = 0
         self.stop_reason = ""
 
     @property

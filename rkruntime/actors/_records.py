@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import attrs
+
+from rkruntime.context import Trace
 
 __all__ = ("ActorEvent", "ActorInfo", "MessageDone", "Outcomes")
 
@@ -24,9 +28,8 @@ class ActorEvent:
     error: str = ""
 
 
-@attrs.frozen(kw_only=True)
-class MessageDone:
-    """One message's end.
+class MessageDone(NamedTuple):
+    """One message's end; a tuple, since one is made for every message.
 
     Args:
         actor: Whose message it was.
@@ -34,6 +37,9 @@ class MessageDone:
         outcome: `completed`, `failed` or `cancelled`.
         waited_s: From its acceptance to its handler's start.
         ran_s: How long the handler ran.
+        began_s: When its handler began, or its wait ended otherwise; Trio's clock.
+        slot: Which of the actor's servers handled it, from 0: messages in one slot follow each other.
+        trace: Its span, where it belongs to a trace.
     """
 
     actor: str
@@ -41,6 +47,9 @@ class MessageDone:
     outcome: str
     waited_s: float
     ran_s: float
+    began_s: float = 0.0
+    slot: int = 0
+    trace: Trace | None = None
 
 
 @attrs.frozen(kw_only=True)

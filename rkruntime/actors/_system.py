@@ -18,6 +18,7 @@ from rkruntime.actors._restart import Restart
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._supervisor import Supervisor, SupervisorRef
 from rkruntime.actors._turn import turns_at_work
+from rkruntime.context import Trace
 from rkruntime.errors import ActorStopped, NameTaken, NotRunning, RestartLimit
 from rkruntime.log import get_logger
 
@@ -44,6 +45,7 @@ class ActorSystem:
         prepare: Called with each new instance before its `setup`.
         on_record: Called with every `ActorEvent` and `MessageDone`; what it raises is logged and dropped.
         restart: The root supervisor's settings.
+        begin_trace: Begins a trace for a message that belongs to none; asked only while there is `on_record`.
         random: Gives numbers from 0 up to 1, for the jitter of backoffs.
     """
 
@@ -55,6 +57,7 @@ class ActorSystem:
         memory_for: Callable[[str], Any] = _no_memory,
         prepare: Callable[[Any], None] = _as_it_is,
         on_record: Callable[[Any], None] | None = None,
+        begin_trace: Callable[[], Trace] | None = None,
         restart: Restart | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
@@ -63,6 +66,7 @@ class ActorSystem:
         self.memory_for = memory_for
         self.prepare = prepare
         self.on_record = on_record
+        self.begin_trace = begin_trace
         self.random = random
         self.ledger = Ledger()
         self.refusal: Callable[[], Exception] | None = None
@@ -211,7 +215,7 @@ class ActorSystem:
     @property
     def actors(self) -> tuple[ActorInfo, ...]:
         """What is known of each live actor now."""
-        return tuple(cell.info for cell in self._cells.values())
+        return tuple(cell.info for cell in tuple(self._cells.values()))  # may be read off the Trio thread
 
     # For cells and supervisors
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
-from typing import TYPE_CHECKING
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, cast
+
+from rkruntime import context
 
 if TYPE_CHECKING:
     from rkruntime.actors._cell import Cell
@@ -14,14 +16,20 @@ __all__ = ("TURNS", "Turn", "turns_at_work")
 class Turn:
     """One message's turn at an actor: over when its handler has ended, though tasks it left behind may go on."""
 
-    __slots__ = ("cell", "over")
+    __slots__ = ("cell", "over", "slot")
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, slot: int) -> None:
         self.cell = cell
+        self.slot = slot
         self.over = False
 
+    @property
+    def actor(self) -> str:
+        """The actor's name."""
+        return self.cell.name
 
-TURNS: contextvars.ContextVar[tuple[Turn, ...]] = contextvars.ContextVar("rkruntime_turns", default=())
+
+TURNS = cast("ContextVar[tuple[Turn, ...]]", context.TURNS)
 """The turns that led here, the nearest last."""
 
 

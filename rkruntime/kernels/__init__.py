@@ -7,6 +7,7 @@ from rkruntime.kernels._directions import Out as Out
 from rkruntime.kernels._discover import find as find
 from rkruntime.kernels._discover import list_kernels as list_kernels
 from rkruntime.kernels._launch import Launcher as Launcher
+from rkruntime.kernels._records import LaunchDone as LaunchDone
 from rkruntime.kernels._records import LaunchRecord as LaunchRecord
 from rkruntime.kernels._signatures import as_declared as as_declared
 from rkruntime.kernels._spec import KernelSpec as KernelSpec
@@ -18,6 +19,7 @@ __all__ = (
     "In",
     "InOut",
     "KernelSpec",
+    "LaunchDone",
     "LaunchRecord",
     "Launcher",
     "Out",

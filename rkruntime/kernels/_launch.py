@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from time import perf_counter
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from rkruntime.kernels._records import LaunchRecord
 from rkruntime.kernels._signatures import as_declared
 from rkruntime.kernels._spec import KernelSpec
 from rkruntime.kernels._staging import Memory, Staged
+from rkruntime.kernels._watched import OnLaunch, watched
 
 __all__ = ("Launcher",)
 
@@ -38,6 +39,7 @@ class Launcher:
         cleanup_s: Seconds that a cancelled launch may take to stop.
         on_unstoppable: Called with the event of a launch that was cancelled and goes on: the device cannot stop it,
             or it did not stop in time. Its pooled arrays are freed after that event.
+        on_launch: Called with each launch's `LaunchDone`, where somebody wants to hear of them.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Launcher:
         compilations: Compilations | None = None,
         cleanup_s: float = CLEANUP_S,
         on_unstoppable: Callable[[DeviceEvent], None] | None = None,
+        on_launch: OnLaunch | None = None,
     ) -> None:
         self.device = device
         self.memory = memory
@@ -56,6 +59,7 @@ class Launcher:
         self._compilations = compilations or Compilations(COMPILATIONS)
         self._cleanup_s = cleanup_s
         self._on_unstoppable = on_unstoppable
+        self._on_launch = on_launch
         self._properties = device.properties
         self._host_accessible = self._properties.host_accessible
         self._compiled: WeakKeyDictionary[KernelSpec, dict[Any, Compiled]] = WeakKeyDictionary()
@@ -63,7 +67,7 @@ class Launcher:
         self._last_compiled: dict[Any, Compiled] = {}
         self._turn_at = 0.0
 
-    async def launch(
+    def launch(
         self,
         spec: KernelSpec,
         *args: Any,
@@ -71,7 +75,7 @@ class Launcher:
         grid: Extent | None = None,
         block: Extent | None = None,
         shared: int = 0,
-    ) -> LaunchRecord:
+    ) -> Coroutine[Any, Any, LaunchRecord]:
         """Launch a kernel and wait for its end.
 
         A launch that is cancelled while its kernel compiles ends at once; the compiler cannot be stopped, so its thread
@@ -96,6 +100,18 @@ class Launcher:
             OutOfDeviceMemory: The arrays do not fit.
             LaunchCancelled: Somebody else stopped the launch.
         """
+        launch = self._launch(spec, args, over, grid, block, shared)
+        return launch if self._on_launch is None else watched(spec.name, launch, self._on_launch)
+
+    async def _launch(
+        self,
+        spec: KernelSpec,
+        args: tuple[Any, ...],
+        over: Extent | None,
+        grid: Extent | None,
+        block: Extent | None,
+        shared: int,
+    ) -> LaunchRecord:
         await trio.lowlevel.checkpoint_if_cancelled()
         begun = perf_counter()
         whole = len(args) == len(spec.parameters)  # else defaults are to be filled in, or arguments refused

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
+from rkruntime.context import Trace
 from rkruntime.device import Dim3
 
-__all__ = ("LaunchRecord",)
+__all__ = ("LaunchDone", "LaunchRecord")
 
 
 @attrs.frozen
@@ -46,3 +47,31 @@ class LaunchRecord:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, for JSON."""
         return attrs.asdict(self) | {"written": sorted(self.written)}
+
+
+class LaunchDone(NamedTuple):
+    """One launch's end, good or bad, for hooks.
+
+    Args:
+        launch: Its number in this process, from 1.
+        kernel: The kernel's name.
+        actor: Whose launch it was; empty outside actors.
+        outcome: `completed`, `failed` or `cancelled`.
+        began_s: Trio's clock.
+        took_s: Seconds from the call to its return.
+        record: Where its time went, if it completed.
+        error: What it failed with.
+        slot: The slot of the actor's message, as in `MessageDone`.
+        trace: Its span, where it belongs to a trace.
+    """
+
+    launch: int
+    kernel: str
+    actor: str
+    outcome: str
+    began_s: float
+    took_s: float
+    record: LaunchRecord | None
+    error: str = ""
+    slot: int = 0
+    trace: Trace | None = None

@@ -9,6 +9,7 @@ from rkruntime.memory._buffer import Leak as Leak
 from rkruntime.memory._classes import block_bytes as block_bytes
 from rkruntime.memory._manager import KernelMemoryManager as KernelMemoryManager
 from rkruntime.memory._owner import OwnedMemory as OwnedMemory
+from rkruntime.memory._pressure import PressureChange as PressureChange
 from rkruntime.memory._pressure import PressureLevel as PressureLevel
 from rkruntime.memory._report import OutOfMemoryReport as OutOfMemoryReport
 from rkruntime.memory._report import Trend as Trend
@@ -24,6 +25,7 @@ __all__ = (
     "OutOfMemoryReport",
     "OwnedMemory",
     "OwnerStats",
+    "PressureChange",
     "PressureLevel",
     "StagingPool",
     "Trend",

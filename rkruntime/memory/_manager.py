@@ -27,7 +27,7 @@ from rkruntime.memory._pool import Block, NoRoom, PoolSet, SizePool
 from rkruntime.memory._pressure import PressureLevel
 from rkruntime.memory._report import OutOfMemoryReport, mends, trend_of
 from rkruntime.memory._staging import StagingPool
-from rkruntime.memory._watch import OnPressure, PressureWatch
+from rkruntime.memory._watch import Clock, OnChange, OnPressure, PressureWatch
 
 __all__ = ("KernelMemoryManager",)
 
@@ -48,11 +48,14 @@ class KernelMemoryManager:
         config: Limits, pooling, pressure levels.
         device: Where memory comes from; the manager does not close it.
         clock: Seconds now, for the trend and for cold classes.
+        on_record: Called with each `PressureChange`.
     """
 
     settle_s = SETTLE_S
 
-    def __init__(self, config: MemoryConfig, device: Device, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, config: MemoryConfig, device: Device, *, clock: Clock = time.monotonic, on_record: OnChange | None = None
+    ) -> None:
         self.config = config
         self.device = device
         self.limit_bytes = config.max_gpu_memory
@@ -67,7 +70,7 @@ class KernelMemoryManager:
         self._samples: deque[tuple[float, int]] = deque(maxlen=_SAMPLES)
         self._log = get_logger("rkruntime.memory")
         self._closed = False
-        self._watch = PressureWatch(config, self._account, self.trim)
+        self._watch = PressureWatch(config, self._account, self.trim, on_record)
         self._reassess = self._watch.reassess
 
     # Allocation
@@ -307,7 +310,7 @@ class KernelMemoryManager:
         return self._pools.reserved_bytes
 
     def stats(self) -> MemoryStats:
-        """Return where the memory is now."""
+        """Return where the memory is now; off the Trio thread, each number holds, but they need not add up."""
         allocated, reserved = self._account.allocated, self._pools.reserved_bytes
         return MemoryStats(
             level=self._watch.level,
@@ -318,7 +321,7 @@ class KernelMemoryManager:
             quarantined_bytes=self._pools.held_bytes,
             reserved_bytes=reserved,
             peak_bytes=self._account.peak,
-            live_buffers=sum(len(owner.live) for owner in self._owners),
+            live_buffers=sum(len(owner.live) for owner in tuple(self._owners)),
             device_allocations=self._pools.device_allocations,
             staging_reserved_bytes=self.staging.reserved_bytes,
             staging_used_bytes=self.staging.used_bytes,
@@ -330,7 +333,7 @@ class KernelMemoryManager:
     def _owner_stats(self) -> tuple[OwnerStats, ...]:
         rows = [
             OwnerStats(name=each.name, kind=each.kind, allocated_bytes=each.allocated_bytes, buffers=len(each.live))
-            for each in self._owners
+            for each in tuple(self._owners)
             if each.live
         ]
         return tuple(sorted(rows, key=lambda row: -row.allocated_bytes))

@@ -93,7 +93,7 @@ class SizePool:
     @property
     def held_bytes(self) -> int:
         """Bytes in quarantine."""
-        return sum(block.size_bytes for block in self.held)
+        return sum(block.size_bytes for block in tuple(self.held))
 
     @property
     def allocated_bytes(self) -> int:

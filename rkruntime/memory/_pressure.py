@@ -18,7 +18,7 @@ from collections.abc import Mapping
 
 import attrs
 
-__all__ = ("ACTIONS", "Actions", "Edges", "PressureLevel", "edges_for", "next_level", "stay_range")
+__all__ = ("ACTIONS", "Actions", "Edges", "PressureChange", "PressureLevel", "edges_for", "next_level", "stay_range")
 
 
 class PressureLevel(enum.IntEnum):
@@ -31,6 +31,16 @@ class PressureLevel(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+@attrs.frozen(kw_only=True)
+class PressureChange:
+    """One crossing from a level to another, with the bytes allocated at it; for hooks."""
+
+    before: PressureLevel
+    after: PressureLevel
+    allocated_bytes: int
+    limit_bytes: int
 
 
 @attrs.frozen(kw_only=True)

@@ -10,10 +10,20 @@ from rkruntime.errors import MemoryPressure
 from rkruntime.log import get_logger
 from rkruntime.memory._account import Account
 from rkruntime.memory._deferral import DeferralQueue, Outcome
-from rkruntime.memory._pressure import ACTIONS, Actions, PressureLevel, edges_for, next_level, stay_range
+from rkruntime.memory._pressure import (
+    ACTIONS,
+    Actions,
+    PressureChange,
+    PressureLevel,
+    edges_for,
+    next_level,
+    stay_range,
+)
 
-__all__ = ("OnPressure", "PressureWatch")
+__all__ = ("Clock", "OnChange", "OnPressure", "PressureWatch")
 
+Clock = Callable[[], float]
+OnChange = Callable[[PressureChange], None]
 OnPressure = Callable[[PressureLevel], None]
 
 
@@ -24,12 +34,20 @@ class PressureWatch:
         config: The limit and the edges.
         account: Its `allocated` decides; its `fall_below` and `rise_at` say when `reassess` is due.
         release: Gives idle memory back to the device.
+        on_record: Called with each `PressureChange`.
     """
 
-    def __init__(self, config: MemoryConfig, account: Account, release: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: MemoryConfig,
+        account: Account,
+        release: Callable[[], int],
+        on_record: OnChange | None = None,
+    ) -> None:
         self.level = PressureLevel.NORMAL
         self._account = account
         self._release = release
+        self._on_record = on_record
         self._limit_bytes = config.max_gpu_memory
         self._edges = edges_for(
             config.max_gpu_memory,
@@ -100,6 +118,9 @@ class PressureWatch:
             allocated_bytes=self._account.allocated,
             limit_bytes=self._limit_bytes,
         )
+        if self._on_record is not None:
+            allocated, limit = self._account.allocated, self._limit_bytes
+            self._on_record(PressureChange(before=before, after=now, allocated_bytes=allocated, limit_bytes=limit))
         if now > before:
             self._relieve(now)
         self._deferred.advance()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -17,13 +16,12 @@ from rkruntime.kernels import Compilations, Launcher, as_spec
 from rkruntime.log import get_logger
 from rkruntime.memory import KernelMemoryManager, Leak, OwnedMemory
 from rkruntime.runtime._actor import Actor
+from rkruntime.runtime._hooks import Hooks
 from rkruntime.runtime._kernel_actor import KernelActor, KernelRef
 from rkruntime.runtime._records import DrainReport
 from rkruntime.runtime._report import make_report
 
 __all__ = ("Parts",)
-
-Hook = Callable[[Any], None]
 
 
 class Parts:
@@ -32,13 +30,13 @@ class Parts:
     Args:
         config: Settings.
         device: The open device; it is closed with the rest.
-        hooks: Called with every record of the actors.
+        hooks: Called with every record of actors, launches and memory.
     """
 
-    def __init__(self, config: RuntimeConfig, device: Device, hooks: Sequence[Hook]) -> None:
+    def __init__(self, config: RuntimeConfig, device: Device, hooks: Hooks) -> None:
         self.config = config
         self.device = device
-        self.memory = KernelMemoryManager(config.memory, device, clock=trio.current_time)
+        self.memory = KernelMemoryManager(config.memory, device, clock=trio.current_time, on_record=hooks.tell_if_any)
         self.compilations = Compilations(config.blocking_threads)
         self._hooks = hooks
         self._unstoppable: list[tuple[str, DeviceEvent]] = []
@@ -52,11 +50,12 @@ class Parts:
             cleanup_timeout=config.cleanup_timeout,
             memory_for=self._memory_for,
             prepare=self._equip,
-            on_record=self._tell if hooks else None,
+            on_record=hooks.tell_if_any,
+            begin_trace=hooks.begin_trace,
         )
 
     @classmethod
-    def open(cls, config: RuntimeConfig, device: Device | None, hooks: Sequence[Hook]) -> Parts:
+    def open(cls, config: RuntimeConfig, device: Device | None, hooks: Hooks) -> Parts:
         """Open the device, unless one is given, and the pools."""
         if device is None:
             opened = open_device_with_note(config)
@@ -129,8 +128,5 @@ class Parts:
                 compilations=self.compilations,
                 cleanup_s=self.config.cleanup_timeout,
                 on_unstoppable=lambda event: self._unstoppable.append((actor.name, event)),
+                on_launch=self._hooks.tell_if_any,
             )
-
-    def _tell(self, record: Any) -> None:
-        for hook in self._hooks:
-            hook(record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar, overload
 
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from rkruntime.runtime._canary import sing
 from rkruntime.runtime._control import controlled
 from rkruntime.runtime._drain import DrainLimits
 from rkruntime.runtime._health import check_health
+from rkruntime.runtime._hooks import Hook, Hooks
 from rkruntime.runtime._kernel_actor import KernelRef
 from rkruntime.runtime._lifecycle import State, is_live, is_ready
 from rkruntime.runtime._parts import Parts
@@ -31,7 +32,6 @@ from rkruntime.runtime._states import Lifecycle
 __all__ = ("Runtime",)
 
 A = TypeVar("A", bound=actors.Actor)
-Hook = Callable[[Any], None]
 
 
 class Runtime:
@@ -42,7 +42,8 @@ class Runtime:
     Args:
         config: Settings; the defaults if left out.
         device: An open device to use in place of the configured one; it then belongs to the runtime.
-        hooks: Each is called with every record (transitions, actors' lives, launches) as it happens.
+        hooks: Each is called with every record (transitions, actors' lives, messages, launches, memory pressure, the
+            drain's report) as it happens; with the runtime first, where it has `attach`.
         instance: The name under which `rustkernel runtime status` and `drain` find it, over a Unix socket that is
             this user's alone; `auto` for `default` or, where that is taken, `pid-` with the process's number. With
             None there is no socket.
@@ -64,7 +65,7 @@ class Runtime:
         self.config = config or RuntimeConfig()
         self._given_device = device
         self._wanted_instance = instance
-        self._hooks = tuple(hooks)
+        self._hooks = Hooks(hooks)
         self._log = get_logger("rkruntime.runtime")
         self._lifecycle = Lifecycle(self._tell)
         self._shutdown = Shutdown(
@@ -77,6 +78,7 @@ class Runtime:
         self._parts: Parts | None = None
         self._checks: tuple[Check, ...] = ()
         self._checked_s: float | None = None
+        self._hooks.attach(self)
 
     @property
     def state(self) -> State:
@@ -317,6 +319,7 @@ class Runtime:
         self._parts = None
         self.report = parts.report(self._shutdown.began_s)
         self._log.info("drained", report=str(self.report))
+        self._hooks.tell(self.report)
 
     async def _ended_with(self, error: BaseException) -> None:
         if is_cancellation(error) and self.state is State.DRAINING:
@@ -353,5 +356,4 @@ class Runtime:
 
     def record(self, record: object) -> None:
         """Hand a record of something that happened around the runtime to its hooks."""
-        for hook in self._hooks:
-            hook(record)
+        self._hooks.tell(record)

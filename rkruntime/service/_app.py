@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rkruntime.context import REQUEST_ID, TRACEPARENT
+from rkruntime.context import REQUEST_ID, TRACE, Trace, parse_traceparent
 from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
@@ -25,13 +25,11 @@ __all__ = ("Wrap", "make_app")
 Wrap: TypeAlias = Callable[[RouteSpec, ASGIApp], ASGIApp]
 """What stands around a route: given the route and what is inside it, it returns an ASGI application.
 
-It runs on the server's thread, with `REQUEST_ID` and `TRACEPARENT` set. An `RkError` that it raises is answered as a
+It runs on the server's thread, with `REQUEST_ID` and `TRACE` set. An `RkError` that it raises is answered as a
 problem; `IDENTITY` that it sets holds for the limits and the launch inside it.
 """
 
 GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-TRACE = re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context, section 3.2.2."""
 
 
 def make_app(state: ServiceState, wraps: Sequence[Wrap] = ()) -> ASGIApp:
@@ -121,13 +119,14 @@ class _Front:
 
 def _enter(scope: Scope) -> bytes:
     """Set the request's context variables, and return its id."""
-    request_id = trace = b""
+    request_id = b""
+    trace: Trace | None = None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and GOOD_ID.fullmatch(value):
             request_id = value
-        elif name == b"traceparent" and TRACE.fullmatch(value):
-            trace = value
+        elif name == b"traceparent":
+            trace = parse_traceparent(value.decode("latin-1"))
     request_id = request_id or secrets.token_hex(8).encode()
     REQUEST_ID.set(request_id.decode())
-    TRACEPARENT.set(trace.decode())
+    TRACE.set(trace)
     return request_id

@@ -1,0 +1,49 @@
+"""Launches that somebody hears of: each has a number and a span of its own, and leaves a record however it ends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import trio
+
+from rkruntime.context import LAUNCH, TRACE, TURNS, Trace
+from rkruntime.errors import LaunchCancelled
+from rkruntime.kernels._records import LaunchDone, LaunchRecord
+
+__all__ = ("OnLaunch", "watched")
+
+OnLaunch = Callable[[LaunchDone], None]
+
+_NUMBERS = itertools.count(1)
+
+
+async def watched(kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: OnLaunch) -> LaunchRecord:
+    """Await `launch` under ids of its own, and tell how it ended."""
+    above = TRACE.get()
+    trace = above.child() if above is not None and above.sampled else above
+    number = next(_NUMBERS)
+    tokens = LAUNCH.set(number), TRACE.set(trace)
+    began_s = trio.current_time()
+    try:
+        record = await launch
+    except BaseException as error:
+        cancelled = isinstance(error, trio.Cancelled | LaunchCancelled)
+        why = "" if cancelled else f"{type(error).__name__}: {error}"
+        tell(_done(number, kernel, began_s, trace, "cancelled" if cancelled else "failed", why, None))
+        raise
+    finally:
+        LAUNCH.reset(tokens[0])
+        TRACE.reset(tokens[1])
+    tell(_done(number, kernel, began_s, trace, "completed", "", record))
+    return record
+
+
+def _done(
+    number: int, kernel: str, began_s: float, trace: Trace | None, outcome: str, why: str, record: LaunchRecord | None
+) -> LaunchDone:
+    turns = TURNS.get()
+    actor, slot = (turns[-1].actor, turns[-1].slot) if turns else ("", 0)
+    took_s = trio.current_time() - began_s
+    return LaunchDone(number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)
