@@ -1,10 +1,24 @@
-"""Write the tables of docs/configuration.md from the fields: `python docs/write_configuration.py`."""
+"""Write what comes from the fields: tables of docs/configuration.md, and the stub of the builders' methods."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from rkruntime.config import ProductionConfig, RuntimePreset, Setting, default_text, settings, shown, value_at
-from rkruntime.config._settings import config_classes
+import rkruntime.config
+from rkruntime.config import (
+    ProductionConfig,
+    RuntimeConfig,
+    RuntimePreset,
+    Setting,
+    default_text,
+    settings,
+    shown,
+    value_at,
+)
+from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, Kind, Maybe, Seconds
+from rkruntime.config._settings import SECTIONS, config_classes
 
+METHODS = Path(rkruntime.config.__file__).parent / "_builder_methods.pyi"
+TAKES = {Boolean: "bool", Count: "int", Fraction: "float", Seconds: "float | str", Bytes: "int | str"}
 PAGE = Path(__file__).parent / "configuration.md"
 
 
@@ -41,6 +55,29 @@ def presets_table() -> str:
 TABLES = {"settings": settings_tables, "presets": presets_table}
 
 
+def methods() -> str:
+    """Write the stub of the builders' methods."""
+    parts = ['"""Written by docs/write_configuration.py from the fields: the methods of the builders."""\n']
+    parts.append("from typing import Self\n")
+    for section in SECTIONS:
+        own = [setting for setting in settings() if setting.section == section and setting.path != "preset"]
+        parts.append(_class(f"{section or 'top'}_methods", [(s.name, _takes(s.kind), s.about.help) for s in own]))
+    own = [s for s in settings() if s.section == RuntimeConfig.SECTION and s.builder_method != "with_device"]
+    rows = [(s.builder_method, _takes(s.kind).removesuffix(" | str"), s.about.help) for s in own]
+    return "\n".join([*parts, _class("runtime_builder_methods", rows)])
+
+
+def _class(name: str, rows: Sequence[tuple[str, str, str]]) -> str:
+    lines = [f"class {name.title().replace('_', '')}:"]
+    for method, takes, told in rows:
+        lines += [f"    def {method}(self, value: {takes}) -> Self:", f'        """{told}"""', ""]
+    return "\n".join(lines)
+
+
+def _takes(kind: Kind) -> str:
+    return f"{_takes(kind.kind)} | None" if isinstance(kind, Maybe) else TAKES.get(type(kind), "str")
+
+
 def drawn(page: str) -> str:
     """Return `page` with what stands between the markers written anew."""
     for name, write in TABLES.items():
@@ -53,3 +90,4 @@ def drawn(page: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(drawn(PAGE.read_text()))
+    METHODS.write_text(methods())

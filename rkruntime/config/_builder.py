@@ -1,12 +1,28 @@
-"""Build a configuration step by step, as the RustKernels chapter does."""
+"""Build a configuration step by step, as the RustKernels chapter does.
+
+The methods come from the fields; `_builder_methods.pyi`, written from the same fields, tells type checkers of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rkruntime.config._presets import RuntimePreset
 from rkruntime.config._production import ProductionConfig
+from rkruntime.config._settings import Setting, settings
+
+if TYPE_CHECKING:
+    from rkruntime.config._builder_methods import (
+        MemoryMethods,
+        ObservabilityMethods,
+        RuntimeMethods,
+        SecurityMethods,
+        ServiceMethods,
+        TopMethods,
+    )
+else:
+    MemoryMethods = ObservabilityMethods = RuntimeMethods = SecurityMethods = ServiceMethods = TopMethods = object
 
 __all__ = (
     "MemorySettings",
@@ -17,22 +33,7 @@ __all__ = (
     "ServiceSettings",
 )
 
-V = TypeVar("V")
-B = TypeVar("B", bound="Settings")
-
-
-class Setter(Generic[V]):
-    """A method that sets the field of its own name, and returns its builder: one line each, typed all the same."""
-
-    def __set_name__(self, owner: type[Settings], name: str) -> None:
-        self._name = name
-
-    def __get__(self, builder: B, owner: type[B]) -> Callable[[V], B]:
-        def put(value: V) -> B:
-            builder.values[f"{builder.section}.{self._name}".lstrip(".")] = value
-            return builder
-
-        return put
+B = TypeVar("B", bound="type[Settings]")
 
 
 class Settings:
@@ -48,99 +49,64 @@ class Settings:
         self.values = values
 
 
-class RuntimeSettings(Settings):
+def with_setters(cls: B) -> B:
+    """Add a method for every setting of the class's section that has none."""
+    for setting in settings():
+        if setting.section == cls.section and setting.name not in vars(cls):
+            setattr(cls, setting.name, _setter(setting))
+    return cls
+
+
+def _setter(setting: Setting) -> Callable[[Any, Any], Any]:
+    def put(builder: Settings, value: Any) -> Settings:
+        builder.values[setting.path] = value
+        return builder
+
+    put.__name__, put.__doc__ = setting.name, setting.about.help
+    return put
+
+
+@with_setters
+class RuntimeSettings(Settings, RuntimeMethods):
     """The methods of section [runtime]; times are seconds, or text such as `30s`."""
 
     section = "runtime"
-    gpu_enabled = Setter[bool]()
-    device = Setter[str]()
-    max_kernel_instances = Setter[int]()
-    worker_threads = Setter[int]()
-    blocking_threads = Setter[int]()
-    mailbox_capacity = Setter[int]()
-    shutdown_timeout = Setter[float | str]()
-    drain_grace = Setter[float | str]()
-    cleanup_timeout = Setter[float | str]()
-    health_check_interval = Setter[float | str]()
-    inline_budget = Setter[float | str]()
-    log_level = Setter[str]()
-    log_format = Setter[str]()
 
 
-class MemorySettings(Settings):
+@with_setters
+class MemorySettings(Settings, MemoryMethods):
     """The methods of section [memory]; sizes are bytes, or text such as `16GiB`."""
 
     section = "memory"
-    max_gpu_memory = Setter[int | str]()
-    max_staging_memory = Setter[int | str]()
-    pooling_enabled = Setter[bool]()
-    pressure_threshold = Setter[float]()
-    critical_threshold = Setter[float]()
-    emergency_threshold = Setter[float]()
-    hysteresis = Setter[float]()
-    auto_defrag = Setter[bool]()
-    scrub = Setter[bool]()
 
 
-class SecuritySettings(Settings):
+@with_setters
+class SecuritySettings(Settings, SecurityMethods):
     """The methods of section [security]."""
 
     section = "security"
-    rbac_enabled = Setter[bool]()
-    admin_key_hash = Setter[str | None]()
-    api_keys_file = Setter[str | None]()
-    oidc_jwks = Setter[str | None]()
-    oidc_issuer = Setter[str | None]()
-    oidc_audience = Setter[str | None]()
-    oidc_role_claim = Setter[str]()
-    oidc_role_map = Setter[str | None]()
-    oidc_leeway = Setter[float | str]()
-    oidc_jwks_refresh = Setter[float | str]()
-    audit_logging = Setter[bool]()
-    audit_file = Setter[str]()
-    audit_fsync = Setter[str]()
-    audit_rotate_size = Setter[int | str]()
-    tls_certificate = Setter[str | None]()
-    tls_key = Setter[str | None]()
-    tls_client_ca = Setter[str | None]()
-    tls_client_certificates = Setter[str]()
-    tls_role_map = Setter[str | None]()
-    allowed_hosts = Setter[str | None]()
 
 
-class ObservabilitySettings(Settings):
+@with_setters
+class ObservabilitySettings(Settings, ObservabilityMethods):
     """The methods of section [observability]."""
 
     section = "observability"
-    metrics_enabled = Setter[bool]()
-    tracing_enabled = Setter[bool]()
-    trace_sample_ratio = Setter[float]()
-    trace_file = Setter[str | None]()
-    otlp_endpoint = Setter[str | None]()
-    otlp_headers = Setter[str | None]()
 
 
-class ServiceSettings(Settings):
+@with_setters
+class ServiceSettings(Settings, ServiceMethods):
     """The methods of section [service]; sizes and times likewise."""
 
     section = "service"
-    host = Setter[str]()
-    port = Setter[int]()
-    max_request_size = Setter[int | str]()
-    max_requests = Setter[int]()
-    request_timeout = Setter[float | str]()
-    dashboard_enabled = Setter[bool]()
 
 
-class ProductionConfigBuilder(Settings):
+@with_setters
+class ProductionConfigBuilder(Settings, TopMethods):
     """Collects settings; `build` checks them all and says everything that is wrong in one go.
 
     A section's settings are set by a function of its builder: `.runtime(lambda r: r.worker_threads(8))`.
     """
-
-    environment = Setter[str]()
-    service_name = Setter[str]()
-    service_version = Setter[str]()
 
     def __init__(self) -> None:
         super().__init__({})

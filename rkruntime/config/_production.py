@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
-from rkruntime.config._about import about, documented, section
+from rkruntime.config._about import about, documented, is_section, section
 from rkruntime.config._kinds import Maybe, OneOf, Text
 from rkruntime.config._model import MemoryConfig, RuntimeConfig
 from rkruntime.config._presets import PRESET_ALIASES, RuntimePreset
@@ -95,14 +95,13 @@ class ProductionConfig:
         """
         chosen = RuntimePreset(preset)
         settings = chosen.settings
-        return cls(
-            preset=chosen.value,
-            **settings[""],
-            runtime=RuntimeConfig.from_preset(chosen),
-            security=SecurityConfig(**settings.get("security", {})),
-            observability=ObservabilityConfig(**settings.get("observability", {})),
-            service=ServiceConfig(**settings.get("service", {})),
-        )
+        beside = {
+            field.name: field.validator.type(**settings.get(field.name, {}))
+            for field in attrs.fields(cls)
+            if is_section(field) and field.name != RuntimeConfig.SECTION
+        }
+        runtime = RuntimeConfig.from_preset(chosen)
+        return cls(preset=chosen.value, **settings[""], runtime=runtime, **beside)
 
     @classmethod
     def from_env(

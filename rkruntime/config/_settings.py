@@ -61,6 +61,11 @@ class Setting:
         """A second name in files: durations are also taken as numbers, under the key that ends in `_secs`."""
         return f"{self.name}_secs" if isinstance(self.kind, Seconds) else None
 
+    @property
+    def builder_method(self) -> str:
+        """Its method of `RuntimeBuilder`, if it is the runtime's."""
+        return f"with_{self.about.method or self.name}"
+
     def raw_from(self, text: str) -> object:
         """Turn the text of its environment variable into a raw value, as a file would hold it."""
         if self.about.variable_unit and text.strip().replace(".", "", 1).isdigit():

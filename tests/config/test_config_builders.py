@@ -1,3 +1,4 @@
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -7,10 +8,11 @@ import pytest
 
 from rkruntime.config import ProductionConfig, ProductionConfigBuilder, RuntimeConfig, RuntimePreset, settings
 from rkruntime.config._about import about_of, is_section
-from rkruntime.config._builder import Setter
 from rkruntime.config._builder import Settings as SectionBuilder
 from rkruntime.errors import InvalidConfiguration, InvalidConfigurations
 from rkruntime.runtime import RuntimeBuilder
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_builder_of_the_chapter() -> None:
@@ -50,16 +52,20 @@ def test_build_says_everything_that_is_wrong() -> None:
 
 
 def test_every_setting_has_a_method() -> None:
-    builders = {cls.section: cls for cls in (ProductionConfigBuilder, *SectionBuilder.__subclasses__())}
+    builders = {cls.section: cls for cls in SectionBuilder.__subclasses__()}
     for setting in settings():
-        assert hasattr(builders[setting.section]({}) if setting.section else ProductionConfigBuilder(), setting.name)
-    methods = {
-        f"{section}.{name}".lstrip(".")
-        for section, cls in builders.items()
-        for name, setter in vars(cls).items()
-        if isinstance(setter, Setter)
-    }
-    assert methods | {"preset"} == {setting.path for setting in settings()}
+        if setting.path == "preset":
+            continue
+        builder = builders[setting.section]({}) if setting.section else ProductionConfigBuilder()
+        method = getattr(builder, setting.name)
+        assert method(setting.default) is builder
+        assert builder.values == {setting.path: setting.default}
+        assert method.__doc__ == setting.about.help
+
+
+def test_what_type_checkers_are_told_is_written_from_the_fields() -> None:
+    write = runpy.run_path(str(ROOT / "docs" / "write_configuration.py"))
+    assert write["METHODS"].read_text() == write["methods"](), "run python docs/write_configuration.py"
 
 
 def test_every_field_of_a_runtime_has_a_method() -> None:
