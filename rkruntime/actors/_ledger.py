@@ -86,6 +86,13 @@ class Ledger:
             )
         return found
 
+    def progress(self) -> tuple[int, int]:
+        """Return how many messages were in flight at the mark, and how many of them still are; now, while unmarked."""
+        if not self.is_marked:
+            return self.in_flight, self.in_flight
+        began = sum(self.marked.values())
+        return began, began - sum(count.ended for count in self._ended.values())
+
     async def wait_idle(self) -> None:
         """Wait until nothing is in flight."""
         while self.in_flight:

@@ -11,7 +11,16 @@ import attrs
 from rkruntime.runtime._lifecycle import State
 from rkruntime.units import format_bytes, format_seconds
 
-__all__ = ("ActorOutcome", "Check", "ControlRequest", "DrainReport", "Health", "LeakRecord", "Transition")
+__all__ = (
+    "ActorOutcome",
+    "Check",
+    "ControlRequest",
+    "DrainProgress",
+    "DrainReport",
+    "Health",
+    "LeakRecord",
+    "Transition",
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,6 +107,21 @@ class LeakRecord:
     owner: str
     size_bytes: int
     place: str
+
+
+@attrs.frozen(kw_only=True)
+class DrainProgress:
+    """How far a drain is.
+
+    Args:
+        began_in_flight: Messages in flight when it closed admission; until then, those in flight now.
+        in_flight: Those of them that have not ended.
+        deadline_s: When the rest is cancelled, by Trio's clock.
+    """
+
+    began_in_flight: int
+    in_flight: int
+    deadline_s: float
 
 
 @attrs.frozen(kw_only=True)

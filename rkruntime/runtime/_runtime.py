@@ -23,7 +23,7 @@ from rkruntime.runtime._hooks import Hook, Hooks
 from rkruntime.runtime._kernel_actor import KernelRef
 from rkruntime.runtime._lifecycle import State, is_live, is_ready
 from rkruntime.runtime._parts import Parts
-from rkruntime.runtime._records import Check, DrainReport, Health, Transition
+from rkruntime.runtime._records import Check, DrainProgress, DrainReport, Health, Transition
 from rkruntime.runtime._shutdown import Shutdown
 from rkruntime.runtime._signals import watch_signals
 from rkruntime.runtime._single import is_cancellation, single
@@ -113,6 +113,14 @@ class Runtime:
             checks=self._checks,
             checked_s=self._checked_s,
         )
+
+    @property
+    def drain_progress(self) -> DrainProgress | None:
+        """How far the drain is; None while there is none."""
+        if self._parts is None or self.state is not State.DRAINING:
+            return None
+        began, left = self._parts.system.ledger.progress()
+        return DrainProgress(began_in_flight=began, in_flight=left, deadline_s=self._shutdown.deadline_s)
 
     @property
     def device(self) -> Device:

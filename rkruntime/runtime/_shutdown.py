@@ -61,6 +61,11 @@ class Shutdown:
         """When the drain began, by Trio's clock; now, while it has not."""
         return trio.current_time() if self._began_s is None else self._began_s
 
+    @property
+    def deadline_s(self) -> float:
+        """When what is still in flight is cancelled, by Trio's clock."""
+        return self.began_s + self.limits.grace_s + self.limits.timeout_s
+
     async def drain(self, system: ActorSystem) -> None:
         """Close admission and see everything in flight to its end.
 
@@ -95,8 +100,7 @@ class Shutdown:
         )
 
     def _refusal(self) -> Draining:
-        ends_s = self.began_s + self.limits.grace_s + self.limits.timeout_s
-        return Draining(retry_after_s=max(1.0, ends_s - trio.current_time()))
+        return Draining(retry_after_s=max(1.0, self.deadline_s - trio.current_time()))
 
     async def _until(self, until_s: float, wait: Callable[[], object]) -> None:
         with trio.move_on_at(until_s):

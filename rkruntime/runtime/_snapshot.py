@@ -34,6 +34,7 @@ def snapshot(runtime: Runtime) -> dict[str, Any]:
         "for_s": for_s,
         "device": _device(runtime),
         "in_flight": sum(actor.in_flight for actor in actors),
+        "drain": _drain(runtime),
         "actors": {"live": len(actors), "listed": [_actor(actor) for actor in actors[:MOST_ACTORS]]},
         "memory": _memory(runtime),
         "health": _health(runtime),
@@ -45,6 +46,17 @@ def _device(runtime: Runtime) -> dict[str, Any] | None:
         return None
     properties = runtime.device.properties
     return {"kind": properties.kind, "name": properties.name, "compute_units": properties.compute_units}
+
+
+def _drain(runtime: Runtime) -> dict[str, Any] | None:
+    progress = runtime.drain_progress
+    if progress is None:
+        return None
+    return {
+        "began_in_flight": progress.began_in_flight,
+        "in_flight": progress.in_flight,
+        "deadline_in_s": progress.deadline_s - trio.current_time(),
+    }
 
 
 def _actor(actor: ActorInfo) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rkruntime.access import Permission
-from rkruntime.service import _launches, _pages, _probes
+from rkruntime.service import _dashboard, _events, _launches, _pages, _probes
 from rkruntime.service._state import ServiceState
 
 __all__ = ("ROUTES", "Handler", "RouteSpec")
@@ -99,5 +99,29 @@ ROUTES: tuple[RouteSpec, ...] = (
         permission=Permission.DRAIN,
         limited=False,
         summary="Drain the runtime, and end the service.",
+    ),
+    RouteSpec(
+        path="/v1/events",
+        method="GET",
+        handler=_events.events,
+        permission=Permission.READ,
+        limited=False,
+        summary="A snapshot of the runtime each second, as server-sent events.",
+    ),
+    RouteSpec(
+        path="/",
+        method="GET",
+        handler=_dashboard.page,
+        permission=None,
+        limited=False,
+        summary="The dashboard; it shows what /v1/events tells.",
+    ),
+    RouteSpec(
+        path="/dashboard/{name}",
+        method="GET",
+        handler=_dashboard.asset,
+        permission=None,
+        limited=False,
+        summary="What the dashboard loads.",
     ),
 )

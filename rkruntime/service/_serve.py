@@ -12,6 +12,7 @@ from rkruntime.errors import ServiceFailed, UnreachableState
 from rkruntime.kernels import KernelSpec
 from rkruntime.log import get_logger
 from rkruntime.runtime import Runtime, State
+from rkruntime.service._activity import Activity
 from rkruntime.service._app import Wrap, make_app
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
@@ -51,7 +52,9 @@ class Service:
     ) -> None:
         self.config = config
         self.specs = specs
-        self.runtime = Runtime(config.runtime, hooks=hooks, instance=instance)
+        self._activity = Activity()
+        shown = (self._activity,) if config.service.dashboard_enabled else ()
+        self.runtime = Runtime(config.runtime, hooks=(*shown, *hooks), instance=instance)
         self._wraps = wraps
         self._metrics = metrics
         self._failure: ServiceFailed | None = None
@@ -98,7 +101,12 @@ class Service:
     def _state(self, bridge: Bridge) -> ServiceState:
         catalogue = Catalogue(self.runtime, self.specs, concurrency=SIDE_BY_SIDE)
         return ServiceState(
-            config=self.config, runtime=self.runtime, bridge=bridge, catalogue=catalogue, metrics=self._metrics
+            config=self.config,
+            runtime=self.runtime,
+            bridge=bridge,
+            catalogue=catalogue,
+            metrics=self._metrics,
+            activity=self._activity,
         )
 
     async def _supervise(self, server: Server) -> None:

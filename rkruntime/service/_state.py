@@ -10,8 +10,10 @@ import attrs
 from rkruntime.config import ProductionConfig
 from rkruntime.errors import Draining, NotRunning
 from rkruntime.runtime import Runtime, State
+from rkruntime.service._activity import Activity
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
+from rkruntime.service._feed import Feed
 
 __all__ = ("Heart", "ServiceState")
 
@@ -66,6 +68,8 @@ class ServiceState:
     metrics: Callable[[], bytes] | None = None
     heart: Heart = attrs.field(factory=Heart)
     drain: DrainClock = attrs.field(factory=DrainClock)
+    activity: Activity = attrs.field(factory=Activity)
+    feed: Feed = attrs.field(factory=Feed)
 
     def check_admission(self) -> None:
         """Refuse new work as the runtime would, before anything of it is read; for the server's thread.

@@ -78,6 +78,21 @@ class ServiceProcess:
         host, port = self.url.removeprefix("http://").split(":")
         return host, int(port)
 
+    @contextmanager
+    def spinning(self) -> Iterator[None]:
+        """Keep one launch in flight that ends when it is cancelled; wait for its answer at the end."""
+
+        def launch() -> None:
+            body = {"args": {"x": [0.0], "turns": 10**15}, "over": 1}
+            httpx.post(f"{self.url}/v1/kernels/spin/launch", json=body, timeout=LIMIT_S)
+
+        thread = threading.Thread(target=launch)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join(LIMIT_S)
+
     def end(self) -> int:
         """Wait for its end, and return its exit status."""
         return self.process.wait(timeout=LIMIT_S)

@@ -1,0 +1,100 @@
+"""What the dashboard shows beyond the runtime's own snapshot: launches by kernel, and the last errors."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from rkruntime.actors import ActorEvent
+from rkruntime.kernels import LaunchDone
+from rkruntime.runtime import Transition
+
+__all__ = ("Activity",)
+
+RECENT = 256
+"""Launches of a kernel whose times the quantiles are taken over: the latest."""
+MOST_KERNELS = 100
+"""Kernels that are told; the busiest first."""
+MOST_ERRORS = 20
+
+
+class _Kernel:
+    """One kernel's launches so far."""
+
+    __slots__ = ("cancelled", "failed", "launches", "longest_s", "recent_s")
+
+    def __init__(self) -> None:
+        self.launches = 0
+        self.failed = 0
+        self.cancelled = 0
+        self.longest_s = 0.0
+        self.recent_s: deque[float] = deque(maxlen=RECENT)
+
+    def note(self, done: LaunchDone) -> None:
+        """Count one launch."""
+        self.launches += 1
+        self.failed += done.outcome == "failed"
+        self.cancelled += done.outcome == "cancelled"
+        if done.outcome == "completed":
+            self.longest_s = max(self.longest_s, done.took_s)
+            self.recent_s.append(done.took_s)
+
+    def told(self, name: str) -> dict[str, Any]:
+        """Tell it in plain values; quantiles over the latest launches, None where there are none."""
+        p50_s, p95_s = _quantiles(self.recent_s)
+        return {
+            "name": name,
+            "launches": self.launches,
+            "failed": self.failed,
+            "cancelled": self.cancelled,
+            "p50_s": p50_s,
+            "p95_s": p95_s,
+            "max_s": self.longest_s or None,
+        }
+
+
+class Activity:
+    """A hook that counts launches by kernel and keeps the last errors.
+
+    It is called and read on the Trio thread. A record costs it a few additions; what it keeps is bounded by the number
+    of kernels.
+    """
+
+    def __init__(self) -> None:
+        self._kernels: dict[str, _Kernel] = {}
+        self._errors: deque[dict[str, str]] = deque(maxlen=MOST_ERRORS)
+
+    def __call__(self, record: Any) -> None:
+        """Take note of a record."""
+        if isinstance(record, LaunchDone):
+            self._kernels.setdefault(record.kernel, _Kernel()).note(record)
+            if record.outcome == "failed":
+                self._note_error(f"kernel {record.kernel}", record.error)
+        elif isinstance(record, ActorEvent) and record.error:
+            self._note_error(f"actor {record.actor} {record.what}", record.error)
+        elif isinstance(record, Transition) and record.cause:
+            self._note_error(f"runtime {record.after.value}", record.cause)
+
+    def kernels(self) -> list[dict[str, Any]]:
+        """Tell the launches of each kernel, the busiest first."""
+        busiest = sorted(self._kernels.items(), key=lambda item: -item[1].launches)
+        return [kernel.told(name) for name, kernel in busiest[:MOST_KERNELS]]
+
+    def errors(self) -> list[dict[str, str]]:
+        """Tell the last errors, the latest first."""
+        return list(reversed(self._errors))
+
+    def _note_error(self, where: str, error: str) -> None:
+        at = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds")
+        self._errors.append({"at": at, "where": where, "error": error})
+
+
+def _quantiles(times_s: deque[float]) -> tuple[float | None, float | None]:
+    """Return the median and the 95th percentile."""
+    if len(times_s) < 2:
+        return (times_s[0], times_s[0]) if times_s else (None, None)
+    cuts = statistics.quantiles(times_s, n=20, method="inclusive")
+    return cuts[9], cuts[18]
