@@ -1,0 +1,49 @@
+"""Durations by bucket, each bucket with the last traced work that fell into it."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+
+from rkruntime.context import Trace
+from rkruntime.observability._table import BOUNDS_S
+
+__all__ = ("Exemplar", "Histogram")
+
+
+class Exemplar:
+    """One observation that a trace was recorded of: its value in seconds, and when it was, in Unix time."""
+
+    __slots__ = ("_text", "at_s", "trace", "value_s")
+
+    def __init__(self, trace: Trace, value_s: float) -> None:
+        self.trace = trace
+        self.value_s = value_s
+        self.at_s = time.time()
+        self._text = ""
+
+    def __str__(self) -> str:
+        """The exemplar as OpenMetrics writes it behind a bucket; made when first asked for."""
+        if not self._text:
+            ids = f'{{trace_id="{self.trace.trace_hex}",span_id="{self.trace.span_hex}"}}'
+            self._text = f" # {ids} {self.value_s!r} {self.at_s:.3f}"
+        return self._text
+
+
+class Histogram:
+    """Counts durations; written by one thread, read by any."""
+
+    __slots__ = ("counts", "exemplars", "sum_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.sum_s = 0.0
+        self.exemplars: dict[int, Exemplar] = {}
+
+    def observe(self, seconds: float, trace: Trace | None = None) -> None:
+        """Count one duration; remember its trace, where it is recorded."""
+        bucket = bisect_left(BOUNDS_S, seconds)
+        self.counts[bucket] += 1
+        self.sum_s += seconds
+        if trace is not None and trace.sampled:
+            self.exemplars[bucket] = Exemplar(trace, seconds)

@@ -1,0 +1,200 @@
+"""Metrics: a hook that counts what is told, and a page made from the counts and from the runtime's own counters."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from rkruntime.actors import ActorEvent, MessageDone
+from rkruntime.errors import NotRunning
+from rkruntime.kernels import LaunchDone
+from rkruntime.memory import PressureChange
+from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, wants_openmetrics
+from rkruntime.observability._histogram import Histogram
+from rkruntime.observability._requests import RequestDone
+from rkruntime.observability._runtime_page import write_actors, write_device, write_memory
+from rkruntime.runtime import DrainReport, Runtime, State, Transition
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+__all__ = ("KernelCounts", "Metrics")
+
+STAGES = ("compile", "copy_in", "queue", "device", "copy_out")
+ENDS = ("completed", "failed", "cancelled")
+DRAIN_ENDS = (*ENDS, "abandoned")
+
+
+class KernelCounts:
+    """What is counted of one kernel.
+
+    Attributes:
+        outcomes: Launches by how they ended.
+        stages_s: Seconds by stage, in the order of `STAGES`.
+        took: How long completed launches took.
+    """
+
+    __slots__ = ("outcomes", "stages_s", "took")
+
+    def __init__(self) -> None:
+        self.outcomes = dict.fromkeys(ENDS, 0)
+        self.stages_s = [0.0] * len(STAGES)
+        self.took = Histogram()
+
+
+class Metrics:
+    """Counts for Prometheus: give it to `open_runtime(hooks=[metrics])`, then `render()` answers a scrape.
+
+    Every metric stands in `docs/metrics.md`. Records are counted on the runtime's thread; `render` may be called on
+    any, so that a scrape keeps neither the runtime nor its callers waiting. `REGISTRY.register(metrics)` adds them to
+    an application's own prometheus-client registry.
+    """
+
+    def __init__(self) -> None:
+        self.kernels: dict[str, KernelCounts] = {}
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        self.requests_took: dict[str, Histogram] = {}
+        self.requests_in_flight: Callable[[], int] = lambda: 0
+        self.dropped: dict[str, Callable[[], int]] = {}
+        self._runtime: Runtime | None = None
+        self._transitions: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._levels: Counter[str] = Counter()
+        self._messages = dict.fromkeys(ENDS, 0)
+        self._waited = Histogram()
+        self._ran = Histogram()
+        self._queued = Histogram()
+        self._drain_began_s: float | None = None
+        self._report: DrainReport | None = None
+        self._counting: dict[type, Callable[[Any], None]] = {
+            MessageDone: self._count_message,
+            LaunchDone: self._count_launch,
+            ActorEvent: self._count_event,
+            Transition: self._count_transition,
+            PressureChange: self._count_pressure,
+            DrainReport: self._keep_report,
+            RequestDone: self.count_request,
+        }
+
+    def attach(self, runtime: Runtime) -> None:
+        """Read this runtime's counters too."""
+        self._runtime = runtime
+
+    def __call__(self, record: object) -> None:
+        """Count a record."""
+        count = self._counting.get(type(record))
+        if count is not None:
+            count(record)
+
+    def _count_message(self, done: MessageDone) -> None:
+        self._messages[done.outcome] += 1
+        self._waited.observe(done.waited_s, done.trace)
+        self._ran.observe(done.ran_s, done.trace)
+
+    def _count_launch(self, done: LaunchDone) -> None:
+        kernel = self.kernels.get(done.kernel)
+        if kernel is None:
+            kernel = self.kernels[done.kernel] = KernelCounts()
+        kernel.outcomes[done.outcome] += 1
+        record = done.record
+        if record is not None:
+            kernel.took.observe(done.took_s, done.trace)
+            self._queued.observe(record.queue_s, done.trace)
+            stages = kernel.stages_s
+            stages[0] += record.compile_s
+            stages[1] += record.copy_in_s
+            stages[2] += record.queue_s
+            stages[3] += record.device_s
+            stages[4] += record.copy_out_s
+
+    def _count_event(self, event: ActorEvent) -> None:
+        self._events[event.what] += 1
+
+    def _count_transition(self, transition: Transition) -> None:
+        self._transitions[transition.after.value] += 1
+        if transition.after is State.DRAINING:
+            self._drain_began_s = time.monotonic()
+
+    def _count_pressure(self, change: PressureChange) -> None:
+        self._levels[str(change.after)] += 1
+
+    def _keep_report(self, report: DrainReport) -> None:
+        self._report = report
+
+    def count_request(self, done: RequestDone) -> None:
+        """Count a request; by the service, on its own thread."""
+        self.requests[done.route, done.method, str(done.status)] += 1
+        took = self.requests_took.get(done.route)
+        if took is None:
+            took = self.requests_took[done.route] = Histogram()
+        took.observe(done.took_s, done.trace)
+
+    # A scrape
+
+    def render(self, accept: str = OPENMETRICS) -> tuple[bytes, str]:
+        """Answer a scrape; on any thread.
+
+        Args:
+            accept: The request's `Accept` header: OpenMetrics where it names it, else the text format 0.0.4.
+
+        Returns:
+            The page, and its content type.
+        """
+        page = Page(wants_openmetrics(accept))
+        runtime = self._runtime
+        if runtime is not None:
+            write_device(page, runtime)
+        page.family("rkruntime_transitions", _by_one(self._transitions))
+        self._write_drain(page)
+        if runtime is not None:
+            write_actors(page, runtime.actors)
+        page.family("rkruntime_actor_events", _by_one(self._events))
+        page.family("rkruntime_messages", _by_one(self._messages))
+        page.histograms("rkruntime_message_wait_seconds", [((), self._waited)])
+        page.histograms("rkruntime_message_run_seconds", [((), self._ran)])
+        self._write_launches(page)
+        if runtime is not None:
+            with suppress(NotRunning):  # it has not begun, or has ended, and its memory with it
+                write_memory(page, runtime.memory)
+        page.family("rkruntime_memory_pressure_changes", _by_one(self._levels))
+        self._write_requests(page)
+        page.family("rkruntime_dropped", [((what,), count()) for what, count in tuple(self.dropped.items())])
+        return page.end(), OPENMETRICS if page.openmetrics else TEXT
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the same as prometheus-client's metric families, for an application's own registry."""
+        from prometheus_client.openmetrics import parser
+
+        yield from parser.text_string_to_metric_families(self.render()[0].decode())  # type: ignore[no-untyped-call]
+
+    def _write_drain(self, page: Page) -> None:
+        report = self._report
+        lasted_s = 0.0
+        if report is not None:
+            lasted_s = report.duration_s
+        elif self._drain_began_s is not None:
+            lasted_s = time.monotonic() - self._drain_began_s
+        page.family("rkruntime_drain_seconds", [((), lasted_s)])
+        ended = [] if report is None else [((outcome,), getattr(report, outcome)) for outcome in DRAIN_ENDS]
+        page.family("rkruntime_drain_messages", ended)
+
+    def _write_launches(self, page: Page) -> None:
+        kernels = tuple(self.kernels.items())
+        ended = [(name, tuple(kernel.outcomes.values())) for name, kernel in kernels]
+        page.stacks("rkruntime_launches", ENDS, ended)
+        page.histograms("rkruntime_launch_seconds", [((name,), kernel.took) for name, kernel in kernels])
+        page.stacks("rkruntime_launch_stage_seconds", STAGES, [(name, kernel.stages_s) for name, kernel in kernels])
+        page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
+
+    def _write_requests(self, page: Page) -> None:
+        page.family("rkruntime_http_requests", tuple(self.requests.items()))
+        took = tuple(self.requests_took.items())
+        page.histograms("rkruntime_http_request_seconds", [((route,), histogram) for route, histogram in took])
+        page.family("rkruntime_http_requests_in_flight", [((), self.requests_in_flight())])
+
+
+def _by_one(counts: dict[str, int]) -> list[tuple[tuple[str], int]]:
+    return [((label,), count) for label, count in tuple(counts.items())]

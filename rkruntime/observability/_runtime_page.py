@@ -1,0 +1,61 @@
+"""The parts of a scrape that are read from the runtime's own counters, and cost it nothing between scrapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rkruntime
+from rkruntime.actors import ActorInfo
+from rkruntime.errors import NotRunning
+from rkruntime.memory import ClassStats, KernelMemoryManager, PressureLevel
+from rkruntime.observability._exposition import Page
+from rkruntime.runtime import Runtime, State
+
+__all__ = ("MOST_ACTORS", "write_actors", "write_device", "write_memory")
+
+MOST_ACTORS = 1000
+"""Actors that have samples of their own, the busiest; all are counted."""
+
+MEMORY_KINDS = ("limit", "reserved", "allocated", "requested", "cached", "quarantined", "peak")
+
+
+def write_device(page: Page, runtime: Runtime) -> None:
+    """Write what runs here, its state, and how its last health check ended."""
+    try:
+        properties = runtime.device.properties
+        page.family("rkruntime", [((rkruntime.__version__, properties.kind, properties.name), 1)])
+    except NotRunning:  # not yet, or not any more
+        page.family("rkruntime", [((rkruntime.__version__, "", ""), 1)])
+    page.family("rkruntime_state", [((state.value,), int(state is runtime.state)) for state in State])
+    page.family("rkruntime_health_check", [((check.name,), int(check.ok)) for check in runtime.health.checks])
+
+
+def write_actors(page: Page, actors: Sequence[ActorInfo]) -> None:
+    """Write the actors: totals, and the busiest by name."""
+    listed = actors
+    if len(actors) > MOST_ACTORS:
+        listed = sorted(actors, key=lambda actor: (-actor.in_flight, -actor.messages, actor.name))[:MOST_ACTORS]
+    page.family("rkruntime_actors", [((), len(actors))])
+    page.family("rkruntime_actors_unlisted", [((), len(actors) - len(listed))])
+    page.family("rkruntime_actor_messages", [((actor.name,), actor.messages) for actor in listed])
+    page.family("rkruntime_actor_restarts", [((actor.name,), actor.restarts) for actor in listed])
+    page.family("rkruntime_actor_memory_bytes", [((actor.name,), actor.memory_bytes) for actor in listed])
+    page.family("rkruntime_mailbox_depth", [((actor.name,), actor.mailbox_depth) for actor in listed])
+    page.family("rkruntime_messages_in_flight", [((), sum(actor.in_flight for actor in actors))])
+
+
+def write_memory(page: Page, memory: KernelMemoryManager) -> None:
+    """Write the memory: totals, classes, staging, pressure."""
+    stats = memory.stats()
+    page.family("rkruntime_memory_bytes", [((kind,), int(getattr(stats, f"{kind}_bytes"))) for kind in MEMORY_KINDS])
+    page.family("rkruntime_memory_buffers", [((), stats.live_buffers)])
+    page.family("rkruntime_memory_device_allocations", [((), stats.device_allocations)])
+    page.family("rkruntime_memory_class_bytes", _class_rows(stats.classes, ("allocated", "reserved"), "_bytes"))
+    page.family("rkruntime_memory_class_blocks", _class_rows(stats.classes, ("live", "idle", "quarantined"), ""))
+    staging = {kind: int(getattr(stats, f"staging_{kind}_bytes")) for kind in ("limit", "reserved", "used")}
+    page.family("rkruntime_staging_bytes", [((kind,), size_bytes) for kind, size_bytes in staging.items()])
+    page.family("rkruntime_memory_pressure", [((str(each),), int(each is stats.level)) for each in PressureLevel])
+
+
+def _class_rows(classes: Sequence[ClassStats], kinds: Sequence[str], suffix: str) -> list[tuple[tuple[str, str], int]]:
+    return [((str(row.block_bytes), kind), getattr(row, f"{kind}{suffix}")) for row in classes for kind in kinds]
