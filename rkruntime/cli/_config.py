@@ -65,14 +65,10 @@ def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
     Exit status 4 says that it is not valid; warnings alone do not change it.
     """
     from rkruntime.cli._config_render import problem_dict
-    from rkruntime.config import Machine, check_config, load_config
+    from rkruntime.config import Machine, examine_config
 
-    try:
-        loaded = load_config(file, environ={})
-        checked = check_config(loaded.config, Machine.here(), loaded.origins)
-        errors, warnings = checked.errors, checked.warnings
-    except InvalidConfigurations as error:
-        errors, warnings = error.problems, ()
+    examined = examine_config(file, machine=Machine.here(), environ={})
+    errors, warnings = examined.errors, examined.warnings
     if as_json:
         told = {
             "valid": not errors,

@@ -43,12 +43,17 @@ def configured(file: Path | None, preset: str | None, device: str | None) -> Run
         InvalidConfigurations: With everything that is wrong.
         UnreadableInput: The file cannot be read.
     """
-    from rkruntime.config import Source, load_config
+    from rkruntime.config import Source, examine_config
+    from rkruntime.errors import InvalidConfigurations
     from rkruntime.log import configure_logging
 
-    loaded = load_config(file, preset=preset, arguments={} if device is None else {"runtime.device": device})
+    arguments = {} if device is None else {"runtime.device": device}
+    examined = examine_config(file, preset=preset, arguments=arguments)
+    loaded = examined.loaded
     for text in loaded.warnings:
         click.echo(f"warning: {text}", err=True)
+    if examined.errors:
+        raise InvalidConfigurations.of(examined.errors)
     config = loaded.config.runtime
     given = loaded.origins["runtime.log_level"].source is not Source.DEFAULT
     configure_logging(config.log_level if given else QUIET, config.log_format)

@@ -16,7 +16,7 @@ import rkruntime
 from rkruntime.cli._exit import exit_code, told
 from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._version import installed
-from rkruntime.config import LoadedConfig, Machine, RuntimeConfig, check_config, load_config
+from rkruntime.config import LoadedConfig, Machine, RuntimeConfig, examine_config
 from rkruntime.errors import InvalidConfigurations
 
 __all__ = ("examine",)
@@ -30,16 +30,13 @@ def examine(file: Path | None, preset: str | None, arguments: Mapping[str, Any])
     """Find out all that is to be told; what fails is told among the problems."""
     problems: list[Exception] = []
     machine = Machine.here()
-    loaded = _attempt(problems, lambda: load_config(file, preset=preset, arguments=arguments))
+    examined = _attempt(problems, lambda: examine_config(file, machine=machine, preset=preset, arguments=arguments))
     configuration: dict[str, Any] = {"sources": [], "warnings": []}
-    if loaded is not None:
-        checked = check_config(loaded.config, machine, loaded.origins)
-        configuration = {
-            "sources": _sources(loaded),
-            "warnings": [*loaded.warnings, *map(str, checked.warnings)],
-        }
-        if checked.errors:
-            problems.append(InvalidConfigurations.of(checked.errors))
+    if examined is not None:
+        warnings = [*examined.loaded.warnings, *map(str, examined.warnings)]
+        configuration = {"sources": _sources(examined.loaded), "warnings": warnings}
+        if examined.errors:
+            problems.append(InvalidConfigurations.of(examined.errors))
     cpu = {"name": platform.processor(), "cores": machine.cores, "memory_bytes": machine.memory_bytes}
     found = {
         "rkruntime": rkruntime.__version__,
@@ -52,8 +49,8 @@ def examine(file: Path | None, preset: str | None, arguments: Mapping[str, Any])
         "configuration": configuration,
         "picks": None,
     }
-    if loaded is not None and not problems:
-        config, origin = loaded.config.runtime, str(loaded.origins["runtime.device"])
+    if examined is not None and not problems:
+        config, origin = examined.loaded.config.runtime, str(examined.loaded.origins["runtime.device"])
         found["picks"] = _attempt(problems, lambda: _picks(config, origin))
     return found | {
         "problems": list(map(told, problems)),

@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 import trio
 
-from rkruntime.config import Machine, ProductionConfig, RuntimeConfig, check_config, load_config
+from rkruntime.config import Machine, ProductionConfig, RuntimeConfig, examine_config
 from rkruntime.errors import CanaryFailed, InvalidConfigurations
 from rkruntime.runtime import open_runtime
 from rkruntime.units import ByteSize, format_bytes, format_seconds
@@ -28,12 +28,12 @@ def try_out(file: Path) -> dict[str, Any]:
         DeviceUnavailable: Its device cannot be opened.
         CanaryFailed: The device does not compute, or does not keep what it is given.
     """
-    loaded = load_config(file)
-    checked = check_config(loaded.config, Machine.here(), loaded.origins)
-    if checked.errors:
-        raise InvalidConfigurations.of(checked.errors)
+    examined = examine_config(file, machine=Machine.here())
+    if examined.errors:
+        raise InvalidConfigurations.of(examined.errors)
+    loaded = examined.loaded
     found = trio.run(_try, loaded.config.runtime)
-    warnings = [*loaded.warnings, *map(str, checked.warnings), *found.pop("warnings")]
+    warnings = [*loaded.warnings, *map(str, examined.warnings), *found.pop("warnings")]
     return {"file": str(file), "preset": _preset(loaded.config), **found, "ready": True, "warnings": warnings}
 
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from rkruntime.config._checks import check_config as check_config
     from rkruntime.config._layers import Origin as Origin
     from rkruntime.config._layers import Source as Source
+    from rkruntime.config._load import Examined as Examined
     from rkruntime.config._load import LoadedConfig as LoadedConfig
+    from rkruntime.config._load import examine_config as examine_config
     from rkruntime.config._load import load_config as load_config
     from rkruntime.config._machine import Machine as Machine
     from rkruntime.config._schema import json_schema as json_schema
@@ -39,7 +41,7 @@ _HOMES = {
     "_builder": ("ProductionConfigBuilder",),
     "_checks": ("Checked", "check_config"),
     "_layers": ("Origin", "Source"),
-    "_load": ("LoadedConfig", "load_config"),
+    "_load": ("Examined", "LoadedConfig", "examine_config", "load_config"),
     "_machine": ("Machine",),
     "_schema": ("json_schema",),
     "_settings": ("Setting", "default_text", "settings", "value_at"),
@@ -62,6 +64,7 @@ __all__ = (
     "ByteSize",
     "Checked",
     "Duration",
+    "Examined",
     "LoadedConfig",
     "Machine",
     "MemoryConfig",
@@ -77,6 +80,7 @@ __all__ = (
     "Source",
     "check_config",
     "default_text",
+    "examine_config",
     "json_schema",
     "load_config",
     "settings",

@@ -14,7 +14,10 @@ from rkruntime.config._presets import PRESETS
 from rkruntime.config._settings import by_path
 from rkruntime.errors import ConfigurationProblem
 
-__all__ = ("DEFAULT", "Given", "Layer", "Origin", "Source", "merge", "preset_layer", "refusal")
+__all__ = ("DEFAULT", "Given", "Layer", "Origin", "Source", "merge", "preset_layer", "refusal", "shown_short")
+
+LONGEST_VALUE = 120
+"""Characters of a value in a message."""
 
 
 class Source(enum.IntEnum):
@@ -111,6 +114,12 @@ def preset_layer(name: str) -> Layer:
     return Layer({path: Given(path, value, origin) for path, value in paths.items()})
 
 
+def shown_short(value: Any) -> str:
+    """Write a value as TOML does, cut where it is longer than a message may be."""
+    text = shown(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
 def refusal(given: Given, allowed: str, *, where: str | None = None) -> ConfigurationProblem:
     """Say that a value is not allowed, without telling a secret."""
     secret = given.path in by_path() and by_path()[given.path].about.secret
@@ -118,7 +127,7 @@ def refusal(given: Given, allowed: str, *, where: str | None = None) -> Configur
     return ConfigurationProblem(
         where=where or given.origin.where,
         path=given.spelled,
-        what=f"= {HIDDEN if secret else shown(value)} is not allowed",
+        what=f"= {HIDDEN if secret else shown_short(value)} is not allowed",
         mend=f"allowed: {allowed}",
         value=value,
     )

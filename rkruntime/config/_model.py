@@ -10,10 +10,18 @@ import attrs
 from rkruntime.config._about import about, documented, section
 from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, OneOf, Seconds, to_bytes, to_duration
 from rkruntime.config._presets import RuntimePreset
-from rkruntime.errors import InvalidConfiguration
+from rkruntime.errors import InvalidConfiguration, InvalidConfigurations
 from rkruntime.units import ByteSize, Duration
 
 __all__ = ("MemoryConfig", "RuntimeConfig")
+
+
+IN_ORDER = (
+    ("pressure_threshold", "critical_threshold"),
+    ("critical_threshold", "emergency_threshold"),
+    ("hysteresis", "pressure_threshold"),
+)
+"""Each is below the other."""
 
 
 @documented
@@ -74,24 +82,15 @@ class MemoryConfig:
     )
 
     def __attrs_post_init__(self) -> None:
-        if not self.pressure_threshold < self.critical_threshold:
-            raise InvalidConfiguration(
-                "memory.pressure_threshold",
-                self.pressure_threshold,
-                f"below memory.critical_threshold, which is {self.critical_threshold:g}",
+        below = [(lower, upper) for lower, upper in IN_ORDER if getattr(self, lower) >= getattr(self, upper)]
+        misfits = [
+            InvalidConfiguration(
+                f"memory.{lower}", getattr(self, lower), f"below memory.{upper}, which is {getattr(self, upper):g}"
             )
-        if not self.critical_threshold < self.emergency_threshold:
-            raise InvalidConfiguration(
-                "memory.critical_threshold",
-                self.critical_threshold,
-                f"below memory.emergency_threshold, which is {self.emergency_threshold:g}",
-            )
-        if self.hysteresis >= self.pressure_threshold:
-            raise InvalidConfiguration(
-                "memory.hysteresis",
-                self.hysteresis,
-                f"below memory.pressure_threshold, which is {self.pressure_threshold:g}",
-            )
+            for lower, upper in below
+        ]
+        if misfits:
+            raise misfits[0] if len(misfits) == 1 else InvalidConfigurations.all_of(misfits)
 
 
 @documented

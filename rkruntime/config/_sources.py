@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import tomli
 
-from rkruntime.config._kinds import shown
-from rkruntime.config._layers import Given, Layer, Origin, Source, refusal
+from rkruntime.config._layers import Given, Layer, Origin, Source, refusal, shown_short
 from rkruntime.config._positions import Keys, Place, find_places
 from rkruntime.config._settings import PREFIX, SECTIONS, by_key, by_path, settings
 from rkruntime.config._suggest import mend_for_path, mend_for_variable
@@ -38,15 +38,24 @@ def file_layer(data: bytes, name: str) -> Layer:
     try:
         document = tomli.loads(text)
     except (ValueError, RecursionError) as error:  # the latter two of numbers and nesting without measure
-        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-        what = f"this is no TOML: {getattr(error, 'msg', error)}"
-        return Layer(
-            problems=[ConfigurationProblem(where=f"{name}:{line}:{column}", path="", what=what, mend=TOML_MEND)]
-        )
+        where = f"{name}:{getattr(error, 'lineno', 1)}:{getattr(error, 'colno', 1)}"
+        what, mend = _told(str(getattr(error, "msg", error)))
+        return Layer(problems=[ConfigurationProblem(where=where, path="", what=what, mend=mend)])
     return _Reading(name, find_places(text)).read(document)
 
 
 TOML_MEND = "TOML is lines of `key = value` under headers such as [runtime], with text in double quotes"
+TWICE = "is given twice"
+
+
+def _told(said: str) -> tuple[str, str]:
+    """Say what the parser says: what is wrong, and the mend."""
+    if said.startswith("Cannot overwrite"):  # a value, or what an inline table holds
+        return f"the key that ends here {TWICE}", "keep one"
+    if declared := re.search(r"\((.*)\) twice", said):
+        keys = re.findall(r"'([^']*)'", declared[1])
+        return f"the table [{'.'.join(keys)}] {TWICE}", "keep one"
+    return f"this is no TOML: {said}", TOML_MEND
 
 
 @attrs.define
@@ -64,7 +73,9 @@ class _Reading:
                 if isinstance(value, dict):
                     self._table(value, key)
                 else:
-                    self._add(f"= {shown(value)} is not allowed", f"allowed: a table, [{key}]", (key,), value)
+                    tables = isinstance(value, list) and any(isinstance(item, dict) for item in value)
+                    told = "is an array of tables" if tables else f"= {shown_short(value)} is not allowed"
+                    self._add(told, f"allowed: a table, [{key}]", (key,), None if tables else value)
             else:
                 self._setting((key,), value)
         return Layer(self.given, self.problems)

@@ -16,7 +16,7 @@ from rkruntime.config._layers import DEFAULT, Given, Source, refusal
 from rkruntime.config._production import ProductionConfig
 from rkruntime.config._settings import Setting, by_path, config_classes
 from rkruntime.config._suggest import nearest
-from rkruntime.errors import ConfigurationProblem, InvalidConfiguration
+from rkruntime.errors import ConfigurationProblem, InvalidConfiguration, InvalidConfigurations
 
 __all__ = ("check_value", "structure")
 
@@ -85,6 +85,9 @@ def _leaves(error: BaseException) -> Iterator[InvalidConfiguration]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
+    elif isinstance(error, InvalidConfigurations):
+        for problem in error.problems:
+            yield InvalidConfiguration(problem.path, problem.value, problem.mend.removeprefix("allowed: "))
     elif isinstance(error, InvalidConfiguration):
         yield error
     else:

@@ -18,19 +18,24 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 def mend_for_path(path: str) -> str:
     """Say which setting or section may have been meant by a path that is none."""
-    section, _, name = path.rpartition(".")
+    section, _, spelled = path.rpartition(".")
+    name = spelled.lower().replace("-", "_")
     elsewhere = [s.path for s in settings() if name in (s.name, s.other_key)]
     beside = {key: s.path for s in settings() if s.section == section for key in (s.name, s.other_key) if key}
     if elsewhere:
-        return f"did you mean {elsewhere[0]}?"
+        return f"did you mean {beside.get(name, elsewhere[0])}?"
     if name in SECTIONS:
         return f"did you mean the table [{name}]?"
     if section == "" and (table := nearest(name, SECTIONS)):
         return f"did you mean the table [{table}]?"
-    if close := nearest(name, beside):
-        return f"did you mean {beside[close]}?"
-    if close := nearest(path, [s.path for s in settings()]):
-        return f"did you mean {close}?"
+    everywhere = {s.name: s.path for s in settings()}
+    for known in (beside, everywhere):
+        if close := nearest(name, known) or next((key for key in known if key.startswith(name)), None):
+            return f"did you mean {known[close]}?"
+    return _known_in(section)
+
+
+def _known_in(section: str) -> str:
     tables = ", ".join(f"[{table}]" for table in SECTIONS if table)
     here = ", ".join(s.name for s in settings() if s.section == section)
     return f"known here: {here}" + ("" if section else f", {tables}") if here else f"the tables are {tables}"

@@ -68,6 +68,22 @@ class InvalidConfigurations(InvalidConfiguration):
         first = problems[0]
         return cls(first.path, first.value, first.mend, tuple(problems))
 
+    @classmethod
+    def all_of(cls, errors: Sequence[InvalidConfiguration]) -> Self:
+        """Gather refusals of values that were given in code; there is at least one."""
+        return cls.of(
+            [
+                ConfigurationProblem(
+                    where="configuration",
+                    path=error.path,
+                    what=f"= {error.value!r} is not allowed",
+                    mend=f"allowed: {error.allowed}",
+                    value=error.value,
+                )
+                for error in errors
+            ]
+        )
+
     def __str__(self) -> str:
         count = len(self.problems)
         head = f"{count} problems in the configuration" if count > 1 else "the configuration is not valid"

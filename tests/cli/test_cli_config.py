@@ -42,9 +42,11 @@ def test_an_invalid_file_is_exit_status_4_with_every_problem(tmp_path: Path) -> 
     done = rustkernel(tmp_path, "config", "validate", "c.toml")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == (
-        "error: 2 problems in the configuration\n"
+        "error: 3 problems in the configuration\n"
         "  c.toml:2:1: runtime.worker_threads = 0 is not allowed; allowed: a whole number, at least 1\n"
         "  c.toml:3:1: runtime.log_levle is no setting; did you mean runtime.log_level?\n"
+        '  c.toml:5:1: security.tls_key = "k": it is of no use without security.tls_certificate; '
+        "give security.tls_certificate too\n"
     )
     done = rustkernel(tmp_path, "config", "validate", "c.toml", "--json")
     told = json.loads(done.stdout)
