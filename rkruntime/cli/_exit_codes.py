@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     INVALID_CONFIGURATION = 4
     DEVICE_UNAVAILABLE = 5
     DRAINED_WITH_LOSSES = 6
+    AUDIT_BROKEN = 7
     INTERRUPTED = 130
 
 
@@ -33,6 +34,7 @@ MEANINGS: Mapping[ExitCode, str] = MappingProxyType(
         ExitCode.INVALID_CONFIGURATION: "the configuration is not valid",
         ExitCode.DEVICE_UNAVAILABLE: "the device cannot be opened",
         ExitCode.DRAINED_WITH_LOSSES: "drained, and work in flight was lost",
+        ExitCode.AUDIT_BROKEN: "the audit log's chain is broken",
         ExitCode.INTERRUPTED: "ended by Ctrl-C, SIGTERM or a drain before all was done",
     }
 )

@@ -121,7 +121,7 @@ class SecurityMethods:
         """When the audit log is forced to the disk: at every record, every second, or by the system."""
 
     def audit_rotate_size(self, value: int | str) -> Self:
-        """Size at which the audit log goes on in a new file; the old one gets its first record's number."""
+        """Size at which the audit log goes on in a new file; the old one gets its last record's number."""
 
     def tls_certificate(self, value: str | None) -> Self:
         """The service's certificate chain, a PEM file; read again when it changes."""

@@ -101,9 +101,7 @@ class SecurityConfig:
         default=ByteSize("64MiB"),
         converter=to_bytes,
         validator=Bytes(),
-        metadata=about(
-            "Size at which the audit log goes on in a new file; the old one gets its first record's number."
-        ),
+        metadata=about("Size at which the audit log goes on in a new file; the old one gets its last record's number."),
     )
     tls_certificate: str | None = attrs.field(
         default=None,

@@ -43,6 +43,7 @@ from rkruntime.errors._lifecycle import Draining as Draining
 from rkruntime.errors._lifecycle import InvalidTransition as InvalidTransition
 from rkruntime.errors._lifecycle import NotRunning as NotRunning
 from rkruntime.errors._lifecycle import UnreachableState as UnreachableState
+from rkruntime.errors._security import AuditUnavailable as AuditUnavailable
 from rkruntime.errors._service import AddressUnavailable as AddressUnavailable
 from rkruntime.errors._service import Forbidden as Forbidden
 from rkruntime.errors._service import RequestRefused as RequestRefused
@@ -56,6 +57,7 @@ __all__ = (
     "AlreadyStarted",
     "ArgumentMismatch",
     "AskCycle",
+    "AuditUnavailable",
     "BarrierDivergence",
     "BufferMisuse",
     "CanaryFailed",

@@ -1,0 +1,210 @@
+"""The audit log: a record for every decision and every administrative act, each chained to the one before.
+
+Several processes may add to one log: whoever adds holds its lock, and looks whether the end is still where it left it.
+What a crash left of a record in mid-write is moved to a file beside, a record says so, and the chain goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rkruntime.config import SecurityConfig
+from rkruntime.errors import AuditUnavailable
+from rkruntime.log import get_logger
+from rkruntime.redact import redacted
+from rkruntime.security import _audit_file as log_file
+from rkruntime.security._chain import NOTHING, Link, line_of
+
+__all__ = ("SYNC_EACH_S", "AuditLog")
+
+SYNC_EACH_S = 1.0
+"""Seconds between two calls of `sync`, for `fsync = "interval"`."""
+
+
+class AuditLog:
+    """An open audit log; for any thread.
+
+    Args:
+        path: The file; it is made where it is not there, for its owner alone.
+        fsync: `always`: a record is on the disk when `write` returns. `interval`: whoever owns the log calls `sync`
+            every second. `never`: the system does it in its own time.
+        rotate_bytes: Size from which on the log goes on in a new file.
+        now: Seconds since 1970.
+
+    Raises:
+        UnreadableInput: The file cannot be opened, or its last record is damaged.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        fsync: str = "interval",
+        rotate_bytes: int = 2**26,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = str(Path(path).expanduser())
+        self._always = fsync == "always"
+        self._never = fsync == "never"
+        self._rotate_bytes = rotate_bytes
+        self._now = now
+        self._lock = threading.Lock()
+        self._log = get_logger("rkruntime.security")
+        self._head = NOTHING
+        self._place = (0, 0, 0)
+        self._dirty = False
+        self._fd = log_file.open_log(self.path)
+        try:
+            self.write("log.opened", process=os.getpid(), user=os.geteuid())
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._log.info("audit log", path=self.path, seq=self._head.seq, head=self._head.hash)
+
+    @classmethod
+    def of(cls, config: SecurityConfig) -> Self | None:
+        """Open the log that a configuration asks for; None where it asks for none."""
+        if not config.audit_logging:
+            return None
+        return cls(config.audit_file, fsync=config.audit_fsync, rotate_bytes=config.audit_rotate_size)
+
+    @property
+    def head(self) -> Link:
+        """Where the chain stood after this process's last record: a note of it elsewhere shows a log that was cut."""
+        return self._head
+
+    @property
+    def writes_through(self) -> bool:
+        """Whether `write` waits for the disk, and so does not belong on an event loop."""
+        return self._always
+
+    def write(self, event: str, **fields: Any) -> Link:
+        """Add a record.
+
+        Args:
+            event: What happened, such as `decision` or `key.revoked`.
+            fields: What there is to say of it, in plain values; secrets are taken out.
+
+        Returns:
+            Where the chain stands with it.
+
+        Raises:
+            AuditUnavailable: It cannot be written; the log is as it was.
+            UnreadableInput: Somebody has damaged the log's end.
+        """
+        try:
+            with self._lock, self._held():
+                self._catch_up()
+                if self._place[2] >= self._rotate_bytes:
+                    self._rotate()
+                return self._put(event, fields)
+        except OSError as error:
+            raise AuditUnavailable(self.path, error.strerror or str(error)) from error
+
+    def sync(self) -> None:
+        """Force what has been written to the disk; it may take long, and any thread may do it."""
+        if self._never or not self._dirty:
+            return
+        with self._lock:
+            self._dirty = False
+            fd = os.dup(self._fd)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            raise AuditUnavailable(self.path, error.strerror or str(error)) from error
+        finally:
+            os.close(fd)
+
+    def close(self) -> None:
+        """Force what has been written to the disk, and close; a second time does nothing."""
+        if self._fd < 0:
+            return
+        try:
+            self.sync()
+        finally:
+            os.close(self._fd)
+            self._fd = -1
+            self._log.info("audit log closed", path=self.path, seq=self._head.seq, head=self._head.hash)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the file under the log's name: another process may have put a new one there."""
+        if self._fd < 0:
+            raise AuditUnavailable(self.path, "it is closed")
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        try:
+            self._follow()
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _follow(self) -> None:
+        """Hold the file that has the log's name now, however often it changes while others are waited for."""
+        while not self._is_current():
+            old, self._fd = self._fd, log_file.open_log(self.path)
+            os.close(old)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def _is_current(self) -> bool:
+        here = os.fstat(self._fd)
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+    def _catch_up(self) -> None:
+        """Look where the chain stands, if the file is not as this process left it, and mend what a crash left."""
+        about = os.fstat(self._fd)
+        place = (about.st_dev, about.st_ino, about.st_size)
+        if place == self._place:
+            return
+        self._place = place
+        head, torn = log_file.head_of(self._fd, self.path)
+        if about.st_size or self._head == NOTHING:
+            self._head = head  # of an empty file in the place of one that was moved away, ours is the better knowledge
+        if torn is not None:
+            aside, digest = log_file.set_torn_aside(self._fd, self.path, torn)
+            self._log.warning("the audit log ended in mid-record", bytes=torn.size, aside=aside)
+            self._put("log.recovered", {"bytes": torn.size, "sha256": digest, "aside": os.path.basename(aside)})
+
+    def _rotate(self) -> None:
+        full = f"{self.path}.{self._head.seq:012d}"
+        told = {"at": self._at(), "event": "log.rotated", "before": os.path.basename(full)}
+        line, _ = line_of(told, self._head)
+        os.fsync(self._fd)
+        self._log.info("audit log rotated", path=full, seq=self._head.seq, head=self._head.hash)
+        log_file.rotate(self.path, full, line)
+        self._follow()
+        self._catch_up()
+
+    def _put(self, event: str, fields: dict[str, Any]) -> Link:
+        told = {"at": self._at(), "event": event, **redacted(fields)}
+        line, head = line_of(told, self._head)
+        if len(line) > log_file.LONGEST_LINE:
+            line, head = line_of({"at": told["at"], "event": event[:100], "cut": len(line)}, self._head)
+        log_file.append(self._fd, line)
+        self._head, self._dirty = head, True
+        if self._always:
+            os.fsync(self._fd)
+        about = os.fstat(self._fd)
+        self._place = (about.st_dev, about.st_ino, about.st_size)
+        return head
+
+    def _at(self) -> str:
+        now = self._now()
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
