@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,20 +43,19 @@ def view_of(array: Any) -> HostArray:
     return view
 
 
-def host_argument(kind: Any, value: Any, copies: list[Callable[[], object]]) -> Any:
+def host_argument(kind: Any, value: Any) -> Any:
     """Turn an argument into what compiled code takes.
 
     Args:
         kind: The numba type that the kernel was compiled for.
         value: What the script passed.
-        copies: Calls that write results back after the launch; appended to.
     """
     if isinstance(kind, types.Array):
         return _host_array(value)
     if isinstance(kind, types.Integer | types.Float | types.Complex) and not isinstance(value, np.generic | str):
         return _number(kind, value)
     if isinstance(kind, types.BaseTuple):
-        items = [host_argument(one, item, copies) for one, item in zip(kind.types, value, strict=True)]
+        items = [host_argument(one, item) for one, item in zip(kind.types, value, strict=True)]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(kind, types.Record):
         return _host_record(value)

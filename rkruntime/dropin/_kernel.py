@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -10,13 +11,17 @@ from typing import Any, NoReturn
 from rkruntime.dropin._arguments import host_argument, sample_of
 from rkruntime.dropin._device import ATTRIBUTES
 from rkruntime.dropin._engine import Engine
+from rkruntime.dropin._fallback import fall_back, numba_cudas_error
+from rkruntime.dropin._faults import as_cuda_raises
 from rkruntime.dropin._numba import ReduceMixin, signature, types
-from rkruntime.errors import UnsupportedKernel
-from rkruntime.simt import Kernel
+from rkruntime.dropin._report import Entry, Report
+from rkruntime.errors import KernelCompileError, KernelFault, UnsupportedKernel
+from rkruntime.simt import Kernel, Special
 
-__all__ = ("HostKernel",)
+__all__ = ("HostKernel", "report")
 
 _engine = Engine()
+report = Report()
 
 
 class HostKernel(ReduceMixin):  # type: ignore[misc]
@@ -28,8 +33,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         options: What `cuda.jit` was given.
 
     Raises:
-        UnsupportedKernel: A construct that the CPU compiler cannot take.
-        KernelCompileError: The kernel does not type for these arguments.
+        NumbaError: numba-cuda itself would not compile the kernel.
+        UnsupportedKernel: Neither the CPU compiler can take it, nor may the simulator.
     """
 
     objectmode = False
@@ -48,9 +53,10 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self.extensions = list(options.get("extensions") or ())
         self.signature = signature(types.void, *self.argtypes)
         self.entry_name = py_func.__name__
+        self.refused: UnsupportedKernel | KernelCompileError | None = None
         self.compiled = Kernel(py_func, options=options)
         if not self.extensions:
-            self.compiled.specialize([sample_of(kind) for kind in self.argtypes])
+            self._specialize([sample_of(kind) for kind in self.argtypes])
 
     @property
     def argument_types(self) -> tuple[Any, ...]:
@@ -62,16 +68,60 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     def launch(self, args: Sequence[Any], griddim: Any, blockdim: Any, stream: Any = 0, sharedmem: int = 0) -> None:
         """Run the kernel; numba-cuda's dispatcher calls this."""
-        copies: list[Callable[[], object]] = []
+        after: list[Callable[[], object]] = []
         values = []
         for kind, value in zip(self.argtypes, args, strict=True):
             for extension in reversed(self.extensions):
-                kind, value = extension.prepare_args(kind, value, stream=stream, retr=copies)
-            values.append(host_argument(kind, value, copies))
-        special = self.compiled.find(values) or self.compiled.specialize(values)
-        _engine.run(special, tuple(griddim), tuple(blockdim), tuple(values), sharedmem)
-        for copy in copies:
-            copy()
+                kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
+            values.append(host_argument(kind, value))
+        special = self.compiled.find(values) or self._specialize(values)
+        began_s = time.perf_counter()
+        if special is None:
+            self._simulate(griddim, blockdim, values, sharedmem)
+        else:
+            try:
+                _engine.run(special, tuple(griddim), tuple(blockdim), tuple(values), sharedmem)
+            except KernelFault as fault:
+                raise as_cuda_raises(fault, self.debug) from fault.__cause__
+        self._count(special, time.perf_counter() - began_s)
+        for call in after:
+            call()
+
+    def _specialize(self, values: Sequence[Any]) -> Special | None:
+        """Compile for arguments; None where the simulator has to run the kernel."""
+        if self.refused is None:
+            try:
+                return self.compiled.specialize(values)
+            except UnsupportedKernel as error:
+                self.refused = error
+            except KernelCompileError as error:
+                theirs = numba_cudas_error(self.py_func, self.argtypes, self.debug)
+                if theirs is not None:
+                    raise theirs from error
+                self.refused = error
+            fall_back(self.refused)
+        return None
+
+    def _simulate(self, grid: Any, block: Any, values: Sequence[Any], shared_bytes: int) -> None:
+        from rkruntime.dropin._simulated import simulate
+
+        assert self.refused is not None
+        try:
+            simulate(self.py_func, grid, block, values, shared_bytes)
+        except AttributeError as error:
+            if "FakeCUDA" in str(error):
+                raise self.refused from error  # the simulator does not have it either
+            raise
+
+    def _count(self, special: Special | None, took_s: float) -> None:
+        code = self.py_func.__code__
+        place = f"{code.co_filename}:{code.co_firstlineno}"
+        if special is None:
+            types_of = ", ".join(map(str, self.argtypes))
+            report.count(self, Entry(self.entry_name, place, types_of, "simulator"), took_s)
+        else:
+            entry = Entry(special.name, place, special.signature, special.lowering, compile_s=special.compile_s)
+            report.count(special, entry, took_s)
 
     # what scripts ask a compiled kernel for
 
@@ -136,8 +186,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     def inspect_types(self, file: Any = None) -> None:
         """Write how the kernel was lowered for the CPU."""
-        special = self.compiled.specialize([sample_of(kind) for kind in self.argtypes])
-        print(special.explain(), file=file)
+        special = self._specialize([sample_of(kind) for kind in self.argtypes])
+        print(special.explain() if special is not None else f"simulated: {self.refused}", file=file)
 
     def _refuse(self, what: str) -> NoReturn:
         code = self.py_func.__code__

@@ -7,8 +7,11 @@ from typing import Any
 import numba
 import numba.cuda
 import numba.cuda.args
+import numba.cuda.compiler
+import numba.cuda.core.errors
 import numba.cuda.cudadrv.driver
 import numba.cuda.device_init
+import numba.cuda.deviceufunc
 import numba.cuda.dispatcher
 import numba.cuda.serialize
 import numba.cuda.types
@@ -18,11 +21,14 @@ import numba.np.numpy_support
 __all__ = (
     "ArgHint",
     "In",
+    "NumbaError",
     "ReduceMixin",
     "as_dtype",
+    "compile_cuda",
     "config",
     "cuda",
     "device_init",
+    "deviceufunc",
     "dispatcher",
     "drv",
     "signature",
@@ -35,8 +41,11 @@ types: Any = numba.cuda.types
 drv: Any = numba.cuda.cudadrv.driver
 dispatcher: Any = numba.cuda.dispatcher
 device_init: Any = numba.cuda.device_init
+deviceufunc: Any = numba.cuda.deviceufunc
 signature: Any = getattr(numba.cuda.typing, "signature")  # noqa: B009
 as_dtype: Any = numba.np.numpy_support.as_dtype
 ArgHint: Any = numba.cuda.args.ArgHint
 In: Any = numba.cuda.args.In
 ReduceMixin: Any = numba.cuda.serialize.ReduceMixin
+compile_cuda: Any = numba.cuda.compiler.compile_cuda
+NumbaError: Any = numba.cuda.core.errors.NumbaError

@@ -6,7 +6,8 @@ from typing import Any
 
 from rkruntime.dropin._driver import HostDriver, install_driver
 from rkruntime.dropin._kernel import HostKernel
-from rkruntime.dropin._numba import config, cuda, device_init, dispatcher
+from rkruntime.dropin._numba import config, cuda, device_init, deviceufunc, dispatcher
+from rkruntime.dropin._sources import exec_with_source
 
 __all__ = ("patch",)
 
@@ -15,6 +16,7 @@ def patch() -> HostDriver:
     """Exchange the driver and the kernels."""
     host = install_driver()
     _set(dispatcher, "_Kernel", HostKernel)
+    deviceufunc.exec = exec_with_source
     for module in (cuda, device_init):
         _set(module, "is_available", _is_available)
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a few blocks are enough for a CPU
