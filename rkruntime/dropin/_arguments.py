@@ -79,8 +79,9 @@ def sample_of(kind: Any) -> Any:
 
 def _number(kind: Any, value: Any) -> Any:
     """Convert a number to the type that the kernel was compiled for, as a launch on CUDA does."""
-    if kind is types.int64:
-        return int(value)
+    if isinstance(kind, types.Integer):
+        wrapped = getattr(ctypes, f"c_{kind.name}")(int(value)).value
+        return wrapped if kind is types.int64 else np.dtype(kind.name).type(wrapped)
     if kind is types.float64:
         return float(value)
     if kind is types.boolean:

@@ -6,9 +6,9 @@ for devices. These are ours; what is above them, arrays, streams, events, contex
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -100,6 +100,22 @@ class HostDriver:
             **self._stream_functions(),
         }
 
+    def add_callback(self) -> Callable[..., None]:
+        """Return the method of streams that has the host call a function, on a thread that is not the caller's."""
+
+        def add_callback(stream: Any, callback: Callable[[Any, int, Any], object], arg: Any = None) -> None:
+            """Call `callback(stream, status, arg)` once what is on the stream is done."""
+
+            def call() -> None:
+                try:
+                    callback(stream, 0, arg)
+                except Exception as error:
+                    warnings.warn(f"Exception in stream callback: {error}", stacklevel=2)
+
+            self.callbacks.add(call)
+
+        return add_callback
+
     def _device_functions(self) -> dict[str, Callable[..., Any]]:
         contexts = self._contexts
         nothing = _nothing
@@ -155,7 +171,6 @@ class HostDriver:
             "cuStreamCreate": lambda _flags: binding.CUstream(self.streams.open()),
             "cuStreamDestroy": lambda handle: _known("cuStreamDestroy", self.streams.close, int(handle)),
             "cuStreamSynchronize": lambda _handle: self.callbacks.wait(),
-            "cuStreamAddCallback": self._add_callback,
             "cuStreamWaitEvent": _nothing,
             "cuEventCreate": lambda flags: binding.CUevent(
                 events.open(not flags & int(binding.CUevent_flags.CU_EVENT_DISABLE_TIMING))
@@ -202,11 +217,6 @@ class HostDriver:
         except KeyError:
             raise failure("cuMemGetAddressRange", "NOT_FOUND") from None
         return binding.CUdeviceptr(base), size
-
-    def _add_callback(self, handle: Any, _callback: Any, data: int, _flags: int) -> None:
-        """Queue a call of what `Stream.add_callback` packed; `data` is the address of its tuple."""
-        packed = ctypes.cast(data, ctypes.py_object).value
-        self.callbacks.add(lambda: drv.Stream._stream_callback(int(handle or 0), 0, packed))
 
 
 def _nothing(*args: Any) -> None:
@@ -257,4 +267,5 @@ def install_driver() -> HostDriver:
         setattr(driver, name, function)
     drv.ExperimentalDevice = HostDevice
     drv._to_core_stream = core_stream
+    drv.Stream.add_callback = host.add_callback()
     return host

@@ -55,7 +55,8 @@ def numba_cudas_error(function: Any, argument_types: Sequence[Any], debug: bool)
             cc=COMPUTE_CAPABILITY,
         )
     except NumbaError as error:
-        return error  # type: ignore[no-any-return]
+        found: BaseException = error
+        return found
     except Exception:  # its insides need what a machine without CUDA may lack; that says nothing about the kernel
         return None
     return None

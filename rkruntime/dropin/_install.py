@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-__all__ = ("install", "installed")
+__all__ = ("install", "installed", "report")
 
 _host: Any = None
 
@@ -38,6 +38,17 @@ def install() -> None:
             "call install() first, or unset NUMBA_ENABLE_CUDASIM"
         )
     settings.ENABLE_CUDASIM = 0
+    from rkruntime.dropin._children import install_in_children
     from rkruntime.dropin._patches import patch
 
     _host = patch()
+    install_in_children()
+
+
+def report() -> str:
+    """Return a table of the kernels that ran: lowering, launches, time on the clock, and time to compile."""
+    if _host is None:
+        return "rkruntime.dropin: not installed"
+    from rkruntime.dropin._kernel import report as kernels
+
+    return str(kernels)

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from rkruntime.dropin._arguments import host_argument, sample_of
-from rkruntime.dropin._device import ATTRIBUTES
+from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
 from rkruntime.dropin._faults import as_cuda_raises
-from rkruntime.dropin._numba import ReduceMixin, signature, types
+from rkruntime.dropin._numba import GpuKernel, ReduceMixin, signature, types
 from rkruntime.dropin._report import Entry, Report
 from rkruntime.errors import KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
+from rkruntime.simt._run import checked_extents
 
 __all__ = ("HostKernel", "report")
 
@@ -53,6 +54,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self.extensions = list(options.get("extensions") or ())
         self.signature = signature(types.void, *self.argtypes)
         self.entry_name = py_func.__name__
+        self._gpu_kernel: Any = None
         self.refused: UnsupportedKernel | KernelCompileError | None = None
         self.compiled = Kernel(py_func, options=options)
         if not self.extensions:
@@ -75,12 +77,13 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
                 kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
             values.append(host_argument(kind, value))
         special = self.compiled.find(values) or self._specialize(values)
+        grid, block = checked_extents(self.entry_name, griddim, blockdim, sharedmem)
         began_s = time.perf_counter()
         if special is None:
-            self._simulate(griddim, blockdim, values, sharedmem)
+            self._simulate(grid, block, values, sharedmem)
         else:
             try:
-                _engine.run(special, tuple(griddim), tuple(blockdim), tuple(values), sharedmem)
+                _engine.run(special, grid, block, tuple(values), sharedmem)
             except KernelFault as fault:
                 raise as_cuda_raises(fault, self.debug) from fault.__cause__
         self._count(special, time.perf_counter() - began_s)
@@ -92,9 +95,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         if self.refused is None:
             try:
                 return self.compiled.specialize(values)
-            except UnsupportedKernel as error:
-                self.refused = error
-            except KernelCompileError as error:
+            except (UnsupportedKernel, KernelCompileError) as error:
                 theirs = numba_cudas_error(self.py_func, self.argtypes, self.debug)
                 if theirs is not None:
                     raise theirs from error
@@ -164,39 +165,54 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         function = SimpleNamespace(kernel=SimpleNamespace(attributes=attributes), handle=0, name=self.entry_name)
         return SimpleNamespace(get_cufunc=lambda: function)
 
-    def inspect_llvm(self) -> NoReturn:
-        """Say that there is no LLVM IR for a GPU."""
-        self._refuse("inspect_llvm")
+    # what a GPU would run: numba-cuda compiles it, where NVVM is installed
 
-    def inspect_asm(self, cc: Any = None) -> NoReturn:  # noqa: ARG002
-        """Say that there is no PTX."""
-        self._refuse("inspect_asm")
+    def inspect_llvm(self) -> str:
+        """Return the LLVM IR that numba-cuda makes for a GPU."""
+        return str(self._for_gpu("inspect_llvm").inspect_llvm())
 
-    def inspect_lto_ptx(self, cc: Any = None) -> NoReturn:  # noqa: ARG002
-        """Say that there is no PTX."""
-        self._refuse("inspect_lto_ptx")
+    def inspect_asm(self, cc: Any = COMPUTE_CAPABILITY) -> str:
+        """Return the PTX that numba-cuda makes for a GPU."""
+        return str(self._for_gpu("inspect_asm").inspect_asm(cc))
 
-    def inspect_sass(self) -> NoReturn:
-        """Say that there is no SASS."""
-        self._refuse("inspect_sass")
-
-    def inspect_sass_cfg(self) -> NoReturn:
-        """Say that there is no SASS."""
-        self._refuse("inspect_sass_cfg")
+    def inspect_lto_ptx(self, cc: Any = COMPUTE_CAPABILITY) -> str:
+        """Return the PTX of what is linked to the kernel."""
+        return str(self._for_gpu("inspect_lto_ptx").inspect_lto_ptx(cc))
 
     def inspect_types(self, file: Any = None) -> None:
-        """Write how the kernel was lowered for the CPU."""
-        special = self._specialize([sample_of(kind) for kind in self.argtypes])
-        print(special.explain() if special is not None else f"simulated: {self.refused}", file=file)
+        """Write the types that numba-cuda infers, line by line."""
+        self._for_gpu("inspect_types").inspect_types(file)
 
-    def _refuse(self, what: str) -> NoReturn:
+    def inspect_sass(self) -> NoReturn:
+        """Say that there is no machine code of a GPU."""
+        raise self._nothing_for_gpu("inspect_sass")
+
+    def inspect_sass_cfg(self) -> NoReturn:
+        """Say that there is no machine code of a GPU."""
+        raise self._nothing_for_gpu("inspect_sass_cfg")
+
+    def explain(self) -> str:
+        """Say how the kernel was lowered for the CPU, or why it is simulated."""
+        special = self._specialize([sample_of(kind) for kind in self.argtypes])
+        return special.explain() if special is not None else f"simulated: {self.refused}"
+
+    def _for_gpu(self, what: str) -> Any:
+        """Return numba-cuda's own kernel, which is not for launching."""
+        if self._gpu_kernel is None:
+            try:
+                self._gpu_kernel = GpuKernel(self.py_func, self.argtypes, **self.options)
+            except (OSError, RuntimeError, ImportError) as error:
+                raise self._nothing_for_gpu(what) from error
+        return self._gpu_kernel
+
+    def _nothing_for_gpu(self, what: str) -> UnsupportedKernel:
         code = self.py_func.__code__
-        raise UnsupportedKernel(
+        return UnsupportedKernel(
             self.entry_name,
-            f"{what}: the kernel is compiled for the CPU, so there is no code for a GPU",
+            f"{what}: the kernel is compiled for the CPU, and there is no code for a GPU here",
             code.co_filename,
             code.co_firstlineno,
-            "cuda.compile_ptx compiles for a GPU without having one; inspect_types shows what runs here",
+            "PTX needs NVVM (pip install 'rkruntime[cuda]'); SASS needs a GPU's tools",
         )
 
     def _reduce_states(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import io
 import os
 import runpy
@@ -14,7 +15,7 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from rkruntime.dropin._install import install
+from rkruntime.dropin._install import install, report
 
 __all__ = ("main",)
 
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     options = _parse(list(sys.argv[1:] if argv is None else argv))
     _show_only_frames_of_the_script()
+    if options.report:
+        atexit.register(lambda: sys.stderr.write(f"{report()}\n"))
     if options.module is not None:
         _run_module(options.module, options.rest)
     else:
@@ -40,8 +43,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Run a program that uses numba.cuda, unchanged, on the CPU.",
-        usage="%(prog)s (SCRIPT | -m MODULE) [ARGS ...]",
+        usage="%(prog)s [--report] (SCRIPT | -m MODULE) [ARGS ...]",
     )
+    parser.add_argument("--report", action="store_true", help="at exit, list kernels, lowering, launches and time")
     parser.add_argument("-m", dest="module", metavar="MODULE", help="run a module as a script")
     parser.add_argument("rest", nargs=argparse.REMAINDER, metavar="SCRIPT ARGS")
     options = parser.parse_args(arguments)

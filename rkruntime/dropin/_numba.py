@@ -9,10 +9,12 @@ import numba.cuda
 import numba.cuda.args
 import numba.cuda.compiler
 import numba.cuda.core.errors
+import numba.cuda.cudadrv.devicearray
 import numba.cuda.cudadrv.driver
 import numba.cuda.device_init
 import numba.cuda.deviceufunc
 import numba.cuda.dispatcher
+import numba.cuda.kernels.transpose
 import numba.cuda.serialize
 import numba.cuda.types
 import numba.cuda.typing
@@ -20,6 +22,8 @@ import numba.np.numpy_support
 
 __all__ = (
     "ArgHint",
+    "DeviceNDArray",
+    "GpuKernel",
     "In",
     "NumbaError",
     "ReduceMixin",
@@ -28,10 +32,12 @@ __all__ = (
     "config",
     "cuda",
     "device_init",
+    "devicearray",
     "deviceufunc",
     "dispatcher",
     "drv",
     "signature",
+    "transposing",
     "types",
 )
 
@@ -49,3 +55,7 @@ In: Any = numba.cuda.args.In
 ReduceMixin: Any = numba.cuda.serialize.ReduceMixin
 compile_cuda: Any = numba.cuda.compiler.compile_cuda
 NumbaError: Any = numba.cuda.core.errors.NumbaError
+devicearray: Any = numba.cuda.cudadrv.devicearray
+DeviceNDArray: Any = numba.cuda.cudadrv.devicearray.DeviceNDArray
+transposing: Any = numba.cuda.kernels.transpose
+GpuKernel: Any = numba.cuda.dispatcher._Kernel

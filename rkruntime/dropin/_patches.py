@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rkruntime.dropin._arrays import HostAssignment, transpose
 from rkruntime.dropin._driver import HostDriver, install_driver
 from rkruntime.dropin._kernel import HostKernel
-from rkruntime.dropin._numba import config, cuda, device_init, deviceufunc, dispatcher
+from rkruntime.dropin._numba import config, cuda, device_init, devicearray, deviceufunc, dispatcher, transposing
 from rkruntime.dropin._sources import exec_with_source
 
 __all__ = ("patch",)
@@ -16,6 +17,8 @@ def patch() -> HostDriver:
     """Exchange the driver and the kernels."""
     host = install_driver()
     _set(dispatcher, "_Kernel", HostKernel)
+    _set(devicearray, "_assign_kernel", HostAssignment)
+    _set(transposing, "transpose", transpose)
     deviceufunc.exec = exec_with_source
     for module in (cuda, device_init):
         _set(module, "is_available", _is_available)

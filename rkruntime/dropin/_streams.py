@@ -7,6 +7,7 @@ are the callbacks of the host, which must not run on the thread that adds them.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections import deque
@@ -92,6 +93,7 @@ class Callbacks:
         self._waiting: deque[Callable[[], None]] = deque()
         self._changed = threading.Condition()
         self._serving = False
+        os.register_at_fork(after_in_child=self._forget)
 
     def add(self, call: Callable[[], None]) -> None:
         """Call soon, on another thread."""
@@ -115,3 +117,9 @@ class Callbacks:
                     return
                 call = self._waiting.popleft()
             call()
+
+    def _forget(self) -> None:
+        """Leave the parent's calls to the parent's thread."""
+        self._waiting = deque()
+        self._changed = threading.Condition()
+        self._serving = False

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from rkruntime.errors import InvalidLaunch
 from rkruntime.simt._kernel import Special
+from rkruntime.simt._runner import Extent
 from rkruntime.simt._schedule import InPlace, Workers
 
-__all__ = ("run",)
+__all__ = ("checked_extents", "run")
 
 MAX_THREADS = 1024
 MAX_BLOCK = (1024, 1024, 64)
@@ -45,14 +47,8 @@ def run(
         KernelFault: A thread of the kernel raised.
         LaunchCancelled: The workers were closed. A KeyboardInterrupt stops the launch and is raised on.
     """
-    extents = _extent(special.name, "grid", grid, MAX_GRID), _extent(special.name, "block", block, MAX_BLOCK)
-    blocks, threads = (x * y * z for x, y, z in extents)
-    if threads > MAX_THREADS:
-        mend = "take smaller blocks and more of them"
-        raise InvalidLaunch(special.name, "block", extents[1], f"at most {MAX_THREADS} threads, not {threads}", mend)
-    if not 0 <= shared_bytes <= MAX_SHARED_BYTES:
-        mend = "take less shared memory per block"
-        raise InvalidLaunch(special.name, "shared_bytes", shared_bytes, f"0 to {MAX_SHARED_BYTES}", mend)
+    extents = checked_extents(special.name, grid, block, shared_bytes)
+    blocks = math.prod(extents[0])
     if workers is not None:
         _run_on(workers, special, *extents, tuple(args), shared_bytes)
     elif special.ns_per_block is not None and special.ns_per_block * blocks < IN_PLACE_NS:
@@ -65,7 +61,32 @@ def run(
             alone.close()
 
 
-def _extent(kernel: str, what: str, given: int | Sequence[int], most: tuple[int, int, int]) -> tuple[int, int, int]:
+def checked_extents(
+    kernel: str, grid: int | Sequence[int], block: int | Sequence[int], shared_bytes: int
+) -> tuple[Extent, Extent]:
+    """Bring grid and block to three dimensions, and check that a launch is within the limits of CUDA devices.
+
+    Args:
+        kernel: The kernel's name, for the error.
+        grid: Blocks, in up to three dimensions.
+        block: Threads of a block, in up to three dimensions.
+        shared_bytes: Dynamic shared memory of a block.
+
+    Raises:
+        InvalidLaunch: The first limit that does not hold.
+    """
+    extents = _extent(kernel, "grid", grid, MAX_GRID), _extent(kernel, "block", block, MAX_BLOCK)
+    threads = math.prod(extents[1])
+    if threads > MAX_THREADS:
+        mend = "take smaller blocks and more of them"
+        raise InvalidLaunch(kernel, "block", extents[1], f"at most {MAX_THREADS} threads, not {threads}", mend)
+    if not 0 <= shared_bytes <= MAX_SHARED_BYTES:
+        mend = "take less shared memory per block"
+        raise InvalidLaunch(kernel, "shared_bytes", shared_bytes, f"0 to {MAX_SHARED_BYTES}", mend)
+    return extents
+
+
+def _extent(kernel: str, what: str, given: int | Sequence[int], most: Extent) -> Extent:
     """Bring an extent to three dimensions, and check it."""
     sizes = (given,) if isinstance(given, int) else tuple(given)
     x, y, z = (*sizes, 1, 1, 1)[:3]

@@ -1,0 +1,111 @@
+"""What goes wrong in scripts, and how they are told; run with RKRUNTIME_DROPIN_STRICT=1 too."""
+
+import os
+import warnings
+
+import numpy as np
+import pytest
+from numba import cuda
+from numba.core.errors import TypingError as CpuTypingError
+from numba.cuda.core.errors import TypingError
+
+from rkruntime.dropin import report
+from rkruntime.errors import InvalidLaunch, KernelFault, UnsupportedKernel
+
+TEXT = """
+from numba.cuda import grid
+def fill(x):
+    i = grid(1)
+    if i < x.size:
+        x[i] = double(i)
+"""
+
+
+@cuda.jit(device=True)
+def double(i):
+    return 2 * i
+
+
+@cuda.jit
+def divide(x, by):
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] = x[i] // by
+
+
+@cuda.jit(debug=True, opt=False)
+def divide_checked(x, by):
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] = x[i] // by
+
+
+@cuda.jit
+def no_such_method(x):
+    x.no_such_method()
+
+
+def a_kernel_without_source_is_simulated():
+    scope = {"double": double}
+    exec(TEXT, scope)
+    fill = cuda.jit(scope["fill"])
+    x = np.zeros(8, np.int64)
+    if os.environ.get("RKRUNTIME_DROPIN_STRICT") == "1":
+        with pytest.raises(UnsupportedKernel, match="no source"):
+            fill[1, 8](x)
+        return
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            fill[1, 8](x)
+    assert x.tolist() == [2 * i for i in range(8)]
+    assert [(str(one.message).partition(";")[0], one.filename, one.lineno) for one in told] == [
+        (
+            "kernel fill runs by numba-cuda's simulator, very slowly: fill has no source that can be read",
+            "<string>",
+            3,
+        )
+    ]
+    assert "simulator  2" in report()
+
+
+def an_error_of_types_is_numba_cudas():
+    with pytest.raises((TypingError, CpuTypingError), match="no_such_method"):
+        no_such_method[1, 1](np.zeros(1))
+
+
+def a_fault_is_raised():
+    x = np.arange(300)
+    with pytest.raises(KernelFault) as caught:
+        divide[3, 128](x, 0)
+    assert caught.value.line == divide.py_func.__code__.co_firstlineno + 4
+    divide[3, 128](x, 2)
+    assert x[299] == 149
+
+
+def under_debug_it_is_the_class_that_cuda_raises():
+    with pytest.raises(ZeroDivisionError, match=r"tid=\[0, 0, 0\] ctaid=\[0, 0, 0\]"):
+        divide_checked[1, 1](np.arange(1), 0)
+
+
+def launches_that_no_device_takes_are_refused():
+    with pytest.raises(InvalidLaunch):
+        divide[1, 2048](np.arange(3), 1)
+    with pytest.raises(InvalidLaunch):
+        divide[1, 32, 0, 1 << 20](np.arange(3), 1)
+    with pytest.raises(ValueError, match="launch configuration"):
+        divide(np.arange(3), 1)
+
+
+CHECKS = (
+    a_kernel_without_source_is_simulated,
+    an_error_of_types_is_numba_cudas,
+    a_fault_is_raised,
+    under_debug_it_is_the_class_that_cuda_raises,
+    launches_that_no_device_takes_are_refused,
+)
+
+if __name__ == "__main__":
+    for check in CHECKS:
+        check()
+        print("ok", check.__name__)

@@ -1,0 +1,83 @@
+"""Programs of every kind run unchanged: each is a process of its own, as users run it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from programs import SCRIPTS, run, run_dropin
+
+HOST_API = ["device", "arrays", "host_memory", "hints", "streams_and_events", "interface", "dispatchers"]
+HOST_API += ["memory_is_given_back", "imported_inside"]
+
+
+def test_the_host_api_is_numba_cudas_own() -> None:
+    done = run_dropin("--report", str(SCRIPTS / "host_api.py"))
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("ok ")] == HOST_API
+    table = [line.split() for line in done.stderr.splitlines()]
+    assert table[1] == ["kernel", "place", "lowering", "launches", "time", "compiling", "types"]
+    assert {(row[0], row[2]) for row in table[2:]} >= {("add_one", "loop"), ("scale", "loop"), ("copy", "loop")}
+    assert all(int(row[3]) > 0 for row in table[2:])
+
+
+def test_threads_and_children_run_kernels() -> None:
+    done = run_dropin(str(SCRIPTS / "processes.py"), "--own-option")
+    assert (done.stdout, done.stderr, done.returncode) == ("ok ['--own-option']\n", "", 0)
+
+
+def test_what_goes_wrong_is_told() -> None:
+    done = run_dropin(str(SCRIPTS / "troubles.py"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok ") == 5
+
+
+def test_strictly_nothing_is_simulated() -> None:
+    done = run_dropin(str(SCRIPTS / "troubles.py"), RKRUNTIME_DROPIN_STRICT="1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_control_c_ends_a_kernel_that_never_ends() -> None:
+    command = [sys.executable, "-m", "rkruntime.dropin", str(SCRIPTS / "endless.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "compiled\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert out == "goes on\n"
+    assert err.splitlines()[-1] == "KeyboardInterrupt"
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_notebook_loads_it_as_an_extension(tmp_path: Path) -> None:
+    cells = [
+        "%load_ext rkruntime.dropin",
+        "import numpy as np",
+        "from numba import cuda",
+        "@cuda.jit\ndef fill(x):\n    i = cuda.grid(1)\n    x[i] = i\n",
+        "x = np.zeros(4); fill[1, 4](x); print(x.tolist(), cuda.is_available())",
+    ]
+    (tmp_path / "session.ipy").write_text("\n".join(cells))
+    done = run("-m", "IPython", "--no-banner", "session.ipy", cwd=tmp_path, IPYTHONDIR=str(tmp_path))
+    assert "[0.0, 1.0, 2.0, 3.0] True" in done.stdout, done.stderr
+
+
+def test_pytest_loads_it_as_a_plugin(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("from numba import cuda\nassert cuda.is_available()\n")
+    (tmp_path / "test_one.py").write_text((SCRIPTS / "saxpy.py").read_text() + SAXPY_TEST)
+    done = run("-m", "pytest", "-q", "-p", "rkruntime.dropin", "-p", "no:cacheprovider", ".", cwd=tmp_path)
+    assert "1 passed" in done.stdout, done.stdout
+
+
+SAXPY_TEST = """
+
+def test_saxpy():
+    out = np.zeros(8, np.float32)
+    saxpy[1, 8](2.0, np.ones(8, np.float32), np.ones(8, np.float32), out)
+    assert out.tolist() == [3.0] * 8
+"""
