@@ -1,14 +1,15 @@
 """What an ask costs beside a round trip over a raw pair of Trio memory channels; what an idle actor weighs.
 
-Both in one run, in turns, so that the ratios hold where the machine's speed does not.
+All in one run, in turns, so that the ratios hold where the machine's speed does not. One thread that never waits does
+all of it, so times are that thread's CPU time.
+
+    python bench/bench_actors.py [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
-import json
-import statistics
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,11 +18,14 @@ from typing import Any
 
 import numpy as np
 import trio
+from figures import Figure, tell
 
 from rkruntime.actors import Actor, ActorSystem, Ref
 
 ROUNDS = 15
 TRIPS = 4_000
+FEW, MANY, MORE, MOST = 1_000, 10_000, 20_000, 40_000
+SPAWN_ROUNDS = 3
 
 
 class Echo(Actor):
@@ -45,11 +49,11 @@ async def by_channels(callers: int, trips: int, value: Any) -> float:
 
     async with trio.open_nursery() as server:
         server.start_soon(serve)
-        began = time.perf_counter()
+        began = time.thread_time()
         async with trio.open_nursery() as nursery:
             for _ in range(callers):
                 nursery.start_soon(call, trips // callers)
-        took = time.perf_counter() - began
+        took = time.thread_time() - began
         server.cancel_scope.cancel()
     return took
 
@@ -61,11 +65,11 @@ async def by_asks(ref: Ref[Echo], callers: int, trips: int, value: Any) -> float
         for _ in range(count):
             await ref.ask(Echo.echo, value)
 
-    began = time.perf_counter()
+    began = time.thread_time()
     async with trio.open_nursery() as nursery:
         for _ in range(callers):
             nursery.start_soon(call, trips // callers)
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 async def with_deadline(run: Callable[[], Awaitable[float]]) -> float:
@@ -73,12 +77,7 @@ async def with_deadline(run: Callable[[], Awaitable[float]]) -> float:
         return await run()
 
 
-def summary(ratios: list[float]) -> dict[str, float]:
-    low, high = np.quantile(ratios, [0.025, 0.975])
-    return {"median": statistics.median(ratios), "low": float(low), "high": float(high)}
-
-
-async def measure_asks() -> dict[str, Any]:
+async def measure_asks() -> list[Figure]:
     system = ActorSystem(mailbox_capacity=1_000)
     big = np.zeros(2**18, np.float32)
     ratios: dict[str, list[float]] = {"one caller": [], "100 callers": [], "one caller, 1 MiB": []}
@@ -97,7 +96,12 @@ async def measure_asks() -> dict[str, Any]:
             ratios["100 callers"].append(raw_many / asked_many)
             ratios["one caller, 1 MiB"].append(loaded / asked)
         await system.stop()
-    return {"floor_us": statistics.median(floors) * 1e6} | {name: summary(r) for name, r in ratios.items()}
+    return [
+        Figure.of("ask, one caller / raw pair's round trip", ratios["one caller"], target="<= 1.2"),
+        Figure.of("ask, 100 callers: throughput / raw pair's", ratios["100 callers"], target=">= 1.3"),
+        Figure.of("ask with a 1 MiB array / ask without", ratios["one caller, 1 MiB"], target="no more than 1"),
+        Figure.of("raw pair's round trip", [floor * 1e6 for floor in floors], unit="us"),
+    ]
 
 
 @contextmanager
@@ -107,65 +111,84 @@ def collecting() -> Iterator[list[float]]:
 
     def note(phase: str, _: object) -> None:
         if phase == "start":
-            began[0] = time.perf_counter()
+            began[0] = time.thread_time()
         else:
-            seconds.append(time.perf_counter() - began[0])
+            seconds.append(time.thread_time() - began[0])
 
     gc.callbacks.append(note)
     yield seconds
     gc.callbacks.remove(note)
 
 
-async def measure_spawns(count: int, traced: bool) -> dict[str, float]:
-    """Spawn and stop actors; the collector looks through all objects now and then, so its part is told apart."""
+async def measure_spawns(count: int) -> dict[str, float]:
+    """Spawn and stop actors; microseconds each, the garbage collector's part told apart."""
     system = ActorSystem()
+    gc.collect()
     async with trio.open_nursery() as nursery:
         await nursery.start(system.run)
-        if traced:
-            tracemalloc.start()
-        before = tracemalloc.get_traced_memory()[0]
-        began = time.perf_counter()
-        with collecting() as collector_s:
+        began = time.thread_time()
+        with collecting() as spawning_s:
             for _ in range(count):
                 await system.spawn(Echo)
-        spawned = time.perf_counter()
-        weight = (tracemalloc.get_traced_memory()[0] - before) / count
-        if traced:
-            tracemalloc.stop()
-        stopping = time.perf_counter()
-        await system.stop()
-        ended = time.perf_counter()
+        spawned = time.thread_time()
+        with collecting() as stopping_s:
+            await system.stop()
+        ended = time.thread_time()
+    each = 1e6 / count
     return {
-        "spawn_us": (spawned - began) / count * 1e6,
-        "collector_us": sum(collector_s) / count * 1e6,
-        "stop_us": (ended - stopping) / count * 1e6,
-        "bytes": weight,
+        "spawn": (spawned - began) * each,
+        "spawn, collector": sum(spawning_s) * each,
+        "stop": (ended - spawned) * each,
+        "stop, collector": sum(stopping_s) * each,
     }
 
 
+async def weigh(count: int) -> float:
+    """Bytes that an idle actor holds, its task and mailbox included."""
+    system = ActorSystem()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(system.run)
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(count):
+            await system.spawn(Echo)
+        weight = (tracemalloc.get_traced_memory()[0] - before) / count
+        tracemalloc.stop()
+        await system.stop()
+    return weight
+
+
+def measure_actors() -> list[Figure]:
+    """Spawn and stop few and many actors in turns: linear where many cost as much each as few.
+
+    The collector looks at all there is each time that a quarter more was made: its part grows until that happens
+    regularly, and then stays a fixed part of each spawn.
+    """
+    rounds = [[trio.run(measure_spawns, count) for count in (FEW, MANY)] for _ in range(SPAWN_ROUNDS)]
+    figures = []
+    for what in ("spawn", "stop"):
+        own = [[each[what] - each[f"{what}, collector"] for each in pair] for pair in rounds]
+        figures += [
+            Figure.of(
+                f"{what}: each of {MANY:,} / each of {FEW:,}, without the garbage collector",
+                [many / few for few, many in own],
+                target="<= 1.2",
+            ),
+            Figure.of(f"{what}: likewise, with it", [many[what] / few[what] for few, many in rounds]),
+            Figure.of(f"{what}, each of {FEW:,}", [few[what] for few, _ in rounds], unit="us"),
+            Figure.of(f"{what}, each of {MANY:,}", [many[what] for _, many in rounds], unit="us"),
+        ]
+    more, most = (trio.run(measure_spawns, count)["spawn"] for count in (MORE, MOST))
+    figures.append(Figure.of(f"spawn: each of {MOST:,} / each of {MORE:,}, with it", [most / more], target="<= 1.2"))
+    weights = [trio.run(weigh, 2_000) for _ in range(3)]
+    return [*figures, Figure.of("memory of an idle actor", weights, unit="bytes")]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    asks = trio.run(measure_asks)
-    spawns = {count: trio.run(measure_spawns, count, False) for count in (1_000, 10_000)}
-    weight = trio.run(measure_spawns, 2_000, True)["bytes"]
-    print(f"raw channel round trip: {asks['floor_us']:.1f} us")
-    for name, aim in (
-        ("one caller", "<= 1.2 x floor's time"),
-        ("100 callers", ">= 1.3 x floor's throughput"),
-        ("one caller, 1 MiB", "1.0 x no argument"),
-    ):
-        print(f"ask, {name}: {asks[name]['median']:.2f} ({asks[name]['low']:.2f}-{asks[name]['high']:.2f}); aim {aim}")
-    for count, figures in spawns.items():
-        print(
-            f"{count:,} actors: spawn {figures['spawn_us']:.0f} us each, {figures['collector_us']:.0f} us of that the "
-            f"garbage collector's; stop {figures['stop_us']:.0f} us each"
-        )
-    print(f"idle actor: {weight:,.0f} bytes")
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"asks": asks, "spawns": spawns, "idle_actor_bytes": weight}, file, indent=1)
+    tell("asks and actors", [*trio.run(measure_asks), *measure_actors()], options.json)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """What the memory pools cost, and what their size classes waste.
 
 Cost: allocate and deallocate of a pooled 1 MiB array against the cheapest correct thing in pure Python, a dict of lists
-keyed by class with push and pop; interleaved in one run, medians with 95 % intervals, as ratios. The pools do more in
-the same step: they count bytes, owners and pressure, note the place, and catch double frees and foreign buffers. The
-case with as many bytes in one buffer tells the number of buffers from the size of the counts: beyond 2^30, CPython's
-integers have two digits and take longer to add.
+keyed by class with push and pop; interleaved in one run, as ratios of the thread's CPU time. The pools do more in the
+same step: they count bytes, owners and pressure, note the place, and catch double frees and foreign buffers. The case
+with as many bytes in one buffer tells the number of buffers from the size of the counts.
 
 Waste: five traces of request sizes are replayed under powers of two alone, powers of two split in four above 1 MiB, and
 the split where a request may also take an idle block of the next three classes, as the pools do. Sizes come from
@@ -17,17 +16,14 @@ from __future__ import annotations
 import argparse
 import functools
 import itertools
-import json
-import math
 import random
-import statistics
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import trio
+from figures import Figure, tell
 
 from rkruntime.config import MemoryConfig
 from rkruntime.memory import DeviceArray, KernelMemoryManager, block_bytes
@@ -74,20 +70,20 @@ class Floor:
 def pairs(pool: Any) -> float:
     """Return ns for one allocate and deallocate of 1 MiB."""
     allocate, deallocate = pool.allocate, pool.deallocate
-    begin = time.perf_counter_ns()
+    begin = time.thread_time_ns()
     for _ in range(PAIRS):
         deallocate(allocate(MIB))
-    return (time.perf_counter_ns() - begin) / PAIRS
+    return (time.thread_time_ns() - begin) / PAIRS
 
 
 def owned_pairs(manager: KernelMemoryManager) -> float:
     """As `pairs`, for an actor's memory."""
     owner = manager.owner("actor")
     allocate, deallocate = manager.allocate, manager.deallocate
-    begin = time.perf_counter_ns()
+    begin = time.thread_time_ns()
     for _ in range(PAIRS):
         deallocate(allocate(MIB, owner))
-    return (time.perf_counter_ns() - begin) / PAIRS
+    return (time.thread_time_ns() - begin) / PAIRS
 
 
 def array_pairs(manager: KernelMemoryManager) -> float:
@@ -95,11 +91,11 @@ def array_pairs(manager: KernelMemoryManager) -> float:
 
     async def work() -> float:
         memory = manager.owner("actor")
-        begin = time.perf_counter_ns()
+        begin = time.thread_time_ns()
         for _ in range(PAIRS // 10):
             array: DeviceArray = await memory.empty(MIB // 4)
             array.free()
-        return (time.perf_counter_ns() - begin) / (PAIRS // 10)
+        return (time.thread_time_ns() - begin) / (PAIRS // 10)
 
     return trio.run(work)
 
@@ -108,15 +104,7 @@ def manager() -> KernelMemoryManager:
     return KernelMemoryManager(MemoryConfig(max_gpu_memory=2**50), AddressBook())  # type: ignore[arg-type]
 
 
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Return the median and the order statistics that bound it with 95 % confidence."""
-    ordered, count = sorted(values), len(values)
-    half = 1.96 * math.sqrt(count) / 2
-    low, high = max(int(count / 2 - half), 0), min(math.ceil(count / 2 + half), count - 1)
-    return statistics.median(ordered), ordered[low], ordered[high]
-
-
-def measure_cost() -> dict[str, Any]:
+def measure_cost() -> list[Figure]:
     crowded, crowded_floor = manager(), Floor(AddressBook())
     keep = [crowded.allocate(MIB) for _ in range(LIVE)]
     heavy = manager()
@@ -137,16 +125,22 @@ def measure_cost() -> dict[str, Any]:
             ns = run()
             if number >= 2:
                 took[name].append(ns)
-    floor = took["floor"]
-    rows = {}
-    for name, values in took.items():
-        ratio, low, high = interval([value / base for value, base in zip(values, floor, strict=True)])
-        rows[name] = {"ns": statistics.median(values), "ratio": ratio, "low": low, "high": high}
-    crowded_ns = took[f"pool, {LIVE:,} live"]
-    against = {"none": took["pool"], "as many bytes in one": took["pool, as many bytes in one"]}
-    crowd = {name: interval([a / b for a, b in zip(crowded_ns, ns, strict=True)]) for name, ns in against.items()}
     assert len(keep) == len(keep_floor) + 1 == LIVE + 1
-    return {"rows": rows, "crowded": crowd}
+
+    def ratios(name: str, beside: str) -> list[float]:
+        return [ours / theirs for ours, theirs in zip(took[name], took[beside], strict=True)]
+
+    crowd = f"pool, {LIVE:,} live"
+    figures = [
+        Figure.of("1 MiB from the pool and back / a dict of lists", ratios("pool", "floor"), target="<= 5"),
+        Figure.of("likewise, for an actor", ratios("pool, an actor's", "floor"), target="<= 5"),
+        Figure.of(f"likewise, {LIVE:,} buffers live", ratios(crowd, "floor"), target="<= 5"),
+        Figure.of(f"the pool with {LIVE:,} live / with none", ratios(crowd, "pool"), target="no more than 1"),
+        Figure.of("the pool with as many bytes in one / with none", ratios("pool, as many bytes in one", "pool")),
+        Figure.of(f"the floor with {LIVE:,} live / with none", ratios(f"floor, {LIVE:,} live", "floor")),
+        Figure.of("await memory.empty(...) and free() / a dict of lists", ratios("DeviceArray", "floor")),
+    ]
+    return [*figures, *(Figure.of(name, values, unit="ns") for name, values in took.items())]
 
 
 # Traces
@@ -276,12 +270,7 @@ def measure_waste() -> dict[str, Any]:
     return {name: {rule: replay(make(), *how) for rule, how in RULES.items()} for name, make in traces.items()}
 
 
-def show(cost: dict[str, Any], waste: dict[str, Any]) -> None:
-    print(f"allocate + deallocate of 1 MiB; median of {ROUNDS} interleaved rounds, ratio to the floor (95 %)")
-    for name, row in cost["rows"].items():
-        print(f"  {name:28} {row['ns']:9.0f} ns  {row['ratio']:6.2f}  ({row['low']:.2f} to {row['high']:.2f})")
-    for name, (median, low, high) in cost["crowded"].items():
-        print(f"  pool with {LIVE:,} live over {name}: {median:.2f} ({low:.2f} to {high:.2f})")
+def show(waste: dict[str, Any]) -> None:
     print("\nsize classes: waste, peak reserved over peak asked, device allocations")
     print(f"  {'trace':10}" + "".join(f"{rule:>26}" for rule in RULES))
     for name, row in waste.items():
@@ -292,18 +281,14 @@ def show(cost: dict[str, Any], waste: dict[str, Any]) -> None:
         print(f"  {name:10}" + "".join(f"{cell:>26}" for cell in cells))
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="FILE", help="write the figures to FILE")
     options = parser.parse_args()
     waste = measure_waste()
-    cost = measure_cost()
-    show(cost, waste)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"python": sys.version.split()[0], "cost": cost, "waste": waste}, file, indent=1)
-    return 0
+    tell("pools", measure_cost(), options.json, waste=waste)
+    show(waste)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -18,16 +18,34 @@ class Account:
     """The counts that change with every allocation, and the edges at which something is to be decided.
 
     All else (cached, per class, idle) follows from the pools when it is asked for, so it costs nothing here.
+
+    What is counted and compared at every allocation is a float: exact for whole numbers to 2^53, and as fast for a
+    full device as for an empty one. CPython's integers take longer from 2^30 on.
     """
 
-    __slots__ = ("allocated", "fall_below", "peak", "requested", "rise_at")
+    __slots__ = ("allocated", "fall_below", "peak", "rise_at", "slack")
 
     def __init__(self) -> None:
-        self.requested = 0
-        self.allocated = 0
-        self.peak = 0
-        self.fall_below: int = 0
-        self.rise_at: float = math.inf
+        self.allocated = 0.0
+        self.slack = 0.0  # what the blocks in use hold beyond what was asked for
+        self.peak = 0.0
+        self.fall_below = 0.0
+        self.rise_at = math.inf
+
+    @property
+    def allocated_bytes(self) -> int:
+        """Bytes of the blocks in use."""
+        return int(self.allocated)
+
+    @property
+    def requested_bytes(self) -> int:
+        """Bytes that were asked for, of those in use."""
+        return int(self.allocated - self.slack)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most bytes that were ever in use at once."""
+        return int(self.peak)
 
 
 @attrs.frozen(kw_only=True)

@@ -19,7 +19,7 @@ from rkruntime.config import MemoryConfig
 from rkruntime.device import Device, DeviceEvent, DeviceStream
 from rkruntime.errors import BufferMisuse, DeviceLost, OutOfDeviceMemory
 from rkruntime.log import get_logger
-from rkruntime.memory._account import Account, ClassStats, MemoryStats, OwnerStats
+from rkruntime.memory._account import Account, MemoryStats, OwnerStats
 from rkruntime.memory._buffer import Buffer, Leak, foreign, leaks_of, not_to_free
 from rkruntime.memory._classes import SPLIT_ABOVE_BYTES
 from rkruntime.memory._owner import OwnedMemory
@@ -108,12 +108,13 @@ class KernelMemoryManager:
         buffer.block = block
         buffer.size_bytes = size_bytes
         buffer.owner = owner
-        block_bytes = block.size_bytes
+        weight = block.weight
         owner.live.add(buffer)
-        owner.allocated_bytes += block_bytes
+        owner.held += weight
         account = self._account
-        account.requested += size_bytes
-        account.allocated = allocated = account.allocated + block_bytes
+        if size_bytes != block.size_bytes:
+            account.slack += weight - size_bytes
+        account.allocated = allocated = account.allocated + weight
         if allocated > account.peak:
             account.peak = allocated
         if allocated >= account.rise_at:
@@ -140,12 +141,13 @@ class KernelMemoryManager:
         if after is not None:
             buffer.touch(after, stream)
         buffer.block = None
-        block_bytes = block.size_bytes
+        weight = block.weight
         owner.live.remove(buffer)
-        owner.allocated_bytes -= block_bytes
+        owner.held -= weight
         account = self._account
-        account.requested -= buffer.size_bytes
-        account.allocated = allocated = account.allocated - block_bytes
+        if buffer.size_bytes != block.size_bytes:
+            account.slack -= weight - buffer.size_bytes
+        account.allocated = allocated = account.allocated - weight
         pool = block.pool
         if block.uses is None and pool.keeps:
             pool.idle.append(block)
@@ -169,7 +171,7 @@ class KernelMemoryManager:
         ) from cause
 
     def _report(self, size_bytes: int, shortage: NoRoom) -> OutOfMemoryReport:
-        allocated, reserved = self._account.allocated, self._pools.reserved_bytes
+        allocated, reserved = self._account.allocated_bytes, self._pools.reserved_bytes
         report = OutOfMemoryReport(
             wanted_bytes=size_bytes,
             block_bytes=shortage.size_bytes,
@@ -282,7 +284,7 @@ class KernelMemoryManager:
             Bytes given back to the device.
         """
         now_s = self._clock() if now_s is None else now_s
-        self._samples.append((now_s, self._account.allocated))
+        self._samples.append((now_s, self._account.allocated_bytes))
         if self._watch.actions.releases_idle:
             return self._pools.release()
         if self.config.auto_defrag:
@@ -293,7 +295,7 @@ class KernelMemoryManager:
     def _sample(self) -> None:
         now_s = self._clock()
         if not self._samples or now_s - self._samples[-1][0] >= _SAMPLE_EVERY_S:
-            self._samples.append((now_s, self._account.allocated))
+            self._samples.append((now_s, self._account.allocated_bytes))
 
     def trim(self) -> int:
         """Give all idle memory back to the device; returns the bytes."""
@@ -302,7 +304,7 @@ class KernelMemoryManager:
     @property
     def allocated_bytes(self) -> int:
         """Bytes of the blocks in use."""
-        return self._account.allocated
+        return self._account.allocated_bytes
 
     @property
     def reserved_bytes(self) -> int:
@@ -311,22 +313,22 @@ class KernelMemoryManager:
 
     def stats(self) -> MemoryStats:
         """Return where the memory is now; off the Trio thread, each number holds, but they need not add up."""
-        allocated, reserved = self._account.allocated, self._pools.reserved_bytes
+        allocated, reserved = self._account.allocated_bytes, self._pools.reserved_bytes
         return MemoryStats(
             level=self._watch.level,
             limit_bytes=self.limit_bytes,
-            requested_bytes=self._account.requested,
+            requested_bytes=self._account.requested_bytes,
             allocated_bytes=allocated,
             cached_bytes=reserved - allocated,
             quarantined_bytes=self._pools.held_bytes,
             reserved_bytes=reserved,
-            peak_bytes=self._account.peak,
+            peak_bytes=self._account.peak_bytes,
             live_buffers=sum(len(owner.live) for owner in tuple(self._owners)),
             device_allocations=self._pools.device_allocations,
             staging_reserved_bytes=self.staging.reserved_bytes,
             staging_used_bytes=self.staging.used_bytes,
             staging_limit_bytes=self.staging.limit_bytes,
-            classes=tuple(_class_stats(pool) for pool in sorted(self._pools.pools, key=lambda pool: pool.block_bytes)),
+            classes=tuple(pool.stats for pool in sorted(self._pools.pools, key=lambda pool: pool.block_bytes)),
             owners=self._owner_stats(),
         )
 
@@ -376,17 +378,6 @@ class KernelMemoryManager:
         if left:
             self._log.info("work in flight uses freed memory", left_bytes=left)
         return leaks
-
-
-def _class_stats(pool: SizePool) -> ClassStats:
-    return ClassStats(
-        block_bytes=pool.block_bytes,
-        live=pool.live,
-        idle=len(pool.idle),
-        quarantined=len(pool.held),
-        allocated_bytes=pool.allocated_bytes,
-        reserved_bytes=pool.reserved_bytes,
-    )
 
 
 def _whole(size_bytes: object) -> int:

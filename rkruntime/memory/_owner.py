@@ -37,7 +37,7 @@ class OwnedMemory:
         stream: Where the owner's work runs, if all of it runs on one stream: its freed blocks are then reused at once.
     """
 
-    __slots__ = ("__weakref__", "allocated_bytes", "kind", "live", "manager", "name", "stream")
+    __slots__ = ("__weakref__", "held", "kind", "live", "manager", "name", "stream")
 
     def __init__(
         self, manager: KernelMemoryManager, name: str, kind: str = "actor", stream: DeviceStream | None = None
@@ -46,13 +46,18 @@ class OwnedMemory:
         self.name = name
         self.kind = kind
         self.stream = stream
-        self.allocated_bytes = 0
+        self.held = 0.0  # a float, as in Account
         self.live: set[Buffer] = set()
 
     @property
     def bytes(self) -> int:
         """Bytes of the blocks that this owner holds."""
-        return self.allocated_bytes
+        return int(self.held)
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The same, under the name that statistics have for it."""
+        return int(self.held)
 
     @property
     def work_stream(self) -> DeviceStream:

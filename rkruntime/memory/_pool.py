@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from rkruntime.device import Device, DeviceEvent, DeviceStream
+from rkruntime.memory._account import ClassStats
 from rkruntime.memory._classes import SPLIT_ABOVE_BYTES, block_bytes, is_carved, larger_classes, slab_bytes
 
 __all__ = ("Block", "NoRoom", "PoolSet", "SizePool", "Use", "pending")
@@ -46,11 +47,12 @@ class Slab:
 class Block:
     """A piece of device memory of one class, for as long as it is reserved."""
 
-    __slots__ = ("address", "dirty", "pool", "size_bytes", "slab", "uses")
+    __slots__ = ("address", "dirty", "pool", "size_bytes", "slab", "uses", "weight")
 
     def __init__(self, address: int, size_bytes: int, pool: SizePool, slab: Slab | None) -> None:
         self.address = address
         self.size_bytes = size_bytes
+        self.weight = float(size_bytes)  # what the counts that are floats add up
         self.pool = pool
         self.slab = slab
         self.uses: tuple[Use, ...] | None = None
@@ -101,6 +103,18 @@ class SizePool:
         slab = self.open_slab
         uncarved = (slab.capacity - slab.carved) * self.block_bytes if slab else 0
         return self.reserved_bytes - len(self.idle) * self.block_bytes - self.held_bytes - uncarved
+
+    @property
+    def stats(self) -> ClassStats:
+        """What statistics say of this class."""
+        return ClassStats(
+            block_bytes=self.block_bytes,
+            live=self.live,
+            idle=len(self.idle),
+            quarantined=len(self.held),
+            allocated_bytes=self.allocated_bytes,
+            reserved_bytes=self.reserved_bytes,
+        )
 
 
 def pending(uses: tuple[Use, ...] | None) -> tuple[Use, ...] | None:

@@ -69,7 +69,7 @@ class PressureWatch:
 
     def error(self) -> MemoryPressure:
         """Build the error for what is refused at this level."""
-        return MemoryPressure(str(self.level), self._account.allocated, self._limit_bytes)
+        return MemoryPressure(str(self.level), self._account.allocated_bytes, self._limit_bytes)
 
     def add(self, callback: OnPressure, level: PressureLevel) -> Callable[[], None]:
         """Call `callback` at each rise to `level` or above; returns what takes it off again."""
@@ -101,11 +101,12 @@ class PressureWatch:
         self._deferred.cancel_all()
 
     def _set_range(self) -> None:
-        self._account.fall_below, self._account.rise_at = stay_range(self.level, self._edges)
+        fall_below, rise_at = stay_range(self.level, self._edges)
+        self._account.fall_below, self._account.rise_at = float(fall_below), float(rise_at)
 
     def reassess(self) -> None:
         """Move to the level that the allocated bytes call for, and act on it."""
-        before, now = self.level, next_level(self.level, self._account.allocated, self._edges)
+        before, now = self.level, next_level(self.level, self._account.allocated_bytes, self._edges)
         if now is before:
             return
         self.level = now
@@ -115,11 +116,11 @@ class PressureWatch:
             "memory pressure",
             to=str(now),
             was=str(before),
-            allocated_bytes=self._account.allocated,
+            allocated_bytes=self._account.allocated_bytes,
             limit_bytes=self._limit_bytes,
         )
         if self._on_record is not None:
-            allocated, limit = self._account.allocated, self._limit_bytes
+            allocated, limit = self._account.allocated_bytes, self._limit_bytes
             self._on_record(PressureChange(before=before, after=now, allocated_bytes=allocated, limit_bytes=limit))
         if now > before:
             self._relieve(now)
