@@ -42,26 +42,26 @@ _WHOLE_SECONDS = (("h", 3600), ("m", 60))
 _LONG_S = 2**53  # beyond it, floats are no longer every whole number
 
 
-def _parse(text: str, units: Mapping[str, int] | Mapping[str, str], example: str) -> Decimal:
+def _parse(text: str, units: Mapping[str, int] | Mapping[str, str], example: str) -> tuple[Decimal, Decimal]:
     from decimal import Decimal  # here, since status must not wait for it
 
     match = re.fullmatch(_QUANTITY, text)
     unit = match and units.get(match[2].lower())
     if match is None or unit is None:
         raise ValueError(f"{text!r} is not a number with a unit such as {example}")
-    return Decimal(match[1]) * Decimal(unit)  # decimal, so that what `str` of a quantity wrote is read back exactly
+    return Decimal(match[1]), Decimal(unit)  # decimal, so that what `str` of a quantity wrote is read back exactly
 
 
 def parse_bytes(text: str) -> int:
-    """Read a byte count such as `4096`, `64KiB` or `1.5GiB` (KB, MB, GB are powers of ten).
+    """Read a byte count such as `4096`, `64KiB` or `1.5GiB` (KB, MB, GB are powers of ten), to the nearest byte.
 
     Raises:
         ValueError: The text is no number with a known unit, or names a fraction of a byte.
     """
-    count = _parse(text, _BYTES, "512MiB or 16GiB")
-    if count < 1024 and count != int(count):
+    number, unit = _parse(text, _BYTES, "512MiB or 16GiB")
+    if unit == 1 and number != int(number):
         raise ValueError(f"{text!r} is a fraction of a byte")
-    return round(count)
+    return max(round(number * unit), int(number > 0))
 
 
 def parse_seconds(text: str) -> float:
@@ -70,7 +70,8 @@ def parse_seconds(text: str) -> float:
     Raises:
         ValueError: The text is no number with a known unit.
     """
-    return float(_parse(text, _SECONDS, "250ms, 60s or 5m"))
+    number, unit = _parse(text, _SECONDS, "250ms, 60s or 5m")
+    return float(number * unit)
 
 
 class Duration(float):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 
 import attrs
@@ -18,14 +19,16 @@ from rkruntime.units import ByteSize, Duration
 __all__ = ("Boolean", "Bytes", "Count", "Fraction", "Kind", "Maybe", "OneOf", "Seconds", "Text", "shown")
 
 
+NUMBER = r"[0-9]{1,18}(\.[0-9]{1,18})?"
+NOT_ZERO = r"(?![0.]*[^0-9.]*$)"
+SECONDS = rf"{NUMBER} *([nNuUµmM]?[sS]|[mM]|[mM][iI][nN]|[hH]|[dD])?"
+BYTES = rf"([0-9]{{1,18}} *[bB]?|{NUMBER} *[kKmMgGtT][iI]?[bB])"
+"""Texts with units, as ECMA and Python read them alike: the JSON Schema and the loader take the same ones."""
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a finite number, and not a boolean."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
-        return False
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def is_whole(value: object) -> bool:
@@ -136,7 +139,7 @@ class Fraction(Kind):
     @property
     def schema(self) -> dict[str, Any]:
         """What is allowed, as JSON Schema."""
-        return {"type": "number", "minimum" if self.zero else "exclusiveMinimum": 0, "maximum": 1}
+        return {"type": "number", "minimum": 0, "exclusiveMinimum": not self.zero, "maximum": 1}
 
     def accepts(self, value: object) -> bool:
         """Whether it is a number within the bounds."""
@@ -166,8 +169,8 @@ class Seconds(Kind):
     @property
     def schema(self) -> dict[str, Any]:
         """What is allowed, as JSON Schema."""
-        number = {"type": "number", "minimum" if self.zero else "exclusiveMinimum": 0}
-        return {"anyOf": [number, {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)? *(ns|us|µs|ms|s|m|min|h|d)?$"}]}
+        number = {"type": "number", "minimum": 0, "exclusiveMinimum": not self.zero, "maximum": sys.float_info.max}
+        return {"anyOf": [number, {"type": "string", "pattern": f"^{'' if self.zero else NOT_ZERO}{SECONDS}$"}]}
 
     def accepts(self, value: object) -> bool:
         """Whether it is a finite number within the bounds."""
@@ -176,15 +179,17 @@ class Seconds(Kind):
     def read(self, raw: object) -> Any:
         """Take seconds as a number, or text with a unit."""
         if isinstance(raw, str):
-            try:
-                return Duration(raw)
-            except ValueError:
-                return raw
+            return Duration(raw) if re.fullmatch(SECONDS, raw) else raw
         return to_duration(raw)  # type: ignore[arg-type]
 
+    def from_text(self, text: str) -> object:
+        """Take the text as a file would hold it."""
+        return text.strip()
+
     def write(self, value: Any) -> Any:
-        """Write text with a unit."""
-        return str(Duration(value))
+        """Write text with a unit, or the number where that text would have too many digits."""
+        text = str(Duration(value))
+        return text if re.fullmatch(SECONDS, text) else float(value)
 
 
 @attrs.frozen
@@ -199,8 +204,8 @@ class Bytes(Kind):
     @property
     def schema(self) -> dict[str, Any]:
         """What is allowed, as JSON Schema."""
-        pattern = r"^[0-9]+(\.[0-9]+)? *([KMGTkmgt][Ii]?[Bb]|[Bb])?$"
-        return {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": pattern}]}
+        text = {"type": "string", "pattern": f"^{NOT_ZERO}{BYTES}$"}
+        return {"anyOf": [{"type": "integer", "minimum": 1}, text]}
 
     def accepts(self, value: object) -> bool:
         """Whether it is a whole number, at least 1."""
@@ -209,15 +214,17 @@ class Bytes(Kind):
     def read(self, raw: object) -> Any:
         """Take a whole number, or text with a unit."""
         if isinstance(raw, str):
-            try:
-                return ByteSize(raw)
-            except ValueError:
-                return raw
+            return ByteSize(raw) if re.fullmatch(BYTES, raw) else raw
         return to_bytes(raw)  # type: ignore[arg-type]
 
+    def from_text(self, text: str) -> object:
+        """Take the text as a file would hold it."""
+        return text.strip()
+
     def write(self, value: Any) -> Any:
-        """Write text with a unit."""
-        return str(ByteSize(value))
+        """Write text with a unit, or the number where that text would have too many digits."""
+        text = str(ByteSize(value))
+        return text if re.fullmatch(BYTES, text) else int(value)
 
 
 @attrs.frozen

@@ -1,4 +1,8 @@
-"""What a configuration file may hold, as JSON Schema: editors check and complete TOML by it."""
+"""What a configuration file may hold, as JSON Schema: editors check and complete TOML by it.
+
+It takes the keys and values that loading takes. That one value must be below another, and that a device must fit
+`gpu_enabled`, it cannot say.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from rkruntime.config._settings import SECTIONS, Setting, config_classes, settin
 
 __all__ = ("json_schema",)
 
-DRAFT = "http://json-schema.org/draft-07/schema#"  # the one that the TOML plug-ins of editors know
+DRAFT = "http://json-schema.org/draft-04/schema#"  # the TOML plug-ins of editors know it, and to it 8.0 is no integer
 
 
 def json_schema() -> dict[str, Any]:
@@ -28,7 +32,9 @@ def _table(section: str, told: str) -> dict[str, Any]:
             if setting.other_key:
                 number = setting.kind.schema["anyOf"][0]
                 properties[setting.other_key] = {"description": f"{setting.name}, as a number of seconds.", **number}
-    return {"description": told, "type": "object", "additionalProperties": False, "properties": properties}
+    pairs = [{"required": [s.name, s.other_key]} for s in settings() if s.section == section and s.other_key]
+    table = {"description": told, "type": "object", "additionalProperties": False, "properties": properties}
+    return table | ({"not": {"anyOf": pairs}} if pairs else {})
 
 
 def _property(setting: Setting) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import rustkernel
-from jsonschema import Draft7Validator
+from jsonschema import Draft4Validator
 
 from rkruntime.config import ProductionConfig, settings
 
@@ -122,7 +122,7 @@ def test_env_lists_every_variable(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_printed(tmp_path: Path) -> None:
-    Draft7Validator.check_schema(json.loads(rustkernel(tmp_path, "config", "schema").stdout))
+    Draft4Validator.check_schema(json.loads(rustkernel(tmp_path, "config", "schema").stdout))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import tomli
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
-from jsonschema import Draft7Validator
+from jsonschema import Draft4Validator
 from strategies import configurations
 
 from rkruntime.config import ProductionConfig, RuntimePreset, json_schema, load_config, settings, to_toml, write_file
@@ -16,7 +16,7 @@ from rkruntime.config._load import combine
 from rkruntime.config._sources import file_layer
 from rkruntime.errors import UnreadableInput
 
-SCHEMA = Draft7Validator(json_schema())
+SCHEMA = Draft4Validator(json_schema())
 CHAPTER = """\
 # production.toml
 environment = "production"
@@ -94,7 +94,7 @@ def test_a_written_file_has_the_usual_rights(tmp_path: Path) -> None:
 
 
 def test_the_schema_is_one_and_takes_the_chapters_file() -> None:
-    Draft7Validator.check_schema(json_schema())
+    Draft4Validator.check_schema(json_schema())
     assert list(SCHEMA.iter_errors(tomli.loads(CHAPTER))) == []
     assert load_config(environ={}, preset="production").config != load_text(CHAPTER)
 
