@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "serve": ("rkruntime.cli._serve", "Serve kernels over HTTP."),
         "runtime": ("rkruntime.cli._runtime", "Prepare a runtime; ask a running one, and drain it."),
         "config": ("rkruntime.cli._config", "Write, check and show configurations."),
+        "keys": ("rkruntime.cli._keys", "Make, list and revoke API keys of the service."),
         "audit": ("rkruntime.cli._audit", "Check audit logs."),
         "doctor": ("rkruntime.cli._doctor", "Say what is here to run kernels with, and what the runtime would pick."),
         "completion": ("rkruntime.cli._completion", "Print the script that completes this command in a shell."),
