@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types imports check bench docs clean
+.PHONY: run test lint types imports check conformance bench docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    the demo: real input, three kernels as actors, checked results"
 	@echo "make test   lint, types, import contracts, tests with coverage"
 	@echo "make docs   the tables and drawings of the pages, from the code"
+	@echo "make conformance  numba-cuda's own tests in drop-in mode and under its simulator, and the page about them"
 	@echo "make bench  the benchmarks, as ratios within one run"
 
 $(STAMP): pyproject.toml
@@ -40,6 +41,10 @@ test: lint types imports
 
 docs: $(STAMP)
 	for name in docs/*.py; do $(BIN)/python $$name || exit 1; done
+
+conformance: $(STAMP)
+	for mode in dropin simulator; do $(BIN)/python tests/conformance/run_modules.py $$mode build/conformance || exit 1; done
+	$(BIN)/python tests/conformance/write_page.py build/conformance
 
 bench: $(STAMP)
 	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done

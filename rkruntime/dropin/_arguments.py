@@ -36,10 +36,11 @@ def view_of(array: Any) -> HostArray:
     interface = array.__cuda_array_interface__
     address, read_only = interface["data"]
     shape = tuple(interface["shape"])
-    dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
-    view = _array_at(address, shape, dtype, interface.get("strides"), read_only)
-    if getattr(array, "__cuda_ndarray__", False):
-        array.__dict__[_VIEW] = view
+    if not getattr(array, "__cuda_ndarray__", False):
+        dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
+        return _array_at(address, shape, dtype, interface.get("strides"), read_only)
+    # the interface says nothing of strides of 0
+    view = array.__dict__[_VIEW] = _array_at(address, shape, array.dtype, array.strides, read_only)
     return view
 
 

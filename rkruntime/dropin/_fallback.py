@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rkruntime.dropin._device import COMPUTE_CAPABILITY
-from rkruntime.dropin._numba import NumbaError, compile_cuda, types
+from rkruntime.dropin._numba import NumbaErrors, compile_cuda, types
 from rkruntime.errors import KernelCompileError, UnsupportedKernel
 
 __all__ = ("STRICT", "SimulatedKernel", "fall_back", "numba_cudas_error")
@@ -54,7 +54,7 @@ def numba_cudas_error(function: Any, argument_types: Sequence[Any], debug: bool)
             nvvm_options={"fastmath": False, "opt": 3},
             cc=COMPUTE_CAPABILITY,
         )
-    except NumbaError as error:
+    except NumbaErrors as error:
         found: BaseException = error
         return found
     except Exception:  # its insides need what a machine without CUDA may lack; that says nothing about the kernel

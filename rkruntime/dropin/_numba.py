@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba
+import numba.core.errors
 import numba.cuda
 import numba.cuda.args
 import numba.cuda.compiler
@@ -25,7 +26,7 @@ __all__ = (
     "DeviceNDArray",
     "GpuKernel",
     "In",
-    "NumbaError",
+    "NumbaErrors",
     "ReduceMixin",
     "as_dtype",
     "compile_cuda",
@@ -54,7 +55,7 @@ ArgHint: Any = numba.cuda.args.ArgHint
 In: Any = numba.cuda.args.In
 ReduceMixin: Any = numba.cuda.serialize.ReduceMixin
 compile_cuda: Any = numba.cuda.compiler.compile_cuda
-NumbaError: Any = numba.cuda.core.errors.NumbaError
+NumbaErrors: Any = (numba.core.errors.NumbaError, numba.cuda.core.errors.NumbaError)
 devicearray: Any = numba.cuda.cudadrv.devicearray
 DeviceNDArray: Any = numba.cuda.cudadrv.devicearray.DeviceNDArray
 transposing: Any = numba.cuda.kernels.transpose

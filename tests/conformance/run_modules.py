@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RUN_TESTS = Path(__file__).with_name("run_tests.py")
-LIMIT_S = 300  # of a module, against hanging
+LIMIT_S = 900  # of a module, against hanging
 AT_A_TIME = 2
 
 
@@ -63,10 +63,11 @@ def run_module(mode: str, module: str) -> dict[str, Any]:
 
 def _run_once(mode: str, module: str, results: Path, done: list[str]) -> str:
     """Run what is not done; return what went wrong with the process itself."""
-    command = [sys.executable, str(RUN_TESTS), mode, module, str(results), *done]
+    command = [sys.executable, str(RUN_TESTS), module, str(results), *done]
+    environment = {**os.environ, **_environment(mode, results.parent)}
     try:
         ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=LIMIT_S, env=os.environ, stdin=subprocess.DEVNULL
+            command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
         return f"did not end within {LIMIT_S} s"
@@ -75,6 +76,15 @@ def _run_once(mode: str, module: str, results: Path, done: list[str]) -> str:
     if ended.returncode:
         return f"the process ended with code {ended.returncode}: {ended.stderr.strip().splitlines()[-1:]}"
     return ""
+
+
+def _environment(mode: str, folder: Path) -> dict[str, str]:
+    """Return what puts a process in this mode, and every Python that it starts."""
+    if mode == "simulator":
+        return {"NUMBA_ENABLE_CUDASIM": "1"}
+    (folder / "sitecustomize.py").write_text("import rkruntime.dropin\n\nrkruntime.dropin.install()\n")
+    known = os.environ.get("PYTHONPATH", "")
+    return {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), known)))}
 
 
 def run_all(mode: str, folder: Path, modules: list[str]) -> None:

@@ -1,29 +1,32 @@
 """Run one module of numba-cuda's own tests; write a line of JSON as each test begins and ends.
 
-    python run_tests.py MODE MODULE RESULTS [SKIPPED_TEST ...]
+    python run_tests.py MODULE RESULTS [LEFT_OUT ...]
 
-MODE is `dropin` or `simulator`. Tests named at the end are left out: those that ended the process before.
+Tests named at the end are left out. Where kernels run is up to the environment, which `run_modules.py` prepares.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
 import sys
 import unittest
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+ERROR_LINE = re.compile(
+    r"^[A-Za-z_][\w.]*(Error|Exception|Kernel|Fault|Launch|Mismatch|Divergence|Exit|Interrupt)(:|$)"
+)
 
-def lines_of(text: str) -> str:
-    """Return the last line of a traceback that says what went wrong, without the place."""
+
+def reason_of(text: str) -> str:
+    """Return the line of a traceback that says what went wrong, without places of this machine."""
     lines = [line for line in text.splitlines() if line.strip()]
-    starts = [
-        k for k, line in enumerate(lines) if not line.startswith(" ") and ("Error" in line or "Exception" in line)
-    ]
-    said = lines[starts[-1]] if starts else (lines[-1] if lines else "")
-    return said[:300]
+    errors = [k for k, line in enumerate(lines) if ERROR_LINE.match(line)]
+    at = errors[-1] if errors else max(len(lines) - 1, 0)
+    said = " ".join(lines[at : at + 2]) if lines[at].rstrip().endswith(":") else lines[at]
+    return re.sub(r"\S*/site-packages/(numba_cuda/)?", "", said)[:300]
 
 
 class Recorder(unittest.TestResult):
@@ -64,11 +67,11 @@ class Recorder(unittest.TestResult):
         self.write(test, "expected failure")
 
     def addUnexpectedSuccess(self, test):
-        self.write(test, "fail", "passes, though its author expects it to fail")
+        self.write(test, "unexpected success")
 
     def _failed(self, test, err):
         text = self._exc_info_to_string(err, test)
-        self.write(test, "fail", lines_of(text), text)
+        self.write(test, "fail", reason_of(text), text)
 
 
 def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
@@ -79,12 +82,7 @@ def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield item
 
 
-def main(mode: str, module: str, results: str, *left_out: str) -> None:
-    os.environ["NUMBA_ENABLE_CUDASIM"] = "1" if mode == "simulator" else "0"
-    if mode == "dropin":
-        import rkruntime.dropin
-
-        rkruntime.dropin.install()
+def main(module: str, results: str, *left_out: str) -> None:
     warnings.simplefilter("default")
     suite = unittest.defaultTestLoader.loadTestsFromName(module)
     wanted = [test for test in tests_in(suite) if test.id() not in left_out]
