@@ -1,6 +1,7 @@
 """The RustKernels chapter "Runtime", row by row and in its order: what it says in Rust works here in Python's idiom."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,12 +11,15 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from rkkernels import saxpy
 
 import rkruntime as rk
+from rkruntime import blocking
 from rkruntime.config import MemoryConfig, ProductionConfig, ProductionConfigBuilder, RuntimeConfig, RuntimePreset
-from rkruntime.errors import Draining, InvalidConfigurations
+from rkruntime.errors import Draining, InvalidConfigurations, MemoryPressure, RkError
 from rkruntime.memory import KernelMemoryManager, PressureLevel
 from rkruntime.runtime import Actor, RuntimeBuilder, State, open_runtime
+from rkruntime.service._problems import problem_of
 from rkruntime.testing import FakeDevice
 
 COMMAND = str(Path(sys.executable).with_name("rustkernel"))
@@ -49,16 +53,42 @@ async def test_the_states_follow_each_other(autojump_clock: trio.testing.MockClo
     assert seen == ["STARTING", "RUNNING", "DRAINING", "STOPPED"]
 
 
+# State Descriptions
+
+
+async def test_state_descriptions(autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    device = FakeDevice()
+    runtime = RuntimeBuilder().preset("testing").with_shutdown_timeout(5).with_device(device).build()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(runtime.run)  # Starting: initializes resources, and a kernel whose result is known
+        worker = await runtime.spawn(Worker, name="worker", concurrency=2)  # Running: accepts requests
+        assert await worker.ask(Worker.work, 1.0) == 1.0
+        await runtime.memory.caller.empty(1000, "f4")
+        await worker.tell(Worker.work, 1.0)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.start_soon(runtime.shutdown)
+        await runtime.wait_for(State.DRAINING)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(Draining):  # Draining: rejects new requests, and finishes those in flight
+            await worker.ask(Worker.work, 1.0)
+    assert runtime.state is State.STOPPED  # Stopped: all resources are released
+    assert runtime.report is not None
+    assert runtime.report.completed == 1
+    with pytest.raises(RkError):
+        device.allocate(1)
+    assert "test_seed_chapter.py" in str(runtime.report.leaked)  # and what was left over is told
+
+
 # Runtime Configuration: Presets
 
 
 def test_presets() -> None:
-    config = RuntimeConfig.development()
-    assert (config.shutdown_timeout, config.log_level) == (5, "debug")
-    config = RuntimeConfig.production()
+    config = RuntimeConfig.development()  # relaxed timeouts, verbose logging
+    assert (config.health_check_interval, config.log_level) == (30, "debug")
+    config = RuntimeConfig.production()  # reliability
     assert (config.shutdown_timeout, config.log_format) == (30, "json")
-    config = RuntimeConfig.high_performance()
-    assert config.max_kernel_instances == 10_000
+    config = RuntimeConfig.high_performance()  # maximum throughput
+    assert (config.max_kernel_instances, config.mailbox_capacity) == (10_000, 100_000)
 
 
 # Custom Configuration
@@ -115,7 +145,23 @@ async def test_runtime_builder(autojump_clock: trio.testing.MockClock) -> None:
     assert runtime.state is State.STOPPED
 
 
-# Graceful Shutdown: Drain Period
+# Graceful Shutdown
+
+
+async def test_shutdown_signals(autojump_clock: trio.testing.MockClock) -> None:
+    config = attrs.evolve(RuntimeConfig.testing(), shutdown_timeout=5)
+    async with open_runtime(config, device=FakeDevice(), handle_signals=True) as runtime:
+        worker = await runtime.spawn(Worker, name="worker")
+        await worker.tell(Worker.work, 1.0)
+        await trio.testing.wait_all_tasks_blocked()
+        signal.raise_signal(signal.SIGINT)
+        await trio.sleep_forever()
+    assert runtime.state is State.STOPPED
+    assert runtime.report is not None
+    assert (runtime.report.completed, runtime.report.cancelled) == (1, 0)
+
+
+# Drain Period
 
 
 async def test_during_a_drain(autojump_clock: trio.testing.MockClock) -> None:
@@ -128,8 +174,10 @@ async def test_during_a_drain(autojump_clock: trio.testing.MockClock) -> None:
         nursery.start_soon(runtime.shutdown)
         await runtime.wait_for(State.DRAINING)
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(Draining) as caught:  # 1. new requests are rejected
+        with pytest.raises(Draining) as caught:  # 1. new requests are rejected, with 503 over HTTP
             await worker.ask(Worker.work, 0.0)
+        answer = problem_of(caught.value)
+        assert (answer.status, answer.retry_after_s) == (503, caught.value.retry_after_s)
         assert caught.value.retry_after_s > 0
         assert not runtime.health.ready  # 3. health probes return "not ready"
     report = runtime.report
@@ -173,6 +221,36 @@ async def test_memory_pressure_levels(percent: int, level: PressureLevel) -> Non
     await manager.aclose(0.0)
 
 
+async def test_normal_and_warning(autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    manager = KernelMemoryManager(MemoryConfig(max_gpu_memory=100 * KIB, pooling_enabled=False), FakeDevice())
+    await manager.caller.empty(1, deferrable=True)  # Normal operation
+    held = manager.allocate(75 * KIB)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # Log warnings, ...
+    began_s = trio.current_time()
+    with pytest.raises(MemoryPressure):
+        await manager.caller.empty(1, deferrable=True, deadline_s=7.0)
+    assert trio.current_time() - began_s == 7.0  # ... defer allocations
+    manager.deallocate(held)
+    await manager.aclose(0.0)
+
+
+async def test_critical_and_emergency(autojump_clock: trio.testing.MockClock) -> None:
+    config = attrs.evolve(RuntimeConfig.testing(), memory=MemoryConfig(max_gpu_memory=16 * MIB))
+    async with open_runtime(config, device=FakeDevice()) as runtime:
+        memory = runtime.memory
+        memory.deallocate(memory.allocate(64 * KIB))
+        assert memory.stats().cached_bytes >= 64 * KIB
+        held = [memory.allocate(MIB) for _ in range(14)]
+        assert memory.stats().level is PressureLevel.CRITICAL
+        with pytest.raises(MemoryPressure):  # Reject new kernels
+            await runtime.spawn(saxpy)
+        held += [memory.allocate(MIB) for _ in range(2)]
+        assert memory.stats().level is PressureLevel.EMERGENCY
+        assert memory.stats().cached_bytes == 0  # Emergency cleanup
+        for buffer in held:
+            memory.deallocate(buffer)
+
+
 # Size-Stratified Pooling
 
 
@@ -181,7 +259,8 @@ async def test_size_stratified_pooling() -> None:
     buffer = manager.allocate(1024 * 1024)  # allocate from pool
     stats = manager.stats()
     assert stats.allocated_bytes == MIB
-    assert 0 < stats.pool_utilization <= 1
+    assert f"Allocated: {stats.allocated_bytes} bytes" == "Allocated: 1048576 bytes"
+    assert f"Pool utilization: {stats.pool_utilization:.1%}" == "Pool utilization: 100.0%"
     manager.deallocate(buffer)  # return to pool
     assert manager.stats().allocated_bytes == 0
     assert manager.stats().cached_bytes >= MIB
@@ -261,16 +340,32 @@ def test_toml_configuration(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
 # CLI Commands
 
 
-def rustkernel(folder: Path, line: str) -> str:
+def rustkernel(folder: Path, line: str, status: int = 0) -> str:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("RUSTKERNEL_")}
-    done = subprocess.run(
-        [COMMAND, *line.split()[1:]], cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=True
-    )
+    environ["XDG_RUNTIME_DIR"] = str(folder)
+    command = [COMMAND, *line.split()[1:]]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stderr
     return done.stdout
 
 
-def test_cli_commands(tmp_path: Path) -> None:
+def test_show_runtime_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rustkernel(tmp_path, "rustkernel runtime status", status=3)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with blocking.open_runtime(RuntimeConfig.testing(), device=FakeDevice(), instance="default"):
+        assert "default is running" in rustkernel(tmp_path, "rustkernel runtime status")
+
+
+def test_show_current_configuration(tmp_path: Path) -> None:
     assert "runtime.worker_threads = " in rustkernel(tmp_path, "rustkernel runtime show")
+
+
+def test_initialize_with_preset(tmp_path: Path) -> None:
+    assert rustkernel(tmp_path, "rustkernel runtime init --preset production").endswith("ready\n")
+    assert ProductionConfig.from_file(tmp_path / "rustkernel.toml", environ={}) == ProductionConfig.production()
+
+
+def test_config_commands(tmp_path: Path) -> None:
     rustkernel(tmp_path, "rustkernel config generate --preset production --output config.toml")
     assert "valid" in rustkernel(tmp_path, "rustkernel config validate config.toml")
     assert "RUSTKERNEL_MAX_GPU_MEMORY_GB" in rustkernel(tmp_path, "rustkernel config env")
