@@ -2,24 +2,23 @@
 status beside starting the interpreter, and loading within a process.
 
 Processes are started in turns, so that a busy machine slows both sides; ratios and differences are of the same round.
+Each is timed by the wall clock, which is what people wait for, and by the CPU time of its process.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
+import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from figures import Figure, tell
 
 from rkruntime.config import Machine, ProductionConfig, check_config, load_config, to_toml, write_file
 
@@ -39,46 +38,58 @@ ENVIRON = {
     for name, value in os.environ.items()
     if not name.startswith("RUSTKERNEL_") and name != "PYTHONDONTWRITEBYTECODE"  # an installed command has byte code
 }
+Spent = tuple[float, float]
+"""Milliseconds on the wall, and of CPU."""
 
 
-def summary(values: Sequence[float]) -> dict[str, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return {"median": statistics.median(values), "low": float(low), "high": float(high)}
+def children_ms() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1e3
 
 
-def timed(*words: str) -> float:
-    began = time.perf_counter()
+def timed(*words: str) -> Spent:
+    before_ms, began = children_ms(), time.perf_counter()
     subprocess.run(words, env=ENVIRON, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return (time.perf_counter() - began) * 1e3
+    return (time.perf_counter() - began) * 1e3, children_ms() - before_ms
 
 
-def measure_processes(file: str) -> dict[str, Any]:
-    ratios, beyond = [], []
-    for k in range(ROUNDS + 2):
-        click = timed(sys.executable, "-c", "import click")
-        help_ms = timed(COMMAND, "--help")
-        validate = timed(COMMAND, "config", "validate", file)
-        if k >= 2:  # files are in memory, and byte code is written
-            ratios.append(help_ms / click)
-            beyond.append(validate - help_ms)
-    return {"--help / import click": summary(ratios), "config validate of a full file - --help, ms": summary(beyond)}
+def rounds(*commands: tuple[str, ...]) -> list[list[Spent]]:
+    """Run the commands in turns; a list of the rounds for each command."""
+    taken = [[timed(*words) for words in commands] for _ in range(ROUNDS + 2)]
+    return [list(one) for one in zip(*taken[2:], strict=True)]  # by now files are in memory, and byte code is written
 
 
-def measure_status(folder: str) -> dict[str, Any]:
+def beside(name: str, ours: list[Spent], base: list[Spent], target: str, *, unit: str) -> list[Figure]:
+    """Sum up a ratio or a difference by both clocks."""
+    told = []
+    for clock, quiet in ((0, True), (1, False)):
+        pairs = [(mine[clock], its[clock]) for mine, its in zip(ours, base, strict=True)]
+        values = [mine / its if unit == "x" else mine - its for mine, its in pairs]
+        named = name if quiet else "likewise, CPU time"
+        told.append(Figure.of(named, values, unit=unit, target=target, quiet=quiet))
+    return told
+
+
+def measure_processes(file: str) -> list[Figure]:
+    click, help_, validate = rounds(
+        (sys.executable, "-c", "import click"), (COMMAND, "--help"), (COMMAND, "config", "validate", file)
+    )
+    return [
+        *beside("--help / import click", help_, click, "<= 1.6", unit="x"),
+        *beside("config validate of a full file - --help", validate, help_, "<= 150", unit="ms"),
+    ]
+
+
+def measure_status(folder: str) -> list[Figure]:
     """Ask a runtime that serves and has little to do; beside the bare interpreter, in turns."""
-    beyond, json_beyond = [], []
     with live(folder):
-        for k in range(ROUNDS + 2):
-            bare = timed(sys.executable, "-c", "pass")
-            status = timed(COMMAND, "runtime", "status")
-            as_json = timed(COMMAND, "runtime", "status", "--json")
-            if k >= 2:
-                beyond.append(status - bare)
-                json_beyond.append(as_json - bare)
-    return {
-        "runtime status of a live instance - python -c pass, ms": summary(beyond),
-        "runtime status --json of a live instance - python -c pass, ms": summary(json_beyond),
-    }
+        bare, status, as_json = rounds(
+            (sys.executable, "-c", "pass"), (COMMAND, "runtime", "status"), (COMMAND, "runtime", "status", "--json")
+        )
+    return [
+        *beside("runtime status of a live instance - python -c pass", status, bare, "<= 10", unit="ms"),
+        *beside("runtime status --json - python -c pass", as_json, bare, "<= 10", unit="ms"),
+    ]
 
 
 @contextmanager
@@ -95,39 +106,28 @@ def live(folder: str) -> Iterator[None]:
         process.communicate("\n", timeout=60)
 
 
-def measure_loading(file: str) -> dict[str, float]:
+def measure_loading(file: str) -> Figure:
     machine, took = Machine.here(), []
-    for k in range(LOADS + 20):
-        began = time.perf_counter()
+    for _ in range(LOADS + 20):
+        began = time.process_time()
         loaded = load_config(file, environ=ENVIRON)
         check_config(loaded.config, machine, loaded.origins)
-        if k >= 20:
-            took.append((time.perf_counter() - began) * 1e3)
-    return summary(took)
+        took.append((time.process_time() - began) * 1e3)
+    return Figure.of("loading and checking a full file in process", took[20:], unit="ms", target="<= 5")
 
 
-def measure() -> dict[str, Any]:
+def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "config.toml")
         write_file(file, to_toml(ProductionConfig.production()))
-        figures = measure_processes(file)
-        figures |= measure_status(folder)
-        figures["loading and checking a full file in process, ms"] = measure_loading(file)
-    return figures
-
-
-AIMS = ("<= 1.6", "<= 150", "<= 10", "<= 10", "<= 5")
+        return [*measure_processes(file), *measure_status(folder), measure_loading(file)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    figures = measure()
-    for (name, figure), aim in zip(figures.items(), AIMS, strict=True):
-        print(f"{name}: {figure['median']:.2f} ({figure['low']:.2f}-{figure['high']:.2f})  aim {aim}")
-    if options.json:
-        Path(options.json).write_text(json.dumps(figures, indent=1))
+    tell("what the command costs", measure(), options.json)
 
 
 if __name__ == "__main__":

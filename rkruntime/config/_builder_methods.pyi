@@ -26,7 +26,7 @@ class RuntimeMethods:
         """Threads of the CPU device."""
 
     def blocking_threads(self, value: int) -> Self:
-        """Threads for blocking calls (files, compilers)."""
+        """Threads for blocking calls, which are compilations."""
 
     def mailbox_capacity(self, value: int) -> Self:
         """Messages that wait at one actor before its mailbox is full."""
@@ -47,10 +47,10 @@ class RuntimeMethods:
         """Measured kernel time under which a CPU kernel runs in place, with no worker."""
 
     def log_level(self, value: str) -> Self:
-        """The least severe events that are logged."""
+        """The least severe events that the command logs; programs give it to `configure_logging`."""
 
     def log_format(self, value: str) -> Self:
-        """How logs are written: `console` for people, `json` for programs."""
+        """How it logs, likewise: `console` for people, `json` for programs."""
 
 class MemoryMethods:
     def max_gpu_memory(self, value: int | str) -> Self:
@@ -190,7 +190,7 @@ class RuntimeBuilderMethods:
         """Threads of the CPU device."""
 
     def with_blocking_threads(self, value: int) -> Self:
-        """Threads for blocking calls (files, compilers)."""
+        """Threads for blocking calls, which are compilations."""
 
     def with_mailbox_capacity(self, value: int) -> Self:
         """Messages that wait at one actor before its mailbox is full."""
@@ -211,7 +211,7 @@ class RuntimeBuilderMethods:
         """Measured kernel time under which a CPU kernel runs in place, with no worker."""
 
     def with_log_level(self, value: str) -> Self:
-        """The least severe events that are logged."""
+        """The least severe events that the command logs; programs give it to `configure_logging`."""
 
     def with_log_format(self, value: str) -> Self:
-        """How logs are written: `console` for people, `json` for programs."""
+        """How it logs, likewise: `console` for people, `json` for programs."""

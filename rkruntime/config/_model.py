@@ -127,7 +127,7 @@ class RuntimeConfig:
         metadata=about("Threads of the CPU device.", computed="the number of cores"),
     )
     blocking_threads: int = attrs.field(
-        default=512, validator=Count(), metadata=about("Threads for blocking calls (files, compilers).")
+        default=512, validator=Count(), metadata=about("Threads for blocking calls, which are compilations.")
     )
     mailbox_capacity: int = attrs.field(
         default=10_000,
@@ -167,12 +167,12 @@ class RuntimeConfig:
     log_level: str = attrs.field(
         default="info",
         validator=OneOf(("debug", "info", "warning", "error")),
-        metadata=about("The least severe events that are logged."),
+        metadata=about("The least severe events that the command logs; programs give it to `configure_logging`."),
     )
     log_format: str = attrs.field(
         default="console",
         validator=OneOf(("console", "json")),
-        metadata=about("How logs are written: `console` for people, `json` for programs."),
+        metadata=about("How it logs, likewise: `console` for people, `json` for programs."),
     )
     memory: MemoryConfig = attrs.field(
         factory=MemoryConfig, validator=attrs.validators.instance_of(MemoryConfig), metadata=section

@@ -327,7 +327,10 @@ ASK_AS_ANOTHER = """\
 import os, socket, sys
 connection = socket.socket(socket.AF_UNIX)
 os.setuid(65534)
-connection.connect(sys.argv[1])
+try:
+    connection.connect(sys.argv[1])
+except PermissionError:
+    sys.exit("no permission")
 try:
     connection.sendall(b'{"request": "drain"}\\n')
 except BrokenPipeError:
@@ -360,6 +363,19 @@ async def test_another_user_is_refused_even_where_the_folder_is_open(open_to_all
             done = await trio.run_process(ask, capture_stdout=True, capture_stderr=True, check=False)
         assert b"belongs to another user" in done.stdout, done.stderr
         assert runtime.state is State.RUNNING
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+async def test_another_user_cannot_come_near_the_socket_as_a_runtime_makes_it(open_to_all: Path) -> None:
+    config = RuntimeConfig(worker_threads=1)
+    async with open_runtime(config, device=FakeDevice(), instance="here"):
+        open_to_all.chmod(0o755)
+        for folder_mode in (0o700, 0o755):  # the socket's own mode keeps them out too
+            path_of(open_to_all).parent.chmod(folder_mode)
+            ask = [sys.executable, "-S", "-c", ASK_AS_ANOTHER, str(path_of(open_to_all))]
+            with trio.fail_after(60):
+                done = await trio.run_process(ask, capture_stdout=True, capture_stderr=True, check=False)
+            assert (done.returncode, done.stderr) == (1, b"no permission\n")
 
 
 async def test_what_is_asked_is_on_record(autojump_clock: MockClock, folder: Path) -> None:
