@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 __all__ = (
     "IDENTITY",
     "LAUNCH",
+    "RANDOM",
     "REQUEST_ID",
     "TRACE",
     "TURNS",
@@ -29,6 +30,8 @@ __all__ = (
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
+RANDOM = random.Random()
+"""For ids and sampling: a program that seeds Python's own generator gets other ids in each process all the same."""
 
 
 class Trace(NamedTuple):
@@ -49,11 +52,11 @@ class Trace(NamedTuple):
     @classmethod
     def begin(cls, sampled: bool = True) -> Trace:
         """Begin a trace: a root span with new ids."""
-        return cls(random.getrandbits(128) or 1, random.getrandbits(64) or 1, sampled)
+        return cls(RANDOM.getrandbits(128) or 1, RANDOM.getrandbits(64) or 1, sampled)
 
     def child(self) -> Trace:
         """Return a new span under this one."""
-        return Trace(self.trace_id, random.getrandbits(64) or 1, self.sampled, self.span_id)
+        return Trace(self.trace_id, RANDOM.getrandbits(64) or 1, self.sampled, self.span_id)
 
     @property
     def trace_hex(self) -> str:

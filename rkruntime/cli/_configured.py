@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +12,11 @@ import click
 from rkruntime.config import RuntimePreset
 
 if TYPE_CHECKING:
-    from rkruntime.config import RuntimeConfig
+    from rkruntime.config import ProductionConfig, RuntimeConfig
 
-__all__ = ("PRESETS", "config_options", "configured")
+__all__ = ("PRESETS", "Hook", "config_options", "configured", "configured_whole", "trace_arguments", "watched")
+
+Hook = Callable[[Any], None]
 
 PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
 
@@ -37,6 +41,13 @@ def config_options(function: Any) -> Any:
 
 
 def configured(file: Path | None, preset: str | None, device: str | None) -> RuntimeConfig:
+    """Load the runtime's configuration; as `configured_whole`."""
+    return configured_whole(file, preset, device).runtime
+
+
+def configured_whole(
+    file: Path | None, preset: str | None, device: str | None, trace: Path | None = None
+) -> ProductionConfig:
     """Load the configuration, and log as it says: on stderr, from warnings up unless a level is given anywhere.
 
     Raises:
@@ -47,7 +58,7 @@ def configured(file: Path | None, preset: str | None, device: str | None) -> Run
     from rkruntime.errors import InvalidConfigurations
     from rkruntime.log import configure_logging
 
-    arguments = {} if device is None else {"runtime.device": device}
+    arguments = ({} if device is None else {"runtime.device": device}) | trace_arguments(trace)
     examined = examine_config(file, preset=preset, arguments=arguments)
     loaded = examined.loaded
     for text in loaded.warnings:
@@ -57,4 +68,21 @@ def configured(file: Path | None, preset: str | None, device: str | None) -> Run
     config = loaded.config.runtime
     given = loaded.origins["runtime.log_level"].source is not Source.DEFAULT
     configure_logging(config.log_level if given else QUIET, config.log_format)
-    return config
+    return loaded.config
+
+
+def trace_arguments(trace: Path | None) -> dict[str, Any]:
+    """Return what `--trace` sets of the configuration."""
+    return {} if trace is None else {"observability.trace_file": str(trace), "observability.tracing_enabled": True}
+
+
+@contextmanager
+def watched(config: ProductionConfig) -> Iterator[Sequence[Hook]]:
+    """Give the hooks that write traces, where the configuration asks for them; at the end they write what is left."""
+    if not config.observability.tracing_enabled:
+        yield ()
+        return
+    from rkruntime.observability import Observability
+
+    with Observability(config, scraped=False) as told:
+        yield told.hooks

@@ -18,6 +18,7 @@ __all__ = (
     "kernel_argument",
     "named_instance_option",
     "target_argument",
+    "trace_option",
 )
 
 
@@ -37,6 +38,13 @@ folders_option = click.option(
     type=click.Path(path_type=Path),
     metavar="DIR",
     help="Look for kernels in this folder too; may be repeated.",
+)
+
+trace_option = click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write what happens to this file, for Perfetto (ui.perfetto.dev).",
 )
 
 _INPUT = click.option(

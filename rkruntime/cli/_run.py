@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,19 @@ import attrs
 import click
 import trio
 
-from rkruntime.cli._configured import config_options, configured
+from rkruntime.cli._configured import config_options, configured_whole, watched
 from rkruntime.cli._exit import first_error
 from rkruntime.cli._exit_codes import INTERRUPTED
 from rkruntime.cli._files import check_writable, write_array
 from rkruntime.cli._inputs import Inputs, check_name, gather
-from rkruntime.cli._options import debug_option, folders_option, input_options, instance_option, target_argument
+from rkruntime.cli._options import (
+    debug_option,
+    folders_option,
+    input_options,
+    instance_option,
+    target_argument,
+    trace_option,
+)
 from rkruntime.cli._progress import show_progress
 from rkruntime.cli._values import parse_extent, parse_named
 from rkruntime.errors import ArgumentMismatch, RkError
@@ -25,6 +33,7 @@ from rkruntime.errors import ArgumentMismatch, RkError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rkruntime.cli._configured import Hook
     from rkruntime.cli._render import Run
     from rkruntime.config import RuntimeConfig
     from rkruntime.device import DeviceProperties
@@ -66,6 +75,7 @@ class Session:
 @click.option("--parallel", type=click.IntRange(1), default=1, show_default=True, help="Launches in flight at once.")
 @click.option("--check", is_flag=True, help="Check every index and division in the kernel; slower.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@trace_option
 @instance_option
 @folders_option
 @debug_option
@@ -85,6 +95,7 @@ def command(
     parallel: int,
     check: bool,
     as_json: bool,
+    trace: Path | None,
     instance: str,
     folders: tuple[Path, ...],
 ) -> None:
@@ -94,7 +105,7 @@ def command(
     --config, --preset and the variables RUSTKERNEL_*; warnings alone are logged, unless it sets a level. Ctrl-C and
     SIGTERM finish the launch in flight and stop; a second one cancels it.
     """
-    config = configured(file, preset, device)
+    config = configured_whole(file, preset, device, trace)
     asked = {name: parse_extent(text, f"--{name}") for name, text in (("over", over), ("grid", grid), ("block", block))}
     from rkruntime.kernels import find, kernel
 
@@ -103,7 +114,8 @@ def command(
     gathered = gather(spec, inputs, values, {**asked, "shared": shared})
     _check_outputs(spec, outputs, gathered)
     session = Session(repeat)
-    trio.run(_run, spec, gathered, config, parallel, instance, session)
+    with watched(config) as hooks:
+        trio.run(partial(_run, hooks=hooks), spec, gathered, config.runtime, parallel, instance, session)
     written: dict[str, tuple[str, str]] = {}
     if session.records:
         results = dict(zip(spec.parameters, session.args, strict=True))
@@ -116,13 +128,20 @@ def command(
 
 
 async def _run(
-    spec: KernelSpec, inputs: Inputs, config: RuntimeConfig, parallel: int, instance: str, session: Session
+    spec: KernelSpec,
+    inputs: Inputs,
+    config: RuntimeConfig,
+    parallel: int,
+    instance: str,
+    session: Session,
+    *,
+    hooks: Sequence[Hook],
 ) -> None:
     from rkruntime.runtime import open_runtime
 
     runtime: Runtime | None = None
     try:
-        opened = open_runtime(config, handle_signals=True, instance=instance)
+        opened = open_runtime(config, hooks=hooks, handle_signals=True, instance=instance)
         async with opened as runtime:
             session.device = runtime.device.properties
             actor = await runtime.spawn(spec, name=spec.name, concurrency=parallel)

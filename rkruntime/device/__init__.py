@@ -9,6 +9,7 @@ from rkruntime.device._api import Dim3 as Dim3
 from rkruntime.device._api import HostArray as HostArray
 from rkruntime.device._api import KernelSource as KernelSource
 from rkruntime.device._api import Timing as Timing
+from rkruntime.device._api import WatchesWorkers as WatchesWorkers
 from rkruntime.device._cuda_probe import CudaSurvey as CudaSurvey
 from rkruntime.device._cuda_probe import Gpu as Gpu
 from rkruntime.device._cuda_probe import survey as survey
@@ -29,6 +30,7 @@ __all__ = (
     "KernelSource",
     "OpenedDevice",
     "Timing",
+    "WatchesWorkers",
     "open_device",
     "open_device_with_note",
     "survey",

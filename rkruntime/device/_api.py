@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 import numpy as np
@@ -25,6 +25,7 @@ __all__ = (
     "HostArray",
     "KernelSource",
     "Timing",
+    "WatchesWorkers",
 )
 
 Dim3: TypeAlias = tuple[int, int, int]
@@ -242,4 +243,16 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Release streams, threads and memory; work in flight is cancelled where it can be."""
+        ...
+
+
+@runtime_checkable
+class WatchesWorkers(Protocol):
+    """A device that has worker threads, and tells what each does."""
+
+    def watch_workers(self, tell: Callable[[int, str, float, float], None] | None) -> None:
+        """Call `tell(worker, name, began, ended)` after each piece of a worker's work; None ends that.
+
+        It is called on the worker's thread; times are those of `time.perf_counter`.
+        """
         ...

@@ -112,6 +112,10 @@ class CpuDevice:
         """Stacks and shared memory that each worker holds for kernels on fibers."""
         return self._workers.arenas
 
+    def watch_workers(self, tell: Callable[[int, str, float, float], None] | None) -> None:
+        """Tell what each worker does; see `WatchesWorkers`. Launches that run in place take no worker."""
+        self._workers.watch = tell
+
     def compile(self, kernel: KernelSource, args: Sequence[object]) -> CpuCompiled:
         """Compile for the types of `args`; see `Device.compile`. May be called from any thread."""
         special = self._kernel(kernel).specialize(tuple(args))

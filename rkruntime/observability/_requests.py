@@ -19,7 +19,7 @@ class RequestDone(NamedTuple):
         took_s: Seconds from the request's head to the answer's end.
         trace: Its span, where it belongs to a trace.
         request_id: The request's id.
-        ended_ns: When it ended, in nanoseconds of Unix time.
+        ended_s: When it ended, in seconds of Unix time.
     """
 
     route: str
@@ -28,4 +28,4 @@ class RequestDone(NamedTuple):
     took_s: float
     trace: Trace | None = None
     request_id: str = ""
-    ended_ns: int = 0
+    ended_s: float = 0.0

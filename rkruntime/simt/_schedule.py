@@ -23,9 +23,12 @@ from rkruntime.simt import _state
 from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner, smoothed
 from rkruntime.simt._stacks import ArenaStats
 
-__all__ = ("Call", "InPlace", "Launch", "Runnable", "Runner", "Workers")
+__all__ = ("Call", "InPlace", "Launch", "Runnable", "Runner", "Watch", "Workers")
 
 CHUNK_NS = 2e5
+
+Watch = Callable[[int, str, float, float], None]
+"""Called on a worker's thread after each piece of work: the worker, what it worked on, from and until when."""
 
 
 class Launch:
@@ -50,6 +53,7 @@ class Launch:
         done: Callable[[], None] | None = None,
     ) -> None:
         self.special = special
+        self.name = special.name
         self.grid = grid
         self.block = block
         self.args = args
@@ -161,6 +165,7 @@ class Call:
 
     def __init__(self, function: Callable[[], object], done: Callable[[], None]) -> None:
         self.function = function
+        self.name = "a copy"
         self.pool: Workers | None = None
         self.error: BaseException | None = None
         self.done = False
@@ -224,9 +229,10 @@ class Workers:
         self._tasks: deque[Launch | Call] = deque()
         self._idle = 0
         self._closing = False
+        self.watch: Watch | None = None
         self._runners = [Runner() for _ in range(count)]
         self._threads = [
-            threading.Thread(target=self._serve, args=(runner,), name=f"{name}-{k}", daemon=daemon)
+            threading.Thread(target=self._serve, args=(k, runner), name=f"{name}-{k}", daemon=daemon)
             for k, runner in enumerate(self._runners)
         ]
         for thread in self._threads:
@@ -289,8 +295,7 @@ class Workers:
         with self._work:
             if task.done:
                 return False
-            name = task.special.name if isinstance(task, Launch) else "a copy"
-            task.stop(LaunchCancelled(name, reason))
+            task.stop(LaunchCancelled(task.name, reason))
             if task.running:
                 return True
             self._remove(task)
@@ -330,7 +335,7 @@ class Workers:
             self._work.wait()
             self._idle -= 1
 
-    def _serve(self, runner: Runner) -> None:
+    def _serve(self, number: int, runner: Runner) -> None:
         """Run a worker's life."""
         while True:
             with self._work:
@@ -338,7 +343,11 @@ class Workers:
                 if task is None:
                     return
                 work = task.begin()
+            watch = self.watch
+            began = 0.0 if watch is None else time.perf_counter()
             end = work(runner)
+            if watch is not None:
+                watch(number, task.name, began, time.perf_counter())
             with self._work:
                 over = end()
                 if over:

@@ -1,0 +1,48 @@
+"""Logs of what happens at work: a hook over the same records as metrics and traces, with the same ids."""
+
+from __future__ import annotations
+
+import logging
+
+from rkruntime.actors import ActorEvent
+from rkruntime.context import Trace
+from rkruntime.kernels import LaunchDone
+from rkruntime.log import get_logger
+
+__all__ = ("LogRecords",)
+
+
+class LogRecords:
+    """A hook that logs actors' lives and failed launches at `info`, other launches at `debug`.
+
+    A launch that failed is no warning here: its error goes to whoever asked for it. Transitions, crashes, pressure and
+    drains are logged by the runtime itself. Every line carries the ids of `rkruntime.context` that hold where it is
+    written.
+    """
+
+    def __init__(self) -> None:
+        self._launches = get_logger("rkruntime.launches")
+        self._actors = get_logger("rkruntime.actors")
+        self._told = logging.getLogger("rkruntime.launches")
+
+    def __call__(self, record: object) -> None:
+        """Log a record."""
+        if isinstance(record, LaunchDone):
+            self._launch(record)
+        elif isinstance(record, ActorEvent) and record.what not in ("crashed", "escalated"):
+            self._actors.info(f"actor {record.what}", actor=record.actor)
+
+    def _launch(self, done: LaunchDone) -> None:
+        level = logging.INFO if done.outcome == "failed" else logging.DEBUG
+        if not self._told.isEnabledFor(level):
+            return
+        said = {"kernel": done.kernel, "actor": done.actor, "launch": done.launch, "took_s": done.took_s}
+        if done.error:
+            said["error"] = done.error
+        self._launches.log(level, f"launch {done.outcome}", **said, **_ids(done.trace))
+
+
+def _ids(trace: Trace | None) -> dict[str, str]:
+    if trace is None or not trace.trace_id:
+        return {}
+    return {"trace_id": trace.trace_hex, "span_id": trace.span_hex}
