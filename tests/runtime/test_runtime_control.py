@@ -369,9 +369,9 @@ async def test_another_user_is_refused_even_where_the_folder_is_open(open_to_all
 async def test_another_user_cannot_come_near_the_socket_as_a_runtime_makes_it(open_to_all: Path) -> None:
     config = RuntimeConfig(worker_threads=1)
     async with open_runtime(config, device=FakeDevice(), instance="here"):
-        open_to_all.chmod(0o755)
+        os.chmod(open_to_all, 0o755)
         for folder_mode in (0o700, 0o755):  # the socket's own mode keeps them out too
-            path_of(open_to_all).parent.chmod(folder_mode)
+            os.chmod(path_of(open_to_all).parent, folder_mode)
             ask = [sys.executable, "-S", "-c", ASK_AS_ANOTHER, str(path_of(open_to_all))]
             with trio.fail_after(60):
                 done = await trio.run_process(ask, capture_stdout=True, capture_stderr=True, check=False)
