@@ -56,6 +56,8 @@ def command(
     configure_logging(config.runtime.log_level, config.runtime.log_format)
     for text in loaded.warnings:
         click.echo(f"warning: {text}", err=True)
+    for problem in config.validate():
+        click.echo(f"warning: {problem}", err=True)
     specs = list_kernels(folders)
 
     service = Service(config, specs, instance=instance)
@@ -81,5 +83,6 @@ def _told(service: Service) -> str:
     host, port = service.address
     runtime = service.runtime
     named = f" as {runtime.instance}" if runtime.instance not in (None, "default") else ""
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    scheme = "http" if service.config.security.tls_certificate is None else "https"
+    where = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
     return f"serving {len(service.specs)} kernels at {where} on {runtime.device.properties.kind}{named}"

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from rkruntime import errors
 from rkruntime.context import REQUEST_ID
+from rkruntime.redact import redacted_text
 from rkruntime.service._answers import as_json
 
 __all__ = ("PROBLEM_JSON", "STATUS", "Problem", "problem_of", "problem_response")
@@ -44,6 +45,7 @@ STATUS: Mapping[type[Exception], int] = MappingProxyType(
         errors.DeadlineExceeded: 504,
         errors.Unauthenticated: 401,
         errors.Forbidden: 403,
+        errors.AuditUnavailable: 503,
     }
 )
 """Error -> status; every error that is not here is 500."""
@@ -92,8 +94,8 @@ def problem_of(error: Exception) -> Problem:
         type=f"urn:rkruntime:error:{kind}",
         title=title,
         status=status,
-        detail=detail,
-        mend=mend,
+        detail=redacted_text(detail),
+        mend=redacted_text(mend),
         request_id=REQUEST_ID.get(),
         retry_after_s=retry_s,
     )

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import trio
 
 from rkruntime.config import ProductionConfig
-from rkruntime.errors import ServiceFailed, UnreachableState
+from rkruntime.errors import RkError, ServiceFailed, UnreachableState
 from rkruntime.kernels import KernelSpec
 from rkruntime.log import get_logger
 from rkruntime.runtime import Runtime, State
+from rkruntime.security import SYNC_EACH_S
 from rkruntime.service._activity import Activity
 from rkruntime.service._app import Wrap, make_app
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
+from rkruntime.service._guard import Guard
 from rkruntime.service._server import Server, listen
 from rkruntime.service._state import Heart, ServiceState
 
@@ -54,7 +57,8 @@ class Service:
         self.specs = specs
         self._activity = Activity()
         shown = (self._activity,) if config.service.dashboard_enabled else ()
-        self.runtime = Runtime(config.runtime, hooks=(*shown, *hooks), instance=instance)
+        self.runtime = Runtime(config.runtime, hooks=(*shown, *hooks, self._guarded), instance=instance)
+        self._guard: Guard | None = None
         self._wraps = wraps
         self._metrics = metrics
         self._failure: ServiceFailed | None = None
@@ -74,18 +78,29 @@ class Service:
         Raises:
             AddressUnavailable: It cannot listen there.
             ServiceFailed: The server's thread ended by itself.
+            UnreadableInput: Keys, certificates or the audit log cannot be read.
             RkError: What kept the runtime from starting, or what it ended with.
         """
+        with closing(Guard(self.config)) as guard:
+            self._guard = guard
+            await self._run_guarded(guard, handle_signals, task_status)
+        if self._failure is not None:
+            raise self._failure
+
+    async def _run_guarded(self, guard: Guard, handle_signals: bool, task_status: trio.TaskStatus[Service]) -> None:
         listening = listen(self.config.service)
+        looking = trio.CancelScope()
         try:
             async with trio.open_nursery() as nursery:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
-                server = Server(make_app(state, self._wraps), listening, bridge.attach)
+                app = guard.around(make_app(state, (*self._wraps, guard)))
+                server = Server(app, listening, bridge.attach, None if guard.tls is None else guard.tls.context)
                 self.address = server.address
                 nursery.start_soon(self._supervise, server)
                 nursery.start_soon(_beat, state)
                 nursery.start_soon(_note_drain, state)
+                nursery.start_soon(_keep_up, guard, looking)
                 try:
                     async with trio.open_nursery() as running:
                         await running.start(_run, self.runtime, handle_signals)
@@ -93,10 +108,14 @@ class Service:
                 finally:
                     bridge.close()
                     server.end()
+                    looking.cancel()
         except BaseExceptionGroup as group:
             raise _one(group) from _one(group).__cause__
-        if self._failure is not None:
-            raise self._failure
+
+    def _guarded(self, record: object) -> None:
+        """Hand a record of the runtime to the guard; a hook."""
+        if self._guard is not None:
+            self._guard.hook(record)
 
     def _state(self, bridge: Bridge) -> ServiceState:
         catalogue = Catalogue(self.runtime, self.specs, concurrency=SIDE_BY_SIDE)
@@ -130,6 +149,17 @@ async def _beat(state: ServiceState) -> None:
     while state.runtime.state not in (State.STOPPED, State.FAILED):
         state.heart.beat()
         await trio.sleep(Heart.EACH_S)
+
+
+async def _keep_up(guard: Guard, looking: trio.CancelScope) -> None:
+    """Let the guard look at its files and URLs every second, on a thread that may wait for them."""
+    with looking:
+        while True:
+            await trio.sleep(SYNC_EACH_S)
+            try:
+                await trio.to_thread.run_sync(guard.look)
+            except RkError as error:
+                get_logger("rkruntime.security").error("the guard could not look", error=str(error))
 
 
 async def _note_drain(state: ServiceState) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Callable
 
 import trio
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import AddressUnavailable
+from rkruntime.service._protocol import CertifiedProtocol
 
 __all__ = ("Server", "listen")
 
@@ -45,17 +47,23 @@ class Server:
         app: What answers.
         listening: Where; closed at the end.
         attach: Called on the thread with its event loop, before the first request.
+        tls: The service's side of TLS; None for connections in clear.
     """
 
     def __init__(
-        self, app: ASGIApp, listening: socket.socket, attach: Callable[[asyncio.AbstractEventLoop], None]
+        self,
+        app: ASGIApp,
+        listening: socket.socket,
+        attach: Callable[[asyncio.AbstractEventLoop], None],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listening = listening
         self._attach = attach
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=CertifiedProtocol,
+                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 ws="none",
                 lifespan="off",
                 log_config=None,
