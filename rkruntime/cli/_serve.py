@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import trio
 
+from rkruntime.cli._configured import trace_arguments
 from rkruntime.cli._exit import first_error
 from rkruntime.cli._exit_codes import ExitCode
-from rkruntime.cli._options import debug_option, folders_option, instance_option
+from rkruntime.cli._options import debug_option, folders_option, instance_option, trace_option
 from rkruntime.errors import RkError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = ("command",)
 @click.option("--host", metavar="ADDRESS", help="The address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen at; 0 takes a free one.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="The device to open.")
+@trace_option
 @folders_option
 @instance_option
 @debug_option
@@ -34,6 +36,7 @@ def command(
     host: str | None,
     port: int | None,
     device: str | None,
+    trace: Path | None,
     folders: tuple[Path, ...],
     instance: str,
 ) -> None:
@@ -43,6 +46,7 @@ def command(
     from the variables RUSTKERNEL_* and the file. Exit status 6 says that work in flight was lost.
     """
     try:
+        from rkruntime.observability import Observability
         from rkruntime.service import Service
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; the service needs its extra: pip install 'rkruntime[service]'") from error
@@ -51,7 +55,8 @@ def command(
     from rkruntime.log import configure_logging
 
     asked: dict[str, Any] = {"service.host": host, "service.port": port, "runtime.device": device}
-    loaded = load_config(file, arguments={path: value for path, value in asked.items() if value is not None})
+    arguments = {path: value for path, value in asked.items() if value is not None} | trace_arguments(trace)
+    loaded = load_config(file, arguments=arguments)
     config = loaded.config
     configure_logging(config.runtime.log_level, config.runtime.log_format)
     for text in loaded.warnings:
@@ -60,8 +65,9 @@ def command(
         click.echo(f"warning: {problem}", err=True)
     specs = list_kernels(folders)
 
-    service = Service(config, specs, instance=instance)
-    trio.run(_serve, service)
+    with Observability(config) as observability:
+        service = Service(config, specs, observability=observability, instance=instance)
+        trio.run(_serve, service)
     report = service.runtime.report
     assert report is not None
     click.echo(str(report), err=True)

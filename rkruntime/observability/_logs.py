@@ -8,12 +8,13 @@ from rkruntime.actors import ActorEvent
 from rkruntime.context import Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.log import get_logger
+from rkruntime.observability._requests import RequestDone
 
 __all__ = ("LogRecords",)
 
 
 class LogRecords:
-    """A hook that logs actors' lives and failed launches at `info`, other launches at `debug`.
+    """A hook that logs actors' lives and failed launches at `info`, other launches and requests at `debug`.
 
     A launch that failed is no warning here: its error goes to whoever asked for it. Transitions, crashes, pressure and
     drains are logged by the runtime itself. Every line carries the ids of `rkruntime.context` that hold where it is
@@ -23,7 +24,15 @@ class LogRecords:
     def __init__(self) -> None:
         self._launches = get_logger("rkruntime.launches")
         self._actors = get_logger("rkruntime.actors")
-        self._told = logging.getLogger("rkruntime.launches")
+        self._requests = get_logger("rkruntime.requests")
+        self._launches_told = logging.getLogger("rkruntime.launches")
+        self._requests_told = logging.getLogger("rkruntime.requests")
+
+    def end_request(self, done: RequestDone) -> None:
+        """Log a request, at `debug`."""
+        if self._requests_told.isEnabledFor(logging.DEBUG):
+            said = {"route": done.route, "method": done.method, "status": done.status, "took_s": done.took_s}
+            self._requests.debug("request", **said, request_id=done.request_id, **_ids(done.trace))
 
     def __call__(self, record: object) -> None:
         """Log a record."""
@@ -34,7 +43,7 @@ class LogRecords:
 
     def _launch(self, done: LaunchDone) -> None:
         level = logging.INFO if done.outcome == "failed" else logging.DEBUG
-        if not self._told.isEnabledFor(level):
+        if not self._launches_told.isEnabledFor(level):
             return
         said = {"kernel": done.kernel, "actor": done.actor, "launch": done.launch, "took_s": done.took_s}
         if done.error:

@@ -42,7 +42,8 @@ class Observability:
         told = config.observability
         self.metrics = Metrics() if told.metrics_enabled and scraped else None
         self.tracing: Tracing | None = None
-        self.hooks: list[Callable[[Any], None]] = [LogRecords()]
+        self._logs = LogRecords()
+        self.hooks: list[Callable[[Any], None]] = [self._logs]
         self._open = ExitStack()
         if self.metrics is not None:
             self.hooks.append(self.metrics)
@@ -83,7 +84,8 @@ class Observability:
         return None if self.tracing is None else self.tracing.begin_trace()
 
     def end_request(self, done: RequestDone) -> None:
-        """Count a request and send its span; by the service, on its own thread."""
+        """Log and count a request, and send its span; by the service, on its own thread."""
+        self._logs.end_request(done)
         if self.metrics is not None:
             self.metrics.count_request(done)
         if self.tracing is not None:

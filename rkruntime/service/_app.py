@@ -16,6 +16,7 @@ from rkruntime.context import REQUEST_ID, TRACE, Trace, parse_traceparent
 from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
+from rkruntime.service._observed import Named, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
 from rkruntime.service._state import ServiceState
@@ -47,7 +48,7 @@ def _route(spec: RouteSpec, state: ServiceState, wraps: Sequence[Wrap]) -> ASGIA
     app: ASGIApp = _Told(_Endpoint(spec, state))
     for wrap in reversed(wraps):
         app = _Told(wrap(spec, app))
-    return app
+    return Named(spec.path, app)
 
 
 async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -97,7 +98,8 @@ class _Front:
 
     def __init__(self, state: ServiceState, app: ASGIApp) -> None:
         self._runtime = state.runtime
-        self._app = _Told(app)
+        told = _Told(app)
+        self._app: ASGIApp = told if state.observability is None else Observed(told, state.observability)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

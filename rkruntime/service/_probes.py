@@ -36,9 +36,10 @@ async def readyz(state: ServiceState, _: Request) -> Response:
     return json_response(told, 200 if ready else 503, NO_STORE)
 
 
-async def metrics(state: ServiceState, _: Request) -> Response:
+async def metrics(state: ServiceState, request: Request) -> Response:
     """Write the metrics, on a thread of its own: neither the runtime nor other requests wait for it."""
-    if state.metrics is None:
+    told = state.observability.metrics if state.observability is not None else None
+    if told is None:
         raise RequestRefused(404, "no metrics are kept", "set observability.metrics_enabled = true")
-    text = await asyncio.to_thread(state.metrics)
-    return Response(text, headers=NO_STORE, media_type="text/plain; version=0.0.4; charset=utf-8")
+    text, kind = await asyncio.to_thread(told.render, request.headers.get("accept", ""))
+    return Response(text, headers=NO_STORE | {"content-type": kind})

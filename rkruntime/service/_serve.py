@@ -12,6 +12,7 @@ from rkruntime.config import ProductionConfig
 from rkruntime.errors import RkError, ServiceFailed, UnreachableState
 from rkruntime.kernels import KernelSpec
 from rkruntime.log import get_logger
+from rkruntime.observability import Observability
 from rkruntime.runtime import Runtime, State
 from rkruntime.security import SYNC_EACH_S
 from rkruntime.service._activity import Activity
@@ -36,7 +37,7 @@ class Service:
         specs: Kernels by the name under which they are served.
         wraps: What stands around every route, the outermost first.
         hooks: Each is called with every record of the runtime, on the Trio thread.
-        metrics: Writes the metrics in Prometheus' text format; called on a thread of its own.
+        observability: Who is told of requests, and answers scrapes; its hooks are added to `hooks`.
         instance: The name of the control socket, as for `open_runtime`.
     """
 
@@ -50,17 +51,19 @@ class Service:
         *,
         wraps: Sequence[Wrap] = (),
         hooks: Sequence[Callable[[Any], None]] = (),
-        metrics: Callable[[], bytes] | None = None,
+        observability: Observability | None = None,
         instance: str | None = None,
     ) -> None:
         self.config = config
         self.specs = specs
         self._activity = Activity()
         shown = (self._activity,) if config.service.dashboard_enabled else ()
-        self.runtime = Runtime(config.runtime, hooks=(*shown, *hooks, self._guarded), instance=instance)
+        observing = () if observability is None else observability.hooks
+        told = (*shown, *hooks, *observing, self._guarded)
+        self.runtime = Runtime(config.runtime, hooks=told, instance=instance)
         self._guard: Guard | None = None
         self._wraps = wraps
-        self._metrics = metrics
+        self._observability = observability
         self._failure: ServiceFailed | None = None
 
     async def run(
@@ -124,7 +127,7 @@ class Service:
             runtime=self.runtime,
             bridge=bridge,
             catalogue=catalogue,
-            metrics=self._metrics,
+            observability=self._observability,
             activity=self._activity,
         )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import attrs
 
 from rkruntime.config import ProductionConfig
 from rkruntime.errors import Draining, NotRunning
+from rkruntime.observability import Observability
 from rkruntime.runtime import Runtime, State
 from rkruntime.service._activity import Activity
 from rkruntime.service._bridge import Bridge
@@ -65,7 +65,7 @@ class ServiceState:
     runtime: Runtime
     bridge: Bridge
     catalogue: Catalogue
-    metrics: Callable[[], bytes] | None = None
+    observability: Observability | None = None
     heart: Heart = attrs.field(factory=Heart)
     drain: DrainClock = attrs.field(factory=DrainClock)
     activity: Activity = attrs.field(factory=Activity)
