@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 import numpy as np
@@ -77,8 +77,7 @@ class KernelSource:
     dispatcher: Any = None
 
 
-@attrs.frozen(kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """Where the time of one piece of work went, in seconds."""
 
     queued_s: float

@@ -194,10 +194,7 @@ class CpuDevice:
         arguments = tuple(args)
         extent = _extent(arguments)
         if self._runs_in_place(compiled, grid, extent, stream):
-            event = CpuEvent()
-            error, ran_s = self._in_place.run(compiled.special, grid, block, arguments, shared_bytes)
-            event.complete(error, 0.0, ran_s)
-            return event
+            return CpuEvent.over(*self._in_place.run(compiled.special, grid, block, arguments, shared_bytes))
         return self._queue_launch(compiled, shape, arguments, extent, stream)
 
     def cancel(self, event: DeviceEvent) -> bool:
@@ -303,9 +300,7 @@ class CpuDevice:
         if size_bytes <= self._inline_bytes and stream.idle:
             started = perf_counter()
             function()
-            event = CpuEvent()
-            event.complete(None, 0.0, perf_counter() - started)
-            return event
+            return CpuEvent.over(None, perf_counter() - started)
         return stream.add(Operation(name, partial(Call, function)))
 
     def _check_open(self) -> None:

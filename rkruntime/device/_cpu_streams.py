@@ -38,10 +38,17 @@ class CpuEvent:
         self.ran_s = 0.0
         self._callbacks: list[Callable[[], None]] = []
 
+    @classmethod
+    def over(cls, error: BaseException | None, ran_s: float) -> CpuEvent:
+        """Make the event of work that ran at once: it is done, and nobody can have waited for it."""
+        event = cls()
+        event.error, event.ran_s, event.done = error, ran_s, True
+        return event
+
     @property
     def timing(self) -> Timing | None:
         """Queue and run time, once done."""
-        return Timing(queued_s=self.queued_s, ran_s=self.ran_s) if self.done else None
+        return Timing(self.queued_s, self.ran_s) if self.done else None
 
     def then(self, call: Callable[[], None]) -> bool:
         """Call `call` from whatever thread completes the event; false, and no call, if it is done."""

@@ -62,6 +62,7 @@ class Launcher:
         self._on_launch = on_launch
         self._properties = device.properties
         self._host_accessible = self._properties.host_accessible
+        self._has_occupancy = self._properties.kind == "cuda"
         self._compiled: WeakKeyDictionary[KernelSpec, dict[Any, Compiled]] = WeakKeyDictionary()
         self._last: KernelSpec | None = None
         self._last_compiled: dict[Any, Compiled] = {}
@@ -127,7 +128,10 @@ class Launcher:
             event = self.device.launch(compiled, *shape, direct.values, self.stream, shared)
             for array in direct.pooled:
                 array.touch(event, self.stream)
-            await self._end(event, direct.values, ready)
+            if not event.done or ready >= self._turn_at:
+                await self._end(event, direct.values)
+            elif event.error is not None:
+                raise event.error
             return self._record(_Begun(compiled, shape, begun, 0.0, ready), event, None)
         staged = Staged(spec, bind(spec, args), self._properties, self.memory)
         events: list[DeviceEvent] = []
@@ -160,19 +164,19 @@ class Launcher:
         event = self.device.launch(compiled, *shape, staged.args, self.stream, shared)
         events.append(event)
         staged.touch(event, self.stream)
-        await self._end(event, staged.args, ready)
+        await self._end(event, staged.args)
         ended = perf_counter()
         await staged.bring_back(compiled)
         return self._record(_Begun(compiled, shape, begun, compile_s, ready), event, ended)
 
-    async def _end(self, event: DeviceEvent, args: Sequence[Any], ready: float) -> None:
-        """Wait for the launch, and raise its error; one that has run in place gives others a turn only now and then."""
-        if event.done and ready < self._turn_at:
-            if event.error is not None:
-                raise event.error
-        else:
-            await self._wait(event, args)
-            self._turn_at = perf_counter() + TURN_S
+    async def _end(self, event: DeviceEvent, args: Sequence[Any]) -> None:
+        """Wait for the launch, and raise its error; others have had a turn by then, also where it is done already."""
+        try:
+            await self.device.wait(event)
+        except trio.Cancelled:
+            await self._stop(event, args)
+            raise
+        self._turn_at = perf_counter() + TURN_S
 
     def _record(self, launch: _Begun, event: DeviceEvent, ended: float | None) -> LaunchRecord:
         """Account for the launch's time; `ended` is None where nothing was copied back."""
@@ -197,14 +201,7 @@ class Launcher:
 
     def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
         """Whether the block is settled, and not the device's occupancy calculator's to choose."""
-        return block is not None or spec.block is not None or over is None or self._properties.kind != "cuda"
-
-    async def _wait(self, event: DeviceEvent, args: Sequence[Any]) -> None:
-        try:
-            await self.device.wait(event)
-        except trio.Cancelled:
-            await self._stop(event, args)
-            raise
+        return not self._has_occupancy or block is not None or spec.block is not None or over is None
 
     async def _stop(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         """End a launch whose caller is gone, or leave it to its event where it cannot be ended in time."""

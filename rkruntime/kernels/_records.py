@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import attrs
-
 from rkruntime.context import Trace
 from rkruntime.device import Dim3
 
 __all__ = ("LaunchDone", "LaunchRecord")
 
 
-@attrs.frozen
-class LaunchRecord:
-    """One launch that came to its end.
+class LaunchRecord(NamedTuple):
+    """One launch that came to its end; a tuple because one is made at every launch.
 
     Args:
         kernel: The kernel's name.
@@ -46,7 +43,7 @@ class LaunchRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, for JSON."""
-        return attrs.asdict(self) | {"written": sorted(self.written)}
+        return self._asdict() | {"written": sorted(self.written)}
 
 
 class LaunchDone(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from typing import Any
 
 from rkruntime.actors import Ref
@@ -39,7 +40,7 @@ class KernelRef(Ref[KernelActor]):
         """Turn the address of a kernel actor into one that can launch."""
         return cls(ref._cell)
 
-    async def launch(self, *args: Any, **how: Any) -> LaunchRecord:
+    def launch(self, *args: Any, **how: Any) -> Coroutine[Any, Any, LaunchRecord]:
         """Launch the kernel and wait for its end.
 
         Args:
@@ -57,4 +58,4 @@ class KernelRef(Ref[KernelActor]):
             KernelFault: A thread raised.
             OutOfDeviceMemory: The arrays do not fit.
         """
-        return await self.ask(KernelActor.launch, *args, **how)
+        return self.ask(KernelActor.launch, *args, **how)
