@@ -143,7 +143,7 @@ def test_status_imports_little(folder: Path) -> None:
     code = "import sys; sys.argv = ['rustkernel', 'runtime', 'status', '--json']\n" + (
         "from rkruntime.cli.__main__ import main\ntry:\n    main()\n"
         "except SystemExit as end:\n    assert end.code == 0\n"
-        "heavy = {'click', 'trio', 'numpy', 'numba', 'attr', 'decimal', 'asyncio'} & set(sys.modules)\n"
+        "heavy = {'click', 'trio', 'numpy', 'numba', 'attr', 'decimal', 'asyncio', 'socket'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     with running(folder, *FOREVER):
