@@ -17,4 +17,7 @@ class AuditUnavailable(RkError):
     why: str
 
     def __str__(self) -> str:
-        return told(f"the audit log {self.path} cannot be written: {self.why}", "make room for it, or mend its folder")
+        return told(
+            f"the audit log {self.path} cannot be written: {self.why}",
+            "make room for it; if it is damaged, see `rustkernel audit verify`, and move it away to begin a new one",
+        )

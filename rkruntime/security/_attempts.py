@@ -31,8 +31,7 @@ class Attempts:
 
     def wait_s(self, peer: str) -> float:
         """Return the seconds after which an address may try again; 0 where it may now."""
-        count = self._count(peer)
-        return 0.0 if count < self._burst else (count - self._burst + 1) / self._per_s
+        return max(0.0, (self._count(peer) - self._burst + 1) / self._per_s)
 
     def failed(self, peer: str) -> None:
         """Count a failure."""

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rkruntime.config import SecurityConfig
-from rkruntime.errors import AuditUnavailable
+from rkruntime.errors import AuditUnavailable, UnreadableInput
 from rkruntime.log import get_logger
 from rkruntime.redact import redacted
 from rkruntime.security import _audit_file as log_file
@@ -40,7 +40,8 @@ class AuditLog:
         now: Seconds since 1970.
 
     Raises:
-        UnreadableInput: The file cannot be opened, or its last record is damaged.
+        UnreadableInput: The file cannot be opened.
+        AuditUnavailable: It cannot be written, or its last record is damaged.
     """
 
     def __init__(
@@ -97,8 +98,7 @@ class AuditLog:
             Where the chain stands with it.
 
         Raises:
-            AuditUnavailable: It cannot be written; the log is as it was.
-            UnreadableInput: Somebody has damaged the log's end.
+            AuditUnavailable: It cannot be written, or somebody has damaged the log's end; the log is as it was.
         """
         try:
             with self._lock, self._held():
@@ -108,6 +108,8 @@ class AuditLog:
                 return self._put(event, fields)
         except OSError as error:
             raise AuditUnavailable(self.path, error.strerror or str(error)) from error
+        except UnreadableInput as error:
+            raise AuditUnavailable(self.path, error.why) from error
 
     def sync(self) -> None:
         """Force what has been written to the disk; it may take long, and any thread may do it."""
@@ -173,8 +175,8 @@ class AuditLog:
         place = (about.st_dev, about.st_ino, about.st_size)
         if place == self._place:
             return
-        self._place = place
         head, torn = log_file.head_of(self._fd, self.path)
+        self._place = place
         if about.st_size or self._head == NOTHING:
             self._head = head  # of an empty file in the place of one that was moved away, ours is the better knowledge
         if torn is not None:

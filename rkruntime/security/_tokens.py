@@ -89,13 +89,13 @@ class Tokens:
                 leeway=self._leeway_s,
                 options={"require": _REQUIRED},
             )
+            until_s = float(claims["exp"]) + self._leeway_s
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
             return Unproven(f"the token does not hold: {type(error).__name__}: {error}"[:300])
         subject = str(claims["sub"])
         if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
             return Unproven("the token's subject is no name")
         role = highest_role(values_at(claims, self._claim), self._roles)
-        until_s = float(claims["exp"]) + self._leeway_s
         self._proven.put(token, (subject, role or "", repr(until_s), str(generation)))
         return _identity(subject, role)
 

@@ -46,6 +46,7 @@ class Guard:
 
     Raises:
         UnreadableInput: Keys, certificates or the audit log cannot be read.
+        AuditUnavailable: The audit log cannot be written.
         InvalidConfiguration: Settings of security contradict each other.
     """
 
