@@ -151,7 +151,7 @@ def _argument(text: str) -> tuple[str, object]:
     from rkruntime.config import settings
 
     path, equals, value = text.partition("=")
-    if not equals:
+    if not equals or not path.strip():
         raise click.BadParameter(f"{text!r} is not PATH=VALUE, such as runtime.worker_threads=8", param_hint="--set")
     kinds = {setting.path: setting.kind for setting in settings()}
     return path, kinds[path].from_text(value) if path in kinds else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 from rkruntime.errors import UnreadableInput
 
 __all__ = ("write_file",)
+
+NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)
+"""What file systems without hard links say."""
 
 
 def write_file(path: str | os.PathLike[str], text: str, *, force: bool = False) -> None:
@@ -32,7 +36,7 @@ def write_file(path: str | os.PathLike[str], text: str, *, force: bool = False) 
         if force:
             os.replace(beside, target)
         else:
-            os.link(beside, target)  # fails where the target is there, even if it came this instant
+            _put_in_place(beside, target)
     except FileExistsError:
         raise UnreadableInput(str(path), "it is there already", "give another name, or --force to replace it") from None
     except OSError as error:
@@ -40,3 +44,14 @@ def write_file(path: str | os.PathLike[str], text: str, *, force: bool = False) 
         raise UnreadableInput(str(path), f"it cannot be written: {error.strerror}", mend) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    """Give a whole file its name, unless that name is there, even if it came this instant."""
+    try:
+        os.link(beside, target)
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        os.replace(beside, target)

@@ -133,7 +133,9 @@ def test_the_schema_is_printed(tmp_path: Path) -> None:
         (("config", "show", "--set", "workers"), 2, "PATH=VALUE"),
         (("config", "show", "--preset", "prod"), 2, "high_performance"),
         (("config", "show", "--config", "no.toml"), 1, "no.toml"),
+        (("config", "show", "--set", "=3"), 2, "PATH=VALUE"),
         (("config", "nosuch"), 2, "nosuch"),
+        (("conifg", "show"), 2, "Did you mean config?"),
     ],
 )
 def test_what_is_wrong_on_the_line_is_told(tmp_path: Path, words: tuple[str, ...], status: int, told: str) -> None:

@@ -1,5 +1,6 @@
 """What is written loads back to the same, and says what it holds."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -84,6 +85,17 @@ def test_a_written_file_is_never_replaced_unasked(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="cannot be written"):
         write_file(tmp_path / "no" / "c.toml", "x")
     assert os.listdir(tmp_path) == ["c.toml"]
+
+
+def test_files_are_written_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: object, target: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    write_file(tmp_path / "c.toml", "mine")
+    with pytest.raises(UnreadableInput, match="there already"):
+        write_file(tmp_path / "c.toml", "theirs")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("c.toml", "mine")]
 
 
 def test_a_written_file_has_the_usual_rights(tmp_path: Path) -> None:
