@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ Hook = Callable[[Any], None]
 
 PRESETS = click.Choice([*(preset.value for preset in RuntimePreset), "hp"])
 
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 QUIET = "warning"
 """The log level of a command that says itself what happened, where nothing sets another."""
 
@@ -46,9 +48,23 @@ def configured(file: Path | None, preset: str | None, device: str | None) -> Run
 
 
 def configured_whole(
-    file: Path | None, preset: str | None, device: str | None, trace: Path | None = None
+    file: Path | None,
+    preset: str | None,
+    device: str | None,
+    trace: Path | None = None,
+    *,
+    options: Mapping[str, Any] = NO_OPTIONS,
+    quiet: str = QUIET,
 ) -> ProductionConfig:
-    """Load the configuration, and log as it says: on stderr, from warnings up unless a level is given anywhere.
+    """Load the configuration, and log as it says: on stderr, from `quiet` up unless a level is given anywhere.
+
+    Args:
+        file: As for `config_options`, and so are the next two.
+        preset: The preset.
+        device: The device.
+        trace: Where to write a trace.
+        options: What other options set, by path; None where they set nothing.
+        quiet: The log level where none is given.
 
     Raises:
         InvalidConfigurations: With everything that is wrong.
@@ -58,7 +74,8 @@ def configured_whole(
     from rkruntime.errors import InvalidConfigurations
     from rkruntime.log import configure_logging
 
-    arguments = ({} if device is None else {"runtime.device": device}) | trace_arguments(trace)
+    given = {path: value for path, value in {"runtime.device": device, **options}.items() if value is not None}
+    arguments = given | trace_arguments(trace)
     examined = examine_config(file, preset=preset, arguments=arguments)
     loaded = examined.loaded
     for text in loaded.warnings:
@@ -66,8 +83,8 @@ def configured_whole(
     if examined.errors:
         raise InvalidConfigurations.of(examined.errors)
     config = loaded.config.runtime
-    given = loaded.origins["runtime.log_level"].source is not Source.DEFAULT
-    configure_logging(config.log_level if given else QUIET, config.log_format)
+    is_set = loaded.origins["runtime.log_level"].source is not Source.DEFAULT
+    configure_logging(config.log_level if is_set else quiet, config.log_format)
     return loaded.config
 
 

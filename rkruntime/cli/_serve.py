@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import trio
 
-from rkruntime.cli._configured import trace_arguments
+from rkruntime.cli._configured import config_options, configured_whole
 from rkruntime.cli._exit import first_error
 from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._options import debug_option, folders_option, instance_option, trace_option
@@ -23,16 +23,16 @@ __all__ = ("command",)
 
 
 @click.command("serve", epilog="Example: rustkernel serve --kernels mine/ --port 8080")
-@click.option("--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file.")
 @click.option("--host", metavar="ADDRESS", help="The address to listen at.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen at; 0 takes a free one.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="The device to open.")
+@config_options
 @trace_option
 @folders_option
 @instance_option
 @debug_option
 def command(
     file: Path | None,
+    preset: str | None,
     host: str | None,
     port: int | None,
     device: str | None,
@@ -50,17 +50,10 @@ def command(
         from rkruntime.service import Service
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error}; the service needs its extra: pip install 'rkruntime[service]'") from error
-    from rkruntime.config import load_config
     from rkruntime.kernels import list_kernels
-    from rkruntime.log import configure_logging
 
-    asked: dict[str, Any] = {"service.host": host, "service.port": port, "runtime.device": device}
-    arguments = {path: value for path, value in asked.items() if value is not None} | trace_arguments(trace)
-    loaded = load_config(file, arguments=arguments)
-    config = loaded.config
-    configure_logging(config.runtime.log_level, config.runtime.log_format)
-    for text in loaded.warnings:
-        click.echo(f"warning: {text}", err=True)
+    options = {"service.host": host, "service.port": port}
+    config = configured_whole(file, preset, device, trace, options=options, quiet="info")
     for problem in config.validate():
         click.echo(f"warning: {problem}", err=True)
     specs = list_kernels(folders)

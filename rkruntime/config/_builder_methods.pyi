@@ -170,11 +170,41 @@ class ServiceMethods:
     def max_request_size(self, value: int | str) -> Self:
         """Bytes of a request's body; a larger one is refused before it is read."""
 
+    def max_response_size(self, value: int | str) -> Self:
+        """Bytes of the outputs that one launch may ask for."""
+
     def max_requests(self, value: int) -> Self:
         """Requests that may be in progress at once."""
 
+    def max_waiting_requests(self, value: int) -> Self:
+        """Requests that may wait for their turn; one more is refused with 503."""
+
+    def max_request_memory(self, value: int | str) -> Self:
+        """Bytes of all bodies and outputs held at once; what does not fit is refused with 503."""
+
+    def max_connections(self, value: int) -> Self:
+        """Connections that may be open at once."""
+
+    def rate_limit(self, value: int | None) -> Self:
+        """Requests a second that one caller may make; more are refused with 429. No limit unless set."""
+
+    def rate_burst(self, value: int) -> Self:
+        """Requests that a caller who was quiet may make at once, where rate_limit is set."""
+
     def request_timeout(self, value: float | str) -> Self:
-        """Time that a request may take before it is cancelled."""
+        """Time that a request may take before it is cancelled; a caller may ask for less."""
+
+    def header_timeout(self, value: float | str) -> Self:
+        """Time that the header of a request may take to arrive, from its first byte."""
+
+    def idle_timeout(self, value: float | str) -> Self:
+        """Time that a connection may stay open with nothing asked."""
+
+    def idempotency_window(self, value: float | str) -> Self:
+        """Time for which the answer to a launch with an Idempotency-Key is kept."""
+
+    def idempotency_memory(self, value: int | str) -> Self:
+        """Bytes of the answers kept so; the oldest go first."""
 
     def dashboard_enabled(self, value: bool) -> Self:
         """Serve the dashboard at /."""

@@ -66,14 +66,68 @@ class ServiceConfig:
         validator=Bytes(),
         metadata=about("Bytes of a request's body; a larger one is refused before it is read."),
     )
+    max_response_size: ByteSize = attrs.field(
+        default=ByteSize("64MiB"),
+        converter=to_bytes,
+        validator=Bytes(),
+        metadata=about("Bytes of the outputs that one launch may ask for."),
+    )
     max_requests: int = attrs.field(
         default=1000, validator=Count(), metadata=about("Requests that may be in progress at once.")
+    )
+    max_waiting_requests: int = attrs.field(
+        default=1000,
+        validator=Count(0),
+        metadata=about("Requests that may wait for their turn; one more is refused with 503."),
+    )
+    max_request_memory: ByteSize = attrs.field(
+        default=ByteSize("1GiB"),
+        converter=to_bytes,
+        validator=Bytes(),
+        metadata=about("Bytes of all bodies and outputs held at once; what does not fit is refused with 503."),
+    )
+    max_connections: int = attrs.field(
+        default=10_000, validator=Count(), metadata=about("Connections that may be open at once.")
+    )
+    rate_limit: int | None = attrs.field(
+        default=None,
+        validator=Maybe(Count()),
+        metadata=about("Requests a second that one caller may make; more are refused with 429. No limit unless set."),
+    )
+    rate_burst: int = attrs.field(
+        default=100,
+        validator=Count(),
+        metadata=about("Requests that a caller who was quiet may make at once, where rate_limit is set."),
     )
     request_timeout: Duration = attrs.field(
         default=Duration("1m"),
         converter=to_duration,
         validator=Seconds(),
-        metadata=about("Time that a request may take before it is cancelled."),
+        metadata=about("Time that a request may take before it is cancelled; a caller may ask for less."),
+    )
+    header_timeout: Duration = attrs.field(
+        default=Duration("10s"),
+        converter=to_duration,
+        validator=Seconds(),
+        metadata=about("Time that the header of a request may take to arrive, from its first byte."),
+    )
+    idle_timeout: Duration = attrs.field(
+        default=Duration("75s"),
+        converter=to_duration,
+        validator=Seconds(),
+        metadata=about("Time that a connection may stay open with nothing asked."),
+    )
+    idempotency_window: Duration = attrs.field(
+        default=Duration("10m"),
+        converter=to_duration,
+        validator=Seconds(),
+        metadata=about("Time for which the answer to a launch with an Idempotency-Key is kept."),
+    )
+    idempotency_memory: ByteSize = attrs.field(
+        default=ByteSize("64MiB"),
+        converter=to_bytes,
+        validator=Bytes(),
+        metadata=about("Bytes of the answers kept so; the oldest go first."),
     )
     dashboard_enabled: bool = attrs.field(
         default=True, validator=Boolean(), metadata=about("Serve the dashboard at /.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +16,8 @@ from rkruntime.context import REQUEST_ID, TRACE, Trace, parse_traceparent
 from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
+from rkruntime.service._incoming import Exchange, Incoming, deadline_of
+from rkruntime.service._limits import Held
 from rkruntime.service._observed import Named, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
@@ -40,15 +42,18 @@ def make_app(state: ServiceState, wraps: Sequence[Wrap] = ()) -> ASGIApp:
         state: What handlers answer from.
         wraps: What stands around every route, the outermost first.
     """
-    routes = [Route(spec.path, _route(spec, state, wraps), methods=[spec.method]) for spec in ROUTES]
+    routes = [_route(spec, state, wraps) for spec in ROUTES]
     return _Front(state, Router(routes, redirect_slashes=False, default=_nothing_here))
 
 
-def _route(spec: RouteSpec, state: ServiceState, wraps: Sequence[Wrap]) -> ASGIApp:
-    app: ASGIApp = _Told(_Endpoint(spec, state))
+def _route(spec: RouteSpec, state: ServiceState, wraps: Sequence[Wrap]) -> Route:
+    endpoint = _Endpoint(spec, state)
+    app: ASGIApp = endpoint
     for wrap in reversed(wraps):
-        app = _Told(wrap(spec, app))
-    return Named(spec.path, app)
+        app = wrap(spec, _Told(app))
+    route = Route(spec.path, endpoint, methods=[spec.method])
+    route.app = Named(spec.path, app)  # a wrap may be a function, which Route would take for a handler of requests
+    return route
 
 
 async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -56,15 +61,29 @@ async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
 
 
 class _Endpoint:
-    """Runs one route's handler."""
+    """Runs one route's handler, within the service's limits."""
 
     def __init__(self, spec: RouteSpec, state: ServiceState) -> None:
         self._handler = spec.handler
+        self._limited = spec.limited
         self._state = state
+        self._most_s = state.config.service.request_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._handler(self._state, Request(scope, receive))
-        await response(scope, receive, send)
+        limits = self._state.limits
+        incoming: Incoming = scope["rk.incoming"]
+        deadline_s = deadline_of(incoming, self._most_s)
+        if self._limited:
+            limits.check_rate(scope)
+            await limits.enter(deadline_s)
+        held = Held(limits)
+        try:
+            response = await self._handler(self._state, Exchange(scope, incoming, held, deadline_s))
+            await response(scope, receive, send)
+        finally:
+            held.give_back()
+            if self._limited:
+                limits.leave()
 
 
 class _Told:
@@ -90,6 +109,7 @@ class _Told:
                 get_logger("rkruntime.service").exception("a request failed", request_id=REQUEST_ID.get())
             if begun:  # half an answer cannot be mended: the connection ends, and the client sees that it is cut
                 raise
+            await scope["rk.incoming"].discard()
             await problem_response(error)(scope, receive, send)
 
 
@@ -105,6 +125,7 @@ class _Front:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
         scope["app"] = self
+        incoming = scope["rk.incoming"] = Incoming(scope, receive)
         request_id = _enter(scope)
         runtime = self._runtime
 
@@ -112,11 +133,11 @@ class _Front:
             if message["type"] == "http.response.start":
                 headers = message.setdefault("headers", [])
                 headers.append((b"x-request-id", request_id))
-                if runtime.state is not State.RUNNING:
+                if runtime.state is not State.RUNNING or not incoming.ended:
                     headers.append((b"connection", b"close"))
             await send(message)
 
-        await self._app(scope, receive, told)
+        await self._app(scope, incoming, told)
 
 
 def _enter(scope: Scope) -> bytes:
@@ -128,7 +149,7 @@ def _enter(scope: Scope) -> bytes:
             request_id = value
         elif name == b"traceparent":
             trace = parse_traceparent(value.decode("latin-1"))
-    request_id = request_id or secrets.token_hex(8).encode()
+    request_id = request_id or b"%016x" % random.getrandbits(64)
     REQUEST_ID.set(request_id.decode())
     TRACE.set(trace)
     return request_id

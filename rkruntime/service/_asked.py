@@ -13,9 +13,9 @@ import orjson
 from rkruntime.errors import ArgumentMismatch, RequestRefused
 from rkruntime.kernels import KernelSpec, Out, as_declared
 
-__all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
+__all__ = ("Launch", "Planned", "dtype_of", "output_bytes", "plan", "read_launch", "take_memory")
 
-HOW = ("over", "grid", "block", "shared")
+HOW = frozenset(("over", "grid", "block", "shared"))
 DTYPES = {
     name: np.dtype(name)
     for name in (
@@ -71,10 +71,9 @@ def read_launch(spec: KernelSpec, text: bytes | bytearray | str) -> Launch:
         ) from None
     if not isinstance(told, dict):
         raise _refused(f"it is {_kind(told)}, not an object")
-    unknown = [str(key) for key in told if key not in HOW and key != "args"]
-    if unknown:
-        raise _refused(f"it has {', '.join(unknown)}")
     args = told.pop("args", {})
+    if not told.keys() <= HOW:
+        raise _refused(f"it has {', '.join(map(str, told.keys() - HOW))}")
     if not isinstance(args, dict):
         raise _refused(f"args is {_kind(args)}, not an object of values by name")
     return Launch({name: _argument(spec, name, value) for name, value in args.items()}, _how(told))
@@ -96,14 +95,20 @@ def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
     args = {name: launch.args[name] if name in launch.args else defaults[name] for name in spec.parameters}
     if spec.declared:
         as_declared(spec.name, spec.parameters, spec.declared, tuple(args.values()))
-    taken = sum(value.nbytes for value in args.values() if isinstance(value, Planned))
+    planned = Launch(args, launch.how)
+    taken = output_bytes(planned)
     if taken > most_bytes:
         raise RequestRefused(
             413,
             f"the outputs take {taken:,} bytes, and {most_bytes:,} are allowed",
             "ask for less at once, or raise service.max_response_size",
         )
-    return Launch(args, launch.how)
+    return planned
+
+
+def output_bytes(launch: Launch) -> int:
+    """Return the bytes of the arrays for which there is no memory yet."""
+    return sum([value.nbytes for value in launch.args.values() if isinstance(value, Planned)])
 
 
 def take_memory(launch: Launch) -> tuple[Any, ...]:
@@ -184,6 +189,9 @@ def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
 def _how(told: Mapping[str, Any]) -> dict[str, Any]:
     how: dict[str, Any] = {}
     for key, value in told.items():
+        if type(value) is int and 0 <= value < 2**31:
+            how[key] = value
+            continue
         lengths = value if isinstance(value, list) and key != "shared" else [value]
         if not all(type(each) is int and 0 <= each < 2**31 for each in lengths):
             raise _refused(f"{key} is {str(value)[:40]!r}")

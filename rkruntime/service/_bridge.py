@@ -11,9 +11,12 @@ import contextvars
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from rkruntime.errors import NotRunning, RequestRefused
 
@@ -70,12 +73,25 @@ class Bridge:
 
     # On the asyncio thread
 
-    async def call(self, function: Callable[..., Awaitable[R]], *args: Any, timeout_s: float = math.inf) -> R:
+    async def call(
+        self,
+        function: Callable[..., Awaitable[R]],
+        *args: Any,
+        timeout_s: float = math.inf,
+        receive: Receive | None = None,
+    ) -> R:
         """Run `function(*args)` on the Trio thread, in the caller's context, and return its result.
 
         Cancelling the call cancels it there too; the caller does not wait for its clean-up.
 
+        Args:
+            function: What to run.
+            args: Its arguments.
+            timeout_s: Seconds until it is cancelled.
+            receive: ASGI's, of a request whose body has been read: if its client leaves, the call is cancelled.
+
         Raises:
+            ClientDisconnect: The client left.
             NotRunning: The runtime's thread takes no more calls.
             RequestRefused: `timeout_s` passed (504).
         """
@@ -85,12 +101,25 @@ class Bridge:
         if not self._crossing:
             self._crossing = True
             self._soon(self._take)
+        watch = None if receive is None else _Watch(self._loop, receive, partial(self._leave, call))
         try:
             return await call.future  # type: ignore[no-any-return]
         except asyncio.CancelledError:
-            call.withdrawn = True
-            self._soon(self._withdraw, call)
+            self._withdraw(call)
             raise
+        finally:
+            if watch is not None:
+                watch.end()
+
+    def _leave(self, call: _Call) -> None:
+        """The client has left: nobody waits for the call any more."""
+        if not call.future.done():
+            call.future.set_exception(ClientDisconnect())
+            self._withdraw(call)
+
+    def _withdraw(self, call: _Call) -> None:
+        call.withdrawn = True
+        self._soon(self._cancel, call)
 
     def _soon(self, function: Callable[..., None], *args: Any) -> None:
         try:
@@ -126,7 +155,7 @@ class Bridge:
                 call.context.run(self._nursery.start_soon, self._run, call)
 
     @staticmethod
-    def _withdraw(call: _Call) -> None:
+    def _cancel(call: _Call) -> None:
         if call.scope is not None:
             call.scope.cancel()
 
@@ -156,6 +185,39 @@ class Bridge:
                 self._loop.call_soon_threadsafe(self._give)
             except RuntimeError:  # the loop is closed: nobody waits there any more
                 self._answered.clear()
+
+
+class _Watch:
+    """Notices when a client leaves, for a call that takes so long that this is worth a task.
+
+    Args:
+        loop: The server's.
+        receive: ASGI's.
+        left: Called when the client has left.
+    """
+
+    PATIENCE_S = 0.01
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, left: Callable[[], None]) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._left = left
+        self._task: asyncio.Task[None] | None = None
+        self._timer = loop.call_later(self.PATIENCE_S, self._begin)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._left()
+
+    def end(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
 
 def _out_of_time(timeout_s: float) -> RequestRefused:

@@ -26,7 +26,7 @@ from rkruntime.security import (
     security_headers,
     why_foreign,
 )
-from rkruntime.service._protocol import names_of
+from rkruntime.service._certified import names_of
 from rkruntime.service._routes import RouteSpec
 
 __all__ = ("Guard",)

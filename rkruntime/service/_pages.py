@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
 
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec
 from rkruntime.runtime import snapshot
-from rkruntime.service._answers import json_response
-from rkruntime.service._bodies import read_body
+from rkruntime.service._answers import Answer, json_response
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("drain", "kernel", "kernels", "runtime")
@@ -20,7 +18,7 @@ __all__ = ("drain", "kernel", "kernels", "runtime")
 LONGEST_DRAIN_BODY = 4096
 
 
-async def kernels(state: ServiceState, _: Request) -> Response:
+async def kernels(state: ServiceState, _: Exchange) -> Answer:
     """List the kernels."""
     told = [
         {"name": name, "signature": spec.signature, "summary": _doc(spec).partition("\n")[0]}
@@ -29,7 +27,7 @@ async def kernels(state: ServiceState, _: Request) -> Response:
     return json_response({"kernels": told})
 
 
-async def kernel(state: ServiceState, request: Request) -> Response:
+async def kernel(state: ServiceState, request: Exchange) -> Answer:
     """Say what one kernel takes."""
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
@@ -46,14 +44,14 @@ async def kernel(state: ServiceState, request: Request) -> Response:
     )
 
 
-async def runtime(state: ServiceState, _: Request) -> Response:
+async def runtime(state: ServiceState, _: Exchange) -> Answer:
     """Say what the runtime does."""
     return json_response(await state.bridge.call(_snapshot, state))
 
 
-async def drain(state: ServiceState, request: Request) -> Response:
+async def drain(state: ServiceState, request: Exchange) -> Answer:
     """Begin the drain and answer at once; /v1/runtime and /v1/events follow it."""
-    body = await read_body(request, LONGEST_DRAIN_BODY)
+    body = await request.read(LONGEST_DRAIN_BODY)
     timeout_s = _timeout(body)
     await state.bridge.call(_drain, state, timeout_s)
     return json_response({"state": state.runtime.state.value, "timeout_s": timeout_s}, 202)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from rkruntime.errors import RequestRefused
-from rkruntime.service._answers import json_response
+from rkruntime.service._answers import Answer, json_response
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("healthz", "metrics", "readyz")
@@ -16,7 +14,7 @@ __all__ = ("healthz", "metrics", "readyz")
 NO_STORE = {"cache-control": "no-store"}
 
 
-async def healthz(state: ServiceState, _: Request) -> Response:
+async def healthz(state: ServiceState, _: Exchange) -> Answer:
     """Live: the lifecycle is not over, and the runtime's loop turns."""
     health, turns = state.runtime.health, state.heart.beats
     live = health.live and turns
@@ -24,7 +22,7 @@ async def healthz(state: ServiceState, _: Request) -> Response:
     return json_response(told, 200 if live else 503, NO_STORE)
 
 
-async def readyz(state: ServiceState, _: Request) -> Response:
+async def readyz(state: ServiceState, _: Exchange) -> Answer:
     """Ready: new launches are served."""
     health = state.runtime.health
     ready = health.ready and state.heart.beats
@@ -36,10 +34,10 @@ async def readyz(state: ServiceState, _: Request) -> Response:
     return json_response(told, 200 if ready else 503, NO_STORE)
 
 
-async def metrics(state: ServiceState, request: Request) -> Response:
+async def metrics(state: ServiceState, request: Exchange) -> Answer:
     """Write the metrics, on a thread of its own: neither the runtime nor other requests wait for it."""
     told = state.observability.metrics if state.observability is not None else None
     if told is None:
         raise RequestRefused(404, "no metrics are kept", "set observability.metrics_enabled = true")
-    text, kind = await asyncio.to_thread(told.render, request.headers.get("accept", ""))
-    return Response(text, headers=NO_STORE | {"content-type": kind})
+    text, kind = await asyncio.to_thread(told.render, request.header(b"accept") or "")
+    return Answer(text, kind=kind, headers=NO_STORE)

@@ -8,12 +8,11 @@ from types import MappingProxyType
 
 import attrs
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from rkruntime import errors
 from rkruntime.context import REQUEST_ID
 from rkruntime.redact import redacted_text
-from rkruntime.service._answers import as_json
+from rkruntime.service._answers import Answer, as_json
 
 __all__ = ("PROBLEM_JSON", "STATUS", "Problem", "problem_of", "problem_response")
 
@@ -101,7 +100,7 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
-def problem_response(error: Exception) -> Response:
+def problem_response(error: Exception) -> Answer:
     """Answer with a problem."""
     problem = problem_of(error)
     headers = {"cache-control": "no-store"}
@@ -111,7 +110,7 @@ def problem_response(error: Exception) -> Response:
         headers["www-authenticate"] = error.scheme
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name.lower(): value for name, value in error.headers.items()}
-    return Response(as_json(problem), problem.status, headers, PROBLEM_JSON)
+    return Answer(as_json(problem), problem.status, PROBLEM_JSON, headers)
 
 
 def _status(error: Exception) -> int:

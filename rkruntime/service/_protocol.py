@@ -1,38 +1,177 @@
-"""uvicorn's HTTP protocol, and what it leaves out: the names in a client's certificate."""
+"""One connection: uvicorn's, with bounds on what a client may send, and for how long it may take.
+
+uvicorn bounds neither the size of a header nor the time that it takes, and leaves a connection whose client does not
+read its answer open for good. Each bound here is answered with a problem, where an answer can still be read.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
-from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from rkruntime.security import names_in
+from rkruntime.config import ServiceConfig
+from rkruntime.errors import RequestRefused
+from rkruntime.service._answers import as_json
+from rkruntime.service._certified import CertifiedProtocol
+from rkruntime.service._problems import PROBLEM_JSON, problem_of
 
-__all__ = ("CertifiedProtocol", "names_of")
+__all__ = ("GuardedProtocol", "guarded")
 
-_NAMES = "rkruntime.certificate_names"
+MOST_HEADER_BYTES = 32 * 1024
+MOST_HEADERS = 100
 
 
-class CertifiedProtocol(HttpToolsProtocol):
-    """Puts the names of a client's verified certificate into the scope of its requests."""
+def guarded(config: ServiceConfig) -> type[asyncio.Protocol]:
+    """Return the protocol with the bounds of a configuration."""
+    return type("Protocol", (GuardedProtocol,), {"bounds": config})
 
-    _names: tuple[str, ...] = ()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Read the certificate, once for all requests of the connection."""
+class GuardedProtocol(CertifiedProtocol):
+    """uvicorn's protocol, within bounds; `bounds` is set by `guarded`."""
+
+    bounds: ClassVar[ServiceConfig]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_header = True
+        self._header_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._refusal: RequestRefused | None = None
+
+    # asyncio's interface
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
         super().connection_made(transport)
-        self._names = names_in(transport.get_extra_info("peercert"))
+        if len(self.connections) > self.bounds.max_connections:
+            self._refuse(
+                503, f"{self.bounds.max_connections} connections are open", "close one that is not needed", 1.0
+            )
+            return
+        self._timer = self.loop.call_later(self.bounds.idle_timeout, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End a connection."""
+        self._stop_timer()
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a header that is not whole yet has only so much room and time."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if not self._in_header:
+            if self._timer is None and self.cycle.more_body:
+                self._timer = self.loop.call_later(self.bounds.request_timeout, self._body_is_late)
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > MOST_HEADER_BYTES:
+            self._refuse_header()
+        elif self._header_bytes == len(data):
+            self._stop_timer()
+            self._timer = self.loop.call_later(self.bounds.header_timeout, self._header_is_late)
+
+    def eof_received(self) -> None:
+        """Take the client's end of sending for its leaving: what it asked is cancelled, and told so if it still reads.
+
+        A client that has left and one that only sends no more look the same; launches are not to run for nobody.
+        """
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        asked = cycle is not None and not cycle.response_complete
+        if cycle is not None and asked and cycle.response_started:
+            return
+        if asked or (self._in_header and self._header_bytes):
+            self._refuse(400, "the connection's sending side was closed before the answer", "keep it open until then")
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+    def pause_writing(self) -> None:
+        """Give a client that does not read its answer only so much time."""
+        super().pause_writing()
+        self._unread = self._unread or self.loop.call_later(self.bounds.request_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    # The parser's interface
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._in_header = True
+        self._header_bytes = 0
         super().on_message_begin()
-        scope: Any = self.scope
-        scope.setdefault("extensions", {})[_NAMES] = self._names
 
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the header is too large."""
+        self._in_header = False
+        self._header_bytes = 0
+        self._stop_timer()
+        if len(self.headers) > MOST_HEADERS or self._size() > MOST_HEADER_BYTES:
+            self._refuse_header()
+            raise httptools.HttpParserError("the header is too large")
+        super().on_headers_complete()
 
-def names_of(scope: Scope) -> tuple[str, ...]:
-    """Return the names in the certificate of who sent a request; none where there is none."""
-    names: tuple[str, ...] = scope.get("extensions", {}).get(_NAMES, ())
-    return names
+    def on_message_complete(self) -> None:
+        """Have a request as a whole."""
+        self._stop_timer()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be parsed, unless it has been refused already."""
+        if self._refusal is None:
+            mend = "send HTTP/1.1 as RFC 9112 has it: lines end in CR LF, and a body has one length"
+            self._refuse(400, f"the request cannot be read: {msg}", mend)
+
+    def _size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
+    def _refuse_header(self) -> None:
+        told = f"{MOST_HEADER_BYTES:,} bytes and {MOST_HEADERS} fields"
+        self._refuse(431, f"the header is larger than {told}", "send less of it")
+
+    def _header_is_late(self) -> None:
+        self._refuse(408, f"the header did not come within {self.bounds.header_timeout}", "send it at once")
+
+    def _body_is_late(self) -> None:
+        if not self.cycle.response_started:
+            self._refuse(408, f"the body did not come within {self.bounds.request_timeout}", "send it faster")
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+        self.transport.close()
+
+    def _refuse(self, status: int, what: str, mend: str, retry_after_s: float | None = None) -> None:
+        """Answer with a problem, and close."""
+        if self.transport.is_closing():
+            return
+        self._refusal = RequestRefused(status, what, mend, retry_after_s)
+        body = as_json(problem_of(self._refusal))
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            head = [
+                STATUS_LINE[status],
+                b"content-type: " + PROBLEM_JSON.encode() + b"\r\n",
+                b"content-length: %d\r\n" % len(body),
+                b"cache-control: no-store\r\nconnection: close\r\n",
+                b"" if retry_after_s is None else b"retry-after: %d\r\n" % retry_after_s,
+                b"\r\n",
+            ]
+            self.transport.write(b"".join(head) + body)
+        self._stop_timer()
+        self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,4 +1,4 @@
-"""Write what a launch gave: JSON, where every number has a form in it."""
+"""What a launch gave, in plain values: JSON, where every number has a form in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec, LaunchRecord, Out
 
-__all__ = ("launch_answer", "results_of", "timings_of")
+__all__ = ("check_finite", "json_results", "launch_told", "results_of", "server_timing")
+
+STAGES = ("compile", "copy_in", "queue", "device", "copy_out", "total")
 
 
 def results_of(spec: KernelSpec, args: tuple[Any, ...], record: LaunchRecord) -> dict[str, Any]:
@@ -24,29 +26,17 @@ def results_of(spec: KernelSpec, args: tuple[Any, ...], record: LaunchRecord) ->
     return found
 
 
-def timings_of(record: LaunchRecord) -> dict[str, float]:
-    """Return where the launch's time went, in seconds."""
+def launch_told(record: LaunchRecord) -> dict[str, Any]:
+    """Return how the launch went, in JSON's terms: where its time went, in seconds, and how it ran."""
     return {
-        "compile_s": record.compile_s,
-        "copy_in_s": record.copy_in_s,
-        "queue_s": record.queue_s,
-        "device_s": record.device_s,
-        "copy_out_s": record.copy_out_s,
-        "total_s": record.total_s,
-    }
-
-
-def launch_answer(results: Mapping[str, Any], record: LaunchRecord) -> dict[str, Any]:
-    """Return the answer in JSON's terms.
-
-    Raises:
-        RequestRefused: A result holds numbers that have no form in JSON (406).
-    """
-    for name, array in results.items():
-        _check(name, array)
-    return {
-        "results": {name: _form(array) for name, array in results.items()},
-        "timings": timings_of(record),
+        "timings": {
+            "compile_s": record.compile_s,
+            "copy_in_s": record.copy_in_s,
+            "queue_s": record.queue_s,
+            "device_s": record.device_s,
+            "copy_out_s": record.copy_out_s,
+            "total_s": record.total_s,
+        },
         "kernel": record.kernel,
         "device": record.device,
         "lowering": record.lowering,
@@ -55,17 +45,35 @@ def launch_answer(results: Mapping[str, Any], record: LaunchRecord) -> dict[str,
     }
 
 
-def _check(name: str, array: Any) -> None:
-    kind = array.dtype.kind
-    if kind not in "biuf":
-        why = f"it is {array.dtype}"
-    elif kind == "f" and not np.isfinite(array).all():
-        why = "it holds values that are not finite (NaN or infinity)"
-    else:
-        return
-    mend = "ask for another form: Accept: application/x-npy or multipart/form-data"
-    raise RequestRefused(406, f"the result {name!r} has no form in JSON: {why}; the launch itself went well", mend)
+def server_timing(record: LaunchRecord) -> str:
+    """Return where the launch's time went, in milliseconds, as the header Server-Timing has it (W3C Server Timing)."""
+    return ", ".join(f"{stage};dur={getattr(record, stage + '_s') * 1e3:.6g}" for stage in STAGES)
 
 
-def _form(array: Any) -> Any:
+def check_finite(results: Mapping[str, Any]) -> None:
+    """Check that every number has a form in JSON.
+
+    Raises:
+        RequestRefused: One has not (406).
+    """
+    for name, array in results.items():
+        kind = array.dtype.kind
+        if kind == "c":
+            why = f"it is {array.dtype}"
+        elif kind == "f" and not np.isfinite(array).all():
+            why = "it holds values that are not finite (NaN or infinity)"
+        else:
+            continue
+        mend = "ask for another form: Accept: application/x-npy or multipart/form-data"
+        raise RequestRefused(406, f"the result {name!r} has no form in JSON: {why}; the launch itself went well", mend)
+
+
+def json_results(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arrays as the JSON writer takes them."""
+    return {name: _json_form(name, array) for name, array in results.items()}
+
+
+def _json_form(name: str, array: Any) -> Any:
+    if array.dtype.kind == "c":
+        check_finite({name: array})
     return array if array.ndim and array.flags.c_contiguous else array.tolist()

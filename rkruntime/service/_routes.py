@@ -6,16 +6,16 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import attrs
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from rkruntime.access import Permission
 from rkruntime.service import _dashboard, _events, _launches, _pages, _probes
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("ROUTES", "Handler", "RouteSpec")
 
-Handler: TypeAlias = Callable[[ServiceState, Request], Awaitable[Response]]
+Handler: TypeAlias = Callable[[ServiceState, Exchange], Awaitable[ASGIApp]]
 
 
 @attrs.frozen(kw_only=True)

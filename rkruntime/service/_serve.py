@@ -20,6 +20,7 @@ from rkruntime.service._app import Wrap, make_app
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._guard import Guard
+from rkruntime.service._limits import Limits
 from rkruntime.service._server import Server, listen
 from rkruntime.service._state import Heart, ServiceState
 
@@ -98,7 +99,9 @@ class Service:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
                 app = guard.around(make_app(state, (*self._wraps, guard)))
-                server = Server(app, listening, bridge.attach, None if guard.tls is None else guard.tls.context)
+                server = Server(
+                    app, self.config.service, listening, bridge.attach, None if guard.tls is None else guard.tls.context
+                )
                 self.address = server.address
                 nursery.start_soon(self._supervise, server)
                 nursery.start_soon(_beat, state)
@@ -129,6 +132,7 @@ class Service:
             catalogue=catalogue,
             observability=self._observability,
             activity=self._activity,
+            limits=Limits(self.config.service),
         )
 
     async def _supervise(self, server: Server) -> None:

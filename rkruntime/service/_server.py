@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import trio
 import uvicorn
@@ -14,13 +16,13 @@ from starlette.types import ASGIApp
 
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import AddressUnavailable
-from rkruntime.service._protocol import CertifiedProtocol
+from rkruntime.service._protocol import guarded
 
 __all__ = ("Server", "listen")
 
 BACKLOG = 2048
-IDLE_S = 75
-"""Seconds that a connection may stay open with nothing asked."""
+DECODERS = 2
+"""Threads that decode large bodies and write metrics."""
 FAREWELL_S = 5
 """Seconds that answers under way get to be sent, once the server is to end."""
 
@@ -45,6 +47,7 @@ class Server:
 
     Args:
         app: What answers.
+        config: How much it takes.
         listening: Where; closed at the end.
         attach: Called on the thread with its event loop, before the first request.
         tls: The service's side of TLS; None for connections in clear.
@@ -53,6 +56,7 @@ class Server:
     def __init__(
         self,
         app: ASGIApp,
+        config: ServiceConfig,
         listening: socket.socket,
         attach: Callable[[asyncio.AbstractEventLoop], None],
         tls: ssl.SSLContext | None = None,
@@ -62,7 +66,7 @@ class Server:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=CertifiedProtocol,
+                http=guarded(config),
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 ws="none",
                 lifespan="off",
@@ -71,7 +75,7 @@ class Server:
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=IDLE_S,
+                timeout_keep_alive=math.ceil(config.idle_timeout),
                 timeout_graceful_shutdown=FAREWELL_S,
             )
         )
@@ -95,7 +99,9 @@ class Server:
             runner.run(self._main())
 
     async def _main(self) -> None:
-        self._attach(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(DECODERS, "rk-service"))  # the runner ends it with the loop
+        self._attach(loop)
         try:
             await self._server.serve(sockets=[self._listening])
         finally:

@@ -14,6 +14,7 @@ from rkruntime.service._activity import Activity
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._feed import Feed
+from rkruntime.service._limits import Limits
 
 __all__ = ("Heart", "ServiceState")
 
@@ -65,6 +66,7 @@ class ServiceState:
     runtime: Runtime
     bridge: Bridge
     catalogue: Catalogue
+    limits: Limits
     observability: Observability | None = None
     heart: Heart = attrs.field(factory=Heart)
     drain: DrainClock = attrs.field(factory=DrainClock)

@@ -1,0 +1,148 @@
+"""What the service holds at once: requests in progress, requests that wait, bytes of their arrays.
+
+For the server's thread alone. What is full refuses at once, or waits no longer than the request's own deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+from starlette.types import Scope
+
+from rkruntime.config import ServiceConfig
+from rkruntime.context import IDENTITY
+from rkruntime.errors import RequestRefused
+from rkruntime.service._rate import Rates
+
+__all__ = ("Held", "Limits", "caller_of")
+
+BUSY_RETRY_S = 1.0
+ANYONE = "anyone"
+"""The identity of all callers where no role is demanded: they are told apart by their addresses."""
+
+
+def caller_of(scope: Scope) -> str:
+    """Return who asks: the name that was authenticated, else the address."""
+    name = IDENTITY.get()
+    if name and name != ANYONE:
+        return f"name:{name}"
+    client = scope.get("client")
+    return f"address:{client[0]}" if client else "address:"
+
+
+class Held:
+    """The bytes that one request holds."""
+
+    __slots__ = ("_limits", "count")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.count = 0
+
+    def take(self, count: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            RequestRefused: All requests together would hold more than they may (503).
+        """
+        self._limits.reserve(count)
+        self.count += count
+
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._limits.held_bytes -= self.count
+        self.count = 0
+
+
+class Limits:
+    """The limits of one service.
+
+    Args:
+        config: What they are.
+    """
+
+    def __init__(self, config: ServiceConfig) -> None:
+        self._config = config
+        self._rates = Rates(config.rate_limit, config.rate_burst)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.in_progress = 0
+        self.held_bytes = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return len(self._waiting)
+
+    def check_rate(self, scope: Scope) -> None:
+        """Count a request with its caller: the name that was authenticated, else the address.
+
+        Raises:
+            RequestRefused: There were too many of late (429).
+        """
+        if self._config.rate_limit is None:
+            return
+        wait_s = self._rates.wait_s(caller_of(scope), time.monotonic())
+        if wait_s:
+            limit = self._config.rate_limit
+            raise RequestRefused(
+                429, f"more than {limit} requests a second came from this caller", "ask less often", wait_s
+            )
+
+    async def enter(self, deadline_s: float) -> None:
+        """Take a place among the requests in progress, at once or in turn; give it back with `leave`.
+
+        Args:
+            deadline_s: When to give up, by `time.monotonic`.
+
+        Raises:
+            RequestRefused: Too many wait already, or the deadline came (503).
+        """
+        if self.in_progress < self._config.max_requests:
+            self.in_progress += 1
+            return
+        if len(self._waiting) >= self._config.max_waiting_requests:
+            raise _busy(f"{self.in_progress} requests are in progress and {self.waiting} wait")
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
+                await place
+        except TimeoutError:
+            self._give_up(place)
+            raise _busy("the request waited for its turn until its deadline") from None
+        except asyncio.CancelledError:
+            self._give_up(place)
+            raise
+
+    def leave(self) -> None:
+        """Give a place back: to the first of those who wait, if any do."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self.in_progress -= 1
+
+    def _give_up(self, place: asyncio.Future[None]) -> None:
+        """Stop waiting; a place that was given at the same moment goes to the next."""
+        if place.done() and not place.cancelled():
+            self.leave()
+        elif place in self._waiting:
+            self._waiting.remove(place)
+
+    def reserve(self, count: int) -> None:
+        """Count bytes as held.
+
+        Raises:
+            RequestRefused: There would be too many (503).
+        """
+        most = self._config.max_request_memory
+        if self.held_bytes + count > most:
+            raise _busy(f"requests hold {self.held_bytes:,} of {most:,} bytes, and this one needs {count:,}")
+        self.held_bytes += count
+
+
+def _busy(why: str) -> RequestRefused:
+    return RequestRefused(503, f"the service is busy: {why}", "ask again later, or raise the limit", BUSY_RETRY_S)

@@ -1,0 +1,184 @@
+"""Arrays in and out, in every form that is taken."""
+
+import io
+import json
+from typing import Any
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+from service_process import ServiceProcess
+
+NPY = "application/x-npy"
+
+
+def saved(array: npt.NDArray[Any], **how: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, **how)
+    return file.getvalue()
+
+
+def loaded(data: bytes) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def launch(service: ServiceProcess, kernel: str, **request: Any) -> httpx.Response:
+    return service.client.post(f"/v1/kernels/{kernel}/launch", **request)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "uint8", "complex64"])
+def test_an_array_of_numpy_goes_in_and_out(service: ServiceProcess, dtype: str) -> None:
+    x = np.arange(100).astype(dtype)
+    answer = launch(
+        service, "bump", params={"launch": '{"over": 100}'}, content=saved(x), headers={"content-type": NPY}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == NPY
+    assert "device;dur=" in answer.headers["server-timing"]
+    np.testing.assert_array_equal(loaded(answer.content), x + np.ones(1, dtype), strict=True)
+
+
+def test_a_large_array_goes_in_and_out(service: ServiceProcess) -> None:
+    x = np.random.default_rng(1).random(1_000_000)
+    asked = {"launch": json.dumps({"over": x.size}), "argument": "x"}
+    answer = launch(service, "bump", params=asked, content=saved(x), headers={"content-type": NPY})
+    np.testing.assert_array_equal(loaded(answer.content), x + 1)
+
+
+def test_parts_are_arrays_and_the_rest_is_in_the_part_named_launch(service: ServiceProcess) -> None:
+    x, y = np.arange(7.0), np.ones(7)
+    rest = {"args": {"a": 3.0, "out": {"shape": [7], "dtype": "float64"}}, "over": 7}
+    files = {"x": saved(x), "y": saved(y)}
+    answer = launch(service, "saxpy", files=files, data={"launch": json.dumps(rest)}, headers={"accept": NPY})
+    np.testing.assert_array_equal(loaded(answer.content), 3 * x + y)
+
+
+def test_an_answer_in_parts_holds_every_result(service: ServiceProcess) -> None:
+    from rkruntime.service._multipart import read_parts
+
+    asked = {"args": {"x": [1.0, 2.0]}, "over": 2}
+    answer = launch(service, "bump", json=asked, headers={"accept": "multipart/form-data"})
+    parts = {part.name: part for part in read_parts(bytearray(answer.content), answer.headers["content-type"])}
+    np.testing.assert_array_equal(loaded(bytes(parts["x"].data)), [2.0, 3.0])
+    assert json.loads(parts["launch"].data)["timings"]["total_s"] > 0
+
+
+def test_typed_data_and_typed_numbers_in_json(service: ServiceProcess) -> None:
+    data = {"data": [1, 2], "dtype": "float32"}
+    args = {"a": {"value": 2, "dtype": "float32"}, "x": data, "y": data, "out": {"shape": 2, "dtype": "float32"}}
+    answer = launch(service, "saxpy", json={"args": args, "over": 2}, headers={"accept": NPY})
+    np.testing.assert_array_equal(loaded(answer.content), np.array([3, 6], np.float32), strict=True)
+
+
+def test_a_list_takes_the_type_that_the_kernel_declares(service: ServiceProcess) -> None:
+    args = {"x": [1.5, 2.5], "out": {"shape": [2], "dtype": "float32"}}
+    assert launch(service, "typed", json={"args": args, "over": 2}).json()["results"]["out"] == [1.5, 2.5]
+
+
+def test_what_is_not_finite_is_an_error_in_json_and_none_elsewhere(service: ServiceProcess) -> None:
+    asked: dict[str, Any] = {"params": {"launch": '{"over": 2}'}, "content": saved(np.array([1.0, np.nan]))}
+    in_json = launch(service, "bump", **asked, headers={"content-type": NPY, "accept": "application/json"})
+    assert in_json.status_code == 406
+    assert "not finite" in in_json.json()["detail"]
+    in_npy = launch(service, "bump", **asked, headers={"content-type": NPY})
+    np.testing.assert_array_equal(loaded(in_npy.content), [2.0, np.nan])
+
+
+def _raw(header: bytes, items: bytes = b"") -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + items
+
+
+BOMB = b"PK\x03\x04" + b"\0" * 60
+REFUSED = {
+    "object": (saved(np.array([{}], object), allow_pickle=True), 422),
+    "pickle": (b"\x80\x04]\x94.", 422),
+    "npz": (BOMB, 422),
+    "empty": (b"", 422),
+    "no dict": (_raw(b"[1, 2]"), 422),
+    "code": (_raw(b"{'descr': __import__('os').abort(), 'fortran_order': False, 'shape': (1,)}"), 422),
+    "deep": (_raw(b"(" * 9000), 422),
+    "negative": (_raw(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"), 422),
+    "vast": (_raw(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"), 422),
+    "short": (saved(np.zeros(10))[:-1], 422),
+    "long": (saved(np.zeros(10)) + b"\0", 422),
+    "other order": (saved(np.zeros(3, ">f8")), 422),
+    "texts": (saved(np.array(["a", "b"])), 422),
+    "records": (saved(np.zeros(2, [("a", "f4"), ("b", "i4")])), 422),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_array_of_numbers_is_refused(service: ServiceProcess, name: str) -> None:
+    body, status = REFUSED[name]
+    answer = launch(service, "bump", params={"launch": '{"over": 1}'}, content=body, headers={"content-type": NPY})
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
+    in_part = launch(service, "bump", files={"x": body or b"-"}, data={"launch": '{"over": 1}'})
+    assert in_part.status_code == status
+    assert service.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("application/x-npz", 415), ("application/octet-stream", 415), ("text/html", 415), ("application/x-pickle", 415)],
+)
+def test_other_forms_are_refused(service: ServiceProcess, kind: str, status: int) -> None:
+    assert launch(service, "bump", content=BOMB, headers={"content-type": kind}).status_code == status
+
+
+def test_compressed_bodies_are_refused(service: ServiceProcess) -> None:
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    assert launch(service, "bump", content=b"\x1f\x8b", headers=headers).status_code == 415
+
+
+def test_an_array_of_another_type_is_refused_before_it_is_read(service: ServiceProcess) -> None:
+    """Only the beginning is sent, and the answer comes: the rest was not waited for."""
+    import socket
+
+    x = saved(np.zeros(4_000_000))
+    head = (
+        "POST /v1/kernels/typed/launch?argument=x&launch=%7B%22args%22%3A%7B%22out%22%3A%7B%22shape%22%3A%5B1%5D%2C"
+        "%22dtype%22%3A%22float32%22%7D%7D%2C%22over%22%3A1%7D HTTP/1.1\r\n"
+        f"host: localhost\r\ncontent-type: {NPY}\r\ncontent-length: {len(x)}\r\n\r\n"
+    )
+    with socket.create_connection(service.address, timeout=60) as connection:
+        connection.sendall(head.encode() + x[:30_000])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+
+JSON_REFUSED = {
+    "no json": (b"{", 400),
+    "nan": (b'{"args": {"x": [NaN]}, "over": 1}', 400),
+    "no object": (b"[]", 422),
+    "unknown key": (b'{"args": {"x": [1]}, "under": 1}', 422),
+    "unknown argument": (b'{"args": {"z": [1]}, "over": 1}', 422),
+    "missing argument": (b'{"over": 1}', 422),
+    "no extent": (b'{"args": {"x": [1]}}', 422),
+    "over text": (b'{"args": {"x": [1]}, "over": "1"}', 422),
+    "over zero": (b'{"args": {"x": [1]}, "over": 0}', 422),
+    "text": (b'{"args": {"x": "1"}, "over": 1}', 422),
+    "null": (b'{"args": {"x": null}, "over": 1}', 422),
+    "ragged": (b'{"args": {"x": [[1], [1, 2]]}, "over": 1}', 422),
+    "mixed": (b'{"args": {"x": [1, "a"]}, "over": 1}', 422),
+    "object in list": (b'{"args": {"x": [{}]}, "over": 1}', 422),
+    "object dtype": (b'{"args": {"x": {"shape": [1], "dtype": "object"}}, "over": 1}', 422),
+    "dtype O": (b'{"args": {"x": {"shape": [1], "dtype": "O"}}, "over": 1}', 422),
+    "vast output": (b'{"args": {"x": {"shape": [1000000000], "dtype": "float64"}}, "over": 1}', 413),
+    "negative shape": (b'{"args": {"x": {"shape": [-1], "dtype": "float64"}}, "over": 1}', 422),
+    "no such number": (b'{"args": {"x": {"value": 300, "dtype": "uint8"}}, "over": 1}', 422),
+    "deep": (b'{"args": {"x": ' + b"[" * 500 + b"]" * 500 + b'}, "over": 1}', 422),
+}
+
+
+@pytest.mark.parametrize("name", JSON_REFUSED)
+def test_what_is_no_launch_is_refused(service: ServiceProcess, name: str) -> None:
+    body, status = JSON_REFUSED[name]
+    answer = launch(service, "bump", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["mend"]
+
+
+def test_an_answer_in_no_accepted_form_is_refused_before_the_launch(service: ServiceProcess) -> None:
+    answer = launch(service, "bump", json={"args": {"x": [1]}, "over": 1}, headers={"accept": "text/html"})
+    assert answer.status_code == 406
