@@ -4,8 +4,13 @@ import pickle
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from strategies import values
 
 from rkruntime.config import ProductionConfig, RuntimePreset, load_config, settings, value_at
+from rkruntime.config._sources import environment_layer
 from rkruntime.errors import ConfigurationWarning, InvalidConfigurations
 
 TEXT = "# mine\n[runtime]\nworker_threads = 3\nlog_level = 'error'\n"
@@ -61,6 +66,32 @@ def test_the_preset_comes_from_where_it_wins(tmp_path: Path) -> None:
 )
 def test_variables_set_their_fields(variable: str, text: str, path: str, value: object) -> None:
     assert value_at(ProductionConfig.from_env({variable: text}), path) == value
+
+
+NAMED = {
+    "preset": "RUSTKERNEL_ENV",
+    "service_name": "RUSTKERNEL_SERVICE_NAME",
+    "runtime.gpu_enabled": "RUSTKERNEL_GPU_ENABLED",
+    "runtime.max_kernel_instances": "RUSTKERNEL_MAX_INSTANCES",
+    "memory.max_gpu_memory": "RUSTKERNEL_MAX_GPU_MEMORY_GB",
+}
+"""The five variables of the RustKernels chapter; all others have their names by the rule."""
+
+
+@given(st.data())
+@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_every_setting_has_its_variable(data: st.DataObject) -> None:
+    for setting in settings():
+        assert setting.variable == NAMED.get(setting.path, "RUSTKERNEL_" + setting.path.replace(".", "_").upper())
+        kind = getattr(setting.kind, "kind", setting.kind)
+        value = data.draw(values(kind).filter(lambda value: not isinstance(value, int) or value < 2**50), setting.path)
+        written = kind.write(value)
+        text = str(written).lower() if isinstance(written, bool) else str(written)
+        if isinstance(written, float) and "e" in text:
+            continue  # a number of seconds or a fraction too small to be written out
+        given_ = environment_layer({setting.variable: text}).given[setting.path]
+        assert kind.read(given_.raw) == value, (setting.path, text)
+        assert str(given_.origin) == f"environment {setting.variable}"
 
 
 @pytest.mark.parametrize(
