@@ -70,7 +70,7 @@ def sample_of(kind: Any) -> Any:
             dtype = np.dtype(as_dtype(kind.dtype))
         except NotImplementedError:
             return Sample(kind)
-        return np.empty((0,) * kind.ndim, dtype, order="F" if kind.layout == "F" else "C")
+        return np.empty((2,) * kind.ndim, dtype, order="F" if kind.layout == "F" else "C")
     if isinstance(kind, types.BaseTuple) and not isinstance(kind, types.NamedTuple | types.NamedUniTuple):
         return tuple(map(sample_of, kind.types))
     if isinstance(kind, types.Integer | types.Float | types.Complex | types.Boolean):

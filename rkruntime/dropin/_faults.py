@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from rkruntime.errors import BarrierDivergence, KernelFault
+import attrs
+from cuda.core._utils import cuda_utils
 
-__all__ = ("as_cuda_raises",)
+from rkruntime.errors import BarrierDivergence, InvalidLaunch, KernelFault
+
+__all__ = ("LaunchRefused", "as_cuda_raises")
+
+_CudaError: Any = cuda_utils.CUDAError
+
+
+@attrs.define(eq=False)
+class LaunchRefused(InvalidLaunch, _CudaError):  # type: ignore[misc]
+    """Grid, block or shared memory that no CUDA device takes; a `CUDAError` too, since that is what scripts expect."""
+
+    def __str__(self) -> str:
+        return f"CUDA_ERROR_INVALID_VALUE: {InvalidLaunch.__str__(self)}"
 
 
 def as_cuda_raises(fault: KernelFault, debug: bool) -> BaseException:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+from collections.abc import Callable, Iterator, Sequence
+from pickle import PicklingError
+from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
 from rkruntime.dropin._arguments import host_argument, sample_of
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
-from rkruntime.dropin._faults import as_cuda_raises
-from rkruntime.dropin._numba import GpuKernel, ReduceMixin, signature, types
+from rkruntime.dropin._faults import LaunchRefused, as_cuda_raises
+from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
+from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, Report
-from rkruntime.errors import KernelCompileError, KernelFault, UnsupportedKernel
+from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._run import checked_extents
+from rkruntime.simt._runner import Extent
 
 __all__ = ("HostKernel", "report")
 
@@ -40,30 +43,49 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     objectmode = False
     entry_point = None
-    launch_config_sensitive = False
     cooperative = False
     lifted: Sequence[Any] = ()
 
     def __init__(self, py_func: Any, argtypes: Sequence[Any], **options: Any) -> None:
         if options.get("device"):
             raise RuntimeError("Cannot compile a device function as a kernel")
-        self.py_func = py_func
+        _check_launch_bounds(options.get("launch_bounds"))
+        super().__init__()
+        self._describe(argtypes, options)
+        self.attach(py_func)
+
+    def _describe(self, argtypes: Sequence[Any], options: dict[str, Any]) -> None:
         self.argtypes = tuple(argtypes)
         self.options = options
         self.debug = bool(options.get("debug"))
         self.extensions = list(options.get("extensions") or ())
         self.signature = signature(types.void, *self.argtypes)
-        self.entry_name = py_func.__name__
-        self._gpu_kernel: Any = None
+        self.launch_config_sensitive = False
         self.refused: UnsupportedKernel | KernelCompileError | None = None
-        self.compiled = Kernel(py_func, options=options)
+        self.py_func: Any = None
+        self._gpu_kernel: Any = None
+
+    def attach(self, py_func: Any) -> None:
+        """Compile the kernel's function, if there is none yet: numba-cuda's cache on disk keeps no functions."""
+        if self.py_func is not None:
+            return
+        self.py_func = py_func
+        self.entry_name = py_func.__name__
+        self.compiled = Kernel(py_func, options=self.options)
         if not self.extensions:
             self._specialize([sample_of(kind) for kind in self.argtypes])
+        config = current_launch_config()
+        self.launch_config_sensitive |= config is not None and config._is_kernel_launch_config_sensitive()
 
     @property
     def argument_types(self) -> tuple[Any, ...]:
         """Numba types of the arguments."""
         return self.argtypes
+
+    @property
+    def codegen(self) -> Any:
+        """What numba-cuda's cache takes the name of its target from."""
+        return dispatcher.cuda_target.target_context.codegen()
 
     def bind(self) -> None:
         """Do nothing: there is no module to load."""
@@ -77,7 +99,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
                 kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
             values.append(host_argument(kind, value))
         special = self.compiled.find(values) or self._specialize(values)
-        grid, block = checked_extents(self.entry_name, griddim, blockdim, sharedmem)
+        grid, block = self._checked(griddim, blockdim, sharedmem)
         began_s = time.perf_counter()
         if special is None:
             self._simulate(grid, block, values, sharedmem)
@@ -89,6 +111,18 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self._count(special, time.perf_counter() - began_s)
         for call in after:
             call()
+
+    def _checked(self, grid: Any, block: Any, shared_bytes: int) -> tuple[Extent, Extent]:
+        """Check a launch against the limits of CUDA and of the kernel's own launch bounds."""
+        try:
+            extents = checked_extents(self.entry_name, grid, block, shared_bytes)
+            threads = math.prod(extents[1])
+            if threads > self.max_threads_per_block:
+                allowed = f"at most {self.max_threads_per_block} threads by its launch bounds, not {threads}"
+                raise InvalidLaunch(self.entry_name, "block", extents[1], allowed, "take smaller blocks")
+        except InvalidLaunch as error:
+            raise LaunchRefused(error.kernel, error.what, error.value, error.allowed, error.mend) from None
+        return extents
 
     def _specialize(self, values: Sequence[Any]) -> Special | None:
         """Compile for arguments; None where the simulator has to run the kernel."""
@@ -104,11 +138,13 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         return None
 
     def _simulate(self, grid: Any, block: Any, values: Sequence[Any], shared_bytes: int) -> None:
-        from rkruntime.dropin._simulated import simulate
+        from rkruntime.dropin._simulated import NotSimulated, simulate
 
         assert self.refused is not None
         try:
             simulate(self.py_func, grid, block, values, shared_bytes)
+        except NotSimulated as error:
+            raise self._unsupported(str(error), "write it in Python, or run the program on a GPU") from self.refused
         except AttributeError as error:
             if "FakeCUDA" in str(error):
                 raise self.refused from error  # the simulator does not have it either
@@ -140,18 +176,18 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     @property
     def shared_mem_per_block(self) -> int:
-        """Bytes of static shared memory."""
-        return 0
+        """Bytes of static shared memory, as numba-cuda compiles the kernel for a GPU."""
+        return bytes_in(self.inspect_asm(), ".shared")
 
     @property
     def const_mem_size(self) -> int:
-        """Bytes of constant memory."""
-        return 0
+        """Bytes of constant memory, as numba-cuda compiles the kernel for a GPU."""
+        return bytes_in(self.inspect_asm(), ".const")
 
     @property
     def local_mem_per_thread(self) -> int:
-        """Bytes of local memory."""
-        return 0
+        """Bytes of local memory, as numba-cuda compiles the kernel for a GPU."""
+        return bytes_in(self.inspect_asm(), ".local")
 
     def max_cooperative_grid_blocks(self, blockdim: Any, dynsmemsize: int = 0) -> int:  # noqa: ARG002
         """How many blocks can wait for one another."""
@@ -206,18 +242,46 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         return self._gpu_kernel
 
     def _nothing_for_gpu(self, what: str) -> UnsupportedKernel:
-        code = self.py_func.__code__
-        return UnsupportedKernel(
-            self.entry_name,
+        return self._unsupported(
             f"{what}: the kernel is compiled for the CPU, and there is no code for a GPU here",
-            code.co_filename,
-            code.co_firstlineno,
             "PTX needs NVVM (pip install 'rkruntime[cuda]'); SASS needs a GPU's tools",
         )
 
+    def _unsupported(self, construct: str, mend: str) -> UnsupportedKernel:
+        code = self.py_func.__code__
+        return UnsupportedKernel(self.entry_name, construct, code.co_filename, code.co_firstlineno, mend)
+
     def _reduce_states(self) -> dict[str, Any]:
-        return {"py_func": self.py_func, "argtypes": self.argtypes, "options": self.options}
+        """Return what numba-cuda's cache on disk keeps; the machine code is in the CPU compiler's own."""
+        if self.options.get("link"):
+            raise RuntimeError("Cannot pickle CUDACodeLibrary with linking files")
+        if any(hasattr(value, "__cuda_array_interface__") for value in _captured(self.py_func)):
+            raise PicklingError(f"{self.entry_name} refers to global device arrays, which no cache can keep")
+        return {
+            "argtypes": self.argtypes,
+            "options": self.options,
+            "launch_config_sensitive": self.launch_config_sensitive,
+        }
 
     @classmethod
-    def _rebuild(cls, py_func: Any, argtypes: Sequence[Any], options: dict[str, Any]) -> HostKernel:
-        return cls(py_func, argtypes, **options)
+    def _rebuild(cls, argtypes: Sequence[Any], options: dict[str, Any], launch_config_sensitive: bool) -> HostKernel:
+        kernel = cls.__new__(cls)
+        kernel._describe(argtypes, options)
+        kernel.launch_config_sensitive = launch_config_sensitive
+        return kernel
+
+
+def _check_launch_bounds(bounds: Any) -> None:
+    if isinstance(bounds, tuple) and len(bounds) > 3:
+        raise ValueError(
+            f"Got {len(bounds)} launch bounds: {bounds}. A maximum of three are supported: "
+            "(max_threads_per_block, min_blocks_per_sm, max_blocks_per_cluster)"
+        )
+
+
+def _captured(function: FunctionType) -> Iterator[Any]:
+    """Go through what a function captures: its closure, and the globals that it names."""
+    for name in function.__code__.co_names:
+        yield function.__globals__.get(name)
+    for cell in function.__closure__ or ():
+        yield cell.cell_contents

@@ -9,6 +9,7 @@ import numba.core.errors
 import numba.cuda
 import numba.cuda.args
 import numba.cuda.compiler
+import numba.cuda.core.compiler_lock
 import numba.cuda.core.errors
 import numba.cuda.cudadrv.devicearray
 import numba.cuda.cudadrv.driver
@@ -16,6 +17,7 @@ import numba.cuda.device_init
 import numba.cuda.deviceufunc
 import numba.cuda.dispatcher
 import numba.cuda.kernels.transpose
+import numba.cuda.launchconfig
 import numba.cuda.serialize
 import numba.cuda.types
 import numba.cuda.typing
@@ -32,11 +34,13 @@ __all__ = (
     "compile_cuda",
     "config",
     "cuda",
+    "current_launch_config",
     "device_init",
     "devicearray",
     "deviceufunc",
     "dispatcher",
     "drv",
+    "global_compiler_lock",
     "signature",
     "transposing",
     "types",
@@ -60,3 +64,5 @@ devicearray: Any = numba.cuda.cudadrv.devicearray
 DeviceNDArray: Any = numba.cuda.cudadrv.devicearray.DeviceNDArray
 transposing: Any = numba.cuda.kernels.transpose
 GpuKernel: Any = numba.cuda.dispatcher._Kernel
+current_launch_config: Any = getattr(numba.cuda.launchconfig, "current_launch_config")  # noqa: B009
+global_compiler_lock: Any = numba.cuda.core.compiler_lock.global_compiler_lock

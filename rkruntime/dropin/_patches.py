@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rkruntime.dropin._arrays import HostAssignment, transpose
 from rkruntime.dropin._driver import HostDriver, install_driver
 from rkruntime.dropin._kernel import HostKernel
-from rkruntime.dropin._numba import config, cuda, device_init, devicearray, deviceufunc, dispatcher, transposing
+from rkruntime.dropin._numba import (
+    config,
+    cuda,
+    device_init,
+    devicearray,
+    deviceufunc,
+    dispatcher,
+    global_compiler_lock,
+    transposing,
+)
 from rkruntime.dropin._sources import exec_with_source
 
 __all__ = ("patch",)
@@ -19,12 +29,26 @@ def patch() -> HostDriver:
     _set(dispatcher, "_Kernel", HostKernel)
     _set(devicearray, "_assign_kernel", HostAssignment)
     _set(transposing, "transpose", transpose)
+    _set(dispatcher.CUDADispatcher, "compile", _compile(dispatcher.CUDADispatcher.compile))
     deviceufunc.exec = exec_with_source
     for module in (cuda, device_init):
         _set(module, "is_available", _is_available)
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a few blocks are enough for a CPU
     config.CUDA_WARN_ON_IMPLICIT_COPY = 0  # nothing is copied
     return host
+
+
+def _compile(theirs: Callable[[Any, Any], Any]) -> Callable[[Any, Any], HostKernel]:
+    """Return numba-cuda's `compile`, which may find a kernel in its cache on disk: there it is without a function."""
+
+    def compile(self: Any, sig: Any) -> HostKernel:  # noqa: A001
+        """Compile for a signature, or find what was compiled."""
+        with global_compiler_lock:
+            kernel: HostKernel = theirs(self, sig)
+            kernel.attach(self.py_func)
+            return kernel
+
+    return compile
 
 
 def _is_available() -> bool:

@@ -19,7 +19,7 @@ from numba.cuda.simulator.kernelapi import FakeCUDAModule
 
 from rkruntime.dropin._numba import cuda, dispatcher
 
-__all__ = ("simulate",)
+__all__ = ("NotSimulated", "simulate")
 
 _block_manager: Any = simulator.BlockManager
 _push_context: Any = simulator._push_kernel_context
@@ -42,6 +42,7 @@ def simulate(
         shared_bytes: Dynamic shared memory of a block.
 
     Raises:
+        NotSimulated: The kernel uses what the simulator does not have.
         Exception: Whatever a thread of the kernel raised first.
     """
     fake = _module(tuple(grid), tuple(block), shared_bytes)
@@ -51,6 +52,10 @@ def simulate(
         for point in np.ndindex(*grid):
             manager: Any = _block_manager(body, tuple(grid), tuple(block), False)
             manager.run(point, *values)
+
+
+class NotSimulated(Exception):
+    """The simulator does not have what a kernel uses; the text says what."""
 
 
 class _Late:
@@ -95,6 +100,8 @@ class _Rebinder:
         name = self._names.get(id(value))
         if name is not None:
             return _Late(self._fake, name) if name in ("threadIdx", "blockIdx") else getattr(self._fake, name)
+        if type(value).__name__ == "ExternFunction":
+            raise NotSimulated(f"a call of {value.symbol}, which is linked from CUDA C++ or PTX")
         if isinstance(value, dispatcher.CUDADispatcher):
             return self.function(value.py_func)
         if isinstance(value, FunctionType) and _knows_cuda(value.__globals__):

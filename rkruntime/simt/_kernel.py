@@ -134,6 +134,7 @@ class Kernel:
         )
         self._wanted = lowering
         self._specials: dict[tuple[Hashable, ...], Special] = {}
+        self._by_types: dict[tuple[Any, ...], Special] = {}  # keys tell more apart than types do
         self._compiling = threading.Lock()
 
     @cached_property
@@ -177,11 +178,17 @@ class Kernel:
             with self._compiling:
                 special = self._specials.get(key)
                 if special is None:
-                    special = self._specials[key] = self._compile(args)
+                    special = self._specials[key] = self._for_types(args)
         return special
 
-    def _compile(self, args: Sequence[Any]) -> Special:
+    def _for_types(self, args: Sequence[Any]) -> Special:
         argument_types = types_of(self.name, self.program.kernel.source.parameters, args)
+        special = self._by_types.get(argument_types)
+        if special is None:
+            special = self._by_types[argument_types] = self._compile(argument_types)
+        return special
+
+    def _compile(self, argument_types: tuple[Any, ...]) -> Special:
         choice = self.choice
         if choice.lowering == "lanes":
             try:
