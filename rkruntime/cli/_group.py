@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+import rkruntime
 from rkruntime.cli._exit_codes import MEANINGS
 
 __all__ = ("COMMANDS", "cli")
@@ -89,6 +90,7 @@ class Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: rustkernel run saxpy --repeat 10",
 )
+@click.version_option(rkruntime.__version__, message="rkruntime %(version)s", help="Show the version and exit.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:

@@ -166,3 +166,5 @@ def test_every_json_is_json(folder: Path) -> None:
 def test_the_console_script_is_the_module() -> None:
     done = subprocess.run([COMMAND, "version"], capture_output=True, text=True, check=True, timeout=LIMIT_S)
     assert done.stdout.startswith("rkruntime ")
+    told = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True, timeout=LIMIT_S)
+    assert told.stdout == done.stdout.partition(",")[0] + "\n"
