@@ -1,5 +1,7 @@
-"""Every kind of bad input to a real runtime on the CPU: what is raised says what, where and how to mend it, and after it
-the runtime serves on and stops with everything released."""
+"""Every kind of bad input to a real runtime on the CPU: what is raised says what, where and how to mend it.
+
+After it the runtime serves on, and stops with everything released.
+"""
 
 import threading
 from collections.abc import Awaitable, Callable
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trio
+import trio.testing
 from numba import cuda
 
 import rkruntime as rk
@@ -173,16 +176,17 @@ async def test_a_kernel_that_loops_for_ever_is_cancelled_and_the_runtime_serves_
     with trio.fail_after(120):
         async with rk.open_runtime(device=device) as runtime:
             kernel = await runtime.spawn(forever)
+            x = np.array([1.0, 0.0])
+            await kernel.launch(x, grid=1, block=1)  # it ends at once, and is compiled
+            x[0] = 0
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as nursery:
-                    x = np.zeros(2)
                     nursery.start_soon(lambda: kernel.launch(x, grid=1, block=1))
-                    while not x[1]:
-                        await trio.sleep(0.001)
+                    await trio.testing.wait_all_tasks_blocked()
+                    assert [actor.in_flight for actor in runtime.actors] == [1]
                     scope.cancel()
             assert scope.cancelled_caught
-            x[0] = 1
-            await kernel.launch(x, grid=1, block=1)
+            assert [actor.state for actor in runtime.actors] == ["running"]
             out = np.zeros(4)
             await launched(runtime, double, X, rk.Out(out))
             np.testing.assert_array_equal(out, 2 * X)
