@@ -26,6 +26,11 @@ from rkruntime.service._state import Heart, ServiceState
 
 __all__ = ("Service",)
 
+FAREWELL_S = 2.0
+"""Seconds for which requests are refused, at most, once the runtime has ended and before the server does."""
+QUIET_LOOKS = 3
+LOOK_EACH_S = 0.03
+
 SIDE_BY_SIDE = 8
 """Launches of one kernel that are under way at once: one compiles or is copied while another runs."""
 
@@ -93,7 +98,7 @@ class Service:
 
     async def _run_guarded(self, guard: Guard, handle_signals: bool, task_status: trio.TaskStatus[Service]) -> None:
         listening = listen(self.config.service)
-        looking = trio.CancelScope()
+        looking, beating = trio.CancelScope(), trio.CancelScope()
         try:
             async with trio.open_nursery() as nursery:
                 bridge = Bridge(nursery)
@@ -104,17 +109,20 @@ class Service:
                 )
                 self.address = server.address
                 nursery.start_soon(self._supervise, server)
-                nursery.start_soon(_beat, state)
+                nursery.start_soon(_beat, state, beating)
                 nursery.start_soon(_note_drain, state)
                 nursery.start_soon(_keep_up, guard, looking)
                 try:
                     async with trio.open_nursery() as running:
                         await running.start(_run, self.runtime, handle_signals)
                         task_status.started(self)
+                    bridge.close()
+                    await _bid_farewell(server)
                 finally:
                     bridge.close()
                     server.end()
                     looking.cancel()
+                    beating.cancel()
         except BaseExceptionGroup as group:
             raise _one(group) from _one(group).__cause__
 
@@ -152,10 +160,20 @@ async def _run(runtime: Runtime, handle_signals: bool, *, task_status: trio.Task
     await runtime.run(handle_signals=handle_signals, task_status=task_status)
 
 
-async def _beat(state: ServiceState) -> None:
-    while state.runtime.state not in (State.STOPPED, State.FAILED):
-        state.heart.beat()
-        await trio.sleep(Heart.EACH_S)
+async def _beat(state: ServiceState, beating: trio.CancelScope) -> None:
+    with beating:
+        while True:
+            state.heart.beat()
+            await trio.sleep(Heart.EACH_S)
+
+
+async def _bid_farewell(server: Server) -> None:
+    """Refuse for a little longer, until nobody asks: who asked while the runtime ended gets an answer, not a reset."""
+    with trio.move_on_after(FAREWELL_S):
+        quiet = 0
+        while quiet < QUIET_LOOKS:
+            await trio.sleep(LOOK_EACH_S)
+            quiet = 0 if server.is_asked else quiet + 1
 
 
 async def _keep_up(guard: Guard, looking: trio.CancelScope) -> None:

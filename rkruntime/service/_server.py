@@ -23,6 +23,8 @@ __all__ = ("Server", "listen")
 BACKLOG = 2048
 DECODERS = 2
 """Threads that decode large bodies and write metrics."""
+HEARD_OUT_S = 0.05
+"""Seconds that a connection gets, once nobody is listened to any more, to ask what it was opened for."""
 FAREWELL_S = 5
 """Seconds that answers under way get to be sent, once the server is to end."""
 
@@ -63,7 +65,8 @@ class Server:
     ) -> None:
         self._listening = listening
         self._attach = attach
-        self._server = uvicorn.Server(
+        self._answered = 0
+        self._server = _Server(
             uvicorn.Config(
                 app,
                 http=guarded(config),
@@ -86,6 +89,13 @@ class Server:
         host, port = self._listening.getsockname()[:2]
         return str(host), int(port)
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether a request is in progress, or came since this was last read."""
+        state = self._server.server_state
+        answered, self._answered = self._answered, state.total_requests
+        return bool(state.tasks) or answered != state.total_requests
+
     def end(self) -> None:
         """Let answers under way be sent, and end; from any thread."""
         self._server.should_exit = True
@@ -106,3 +116,14 @@ class Server:
             await self._server.serve(sockets=[self._listening])
         finally:
             self._listening.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which hears out whoever has just connected before it closes what is open."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, answer what comes on the connections that there are, and end."""
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(HEARD_OUT_S)
+        await super().shutdown(sockets)
