@@ -90,7 +90,7 @@ class _Reading:
         if setting is None:
             self._add("is no setting", mend_for_path(spelled), keys)
             return
-        line, column = self.places.get(keys, (1, 1))
+        line, column = self._place(keys)
         given = Given(setting.path, raw, Origin(Source.FILE, self.name, line, column), spelled)
         other = self.given.get(setting.path)
         if other is not None:
@@ -100,8 +100,13 @@ class _Reading:
         else:
             self.given[setting.path] = given
 
+    def _place(self, keys: Keys) -> Place:
+        """Return where a key stands or, of one that only others' paths name, where the first of these stands."""
+        below = (place for path, place in self.places.items() if path[: len(keys)] == keys)
+        return self.places.get(keys) or min(below, default=(1, 1))
+
     def _add(self, what: str, mend: str, keys: Keys, value: object = None) -> None:
-        line, column = self.places.get(keys, (1, 1))
+        line, column = self._place(keys)
         self.problems.append(
             ConfigurationProblem(
                 where=f"{self.name}:{line}:{column}", path=".".join(keys), what=what, mend=mend, value=value

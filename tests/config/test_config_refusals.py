@@ -18,6 +18,7 @@ FRACTION = "allowed: a fraction above 0 and up to 1, such as 0.8"
 SECONDS = 'allowed: a number of seconds or a text such as "30s" or "250ms", more than 0 s'
 BYTES = 'allowed: a whole number of bytes or a text such as "512MiB" or "16GiB", at least 1'
 BOOLEAN = "allowed: true or false"
+TOP = "preset, environment, service_name, service_version, [runtime], [memory], [security], [observability], [service]"
 KEY = "allowed: a line that `rustkernel keys create --print-hash` printed"
 
 BAD = [
@@ -103,8 +104,7 @@ BAD = [
     ("[securty]\nx = 1", "c:1:1: securty is no setting; did you mean the table [security]?"),
     (
         "[quux]\nx = 1",
-        "c:1:1: quux is no setting; known here: preset, environment, service_name, service_version, "
-        "[runtime], [memory], [security], [observability], [service]",
+        "c:1:1: quux is no setting; known here: " + TOP,
     ),
     (
         "[runtime.nested.deep]\nx = 1",
@@ -112,6 +112,9 @@ BAD = [
         "blocking_threads, mailbox_capacity, shutdown_timeout, drain_grace, cleanup_timeout, health_check_interval, "
         "inline_budget, log_level, log_format",
     ),
+    ("\n[memory]\n\n[nosuch.deep]", "c:4:1: nosuch is no setting; known here: " + TOP),
+    ("\n\n  runtime.worker_threads.x = 1", "c:3:3: runtime.worker_threads = { x = 1 } is not allowed; " + COUNT),
+    ("\n[runtime.worker_threads.x]", "c:2:1: runtime.worker_threads = { x = {} } is not allowed; " + COUNT),
     ("runtime.worker_threads.x = 1", "c:1:1: runtime.worker_threads = { x = 1 } is not allowed; " + COUNT),
     ("[runtime]\nworker_threads = { x = 1 }", "c:2:1: runtime.worker_threads = { x = 1 } is not allowed; " + COUNT),
     ("[runtime.worker_threads]\nx = 1", "c:1:1: runtime.worker_threads = { x = 1 } is not allowed; " + COUNT),
