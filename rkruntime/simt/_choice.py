@@ -15,6 +15,7 @@ WHY_FIBERS = {
     Category.BARRIER: "threads wait for one another",
     Category.SHARED: "threads share memory",
     Category.WARP: "the threads of a warp work together",
+    Category.GRID: "all threads of the grid wait for one another",
 }
 
 

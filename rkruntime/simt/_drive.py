@@ -13,6 +13,8 @@ from llvmlite import ir
 from rkruntime.simt import _state
 from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._recursion import DEEPEST_BYTES, stack_pointer
+from rkruntime.simt._switch import put
 
 __all__ = ("make_drive",)
 
@@ -45,6 +47,7 @@ def make_drive(run: Any) -> Any:
 
     @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
     def drive(control, state, grid, block, shared_bytes, args):
+        put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
         total = read_anew(control + 8 * _state.TOTAL)
         while read_anew(control + 8 * _state.CANCEL) == 0:
             chunk = read_anew(control + 8 * _state.CHUNK)

@@ -14,10 +14,11 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
+from rkruntime.simt import _atomics, _checks, _intrinsics, _passed, _stubs
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
+from rkruntime.simt._recursion import add_descent, recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
 from rkruntime.simt.lanes import block_array
 
@@ -122,15 +123,18 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
     guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
     trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
     trees[kernel.source.function] = guarded.tree
+    recursive = recursive_functions(program.units)
     for function, unit in program.units.items():
         trees[function] = add_interrupts(unit, trees[function])
+        if function in recursive:
+            trees[function] = add_descent(trees[function])
     dispatchers: dict[FunctionType, Any] = {}
     namespaces = []
     for function, unit in program.units.items():
         namespace = _namespace(unit)
         if blocks:
             namespace[PREFIX + "shared_array"] = block_array
-        inline = unit is kernel or _is_small(trees[function], unit)
+        inline = unit is kernel or (function not in recursive and _is_small(trees[function]))
         dispatchers[function] = njit(**options.numba, forceinline=inline)(_define(trees[function], unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
@@ -148,13 +152,14 @@ def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
     return not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
 
 
-MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions
+MEANINGS = (_atomics, _checks, _intrinsics, _passed)  # imported for the meaning that they give to our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:
     """Return what the global names of a function stand for, ours among them."""
     ours = {PREFIX + name: value for name, value in vars(_stubs).items() if isinstance(value, FunctionType)}
     ours[PREFIX + "local_array"] = _intrinsics.local_array
+    ours |= {name: one.value for name, one in unit.stand_ins.items()}
     return {"__name__": MODULE, "__builtins__": builtins, **ours, **unit.globals}
 
 
@@ -168,6 +173,6 @@ def _define(tree: ast.FunctionDef, unit: Unit, namespace: dict[str, Any]) -> Fun
     return function
 
 
-def _is_small(tree: ast.FunctionDef, unit: Unit) -> bool:
-    """Whether to inline a device function: it is small and does not call itself."""
-    return unit.source.function not in unit.devices.values() and sum(1 for _ in ast.walk(tree)) < SMALL_NODES
+def _is_small(tree: ast.FunctionDef) -> bool:
+    """Whether a device function is small enough to inline."""
+    return sum(1 for _ in ast.walk(tree)) < SMALL_NODES

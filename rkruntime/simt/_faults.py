@@ -14,6 +14,7 @@ from rkruntime.errors import BarrierDivergence, KernelCompileError, KernelFault,
 from rkruntime.simt import _state
 from rkruntime.simt._checks import OutOfBounds
 from rkruntime.simt._intrinsics import Interrupted
+from rkruntime.simt._recursion import TooDeep
 from rkruntime.simt._rewrite import Program
 
 __all__ = ("compile_error", "fault_of")
@@ -42,6 +43,9 @@ def fault_of(program: Program, error: BaseException, state: npt.NDArray[np.int64
     kind = BarrierDivergence if type(error).__name__ == "StuckThreads" else KernelFault
     if isinstance(error, OutOfBounds):
         what = _out_of_bounds(state)
+        file, line = _place_of(program, int(state[_state.FAULT_LINE]))
+    elif isinstance(error, TooDeep):
+        what = str(error)
         file, line = _place_of(program, int(state[_state.FAULT_LINE]))
     else:
         what = _what(error)

@@ -29,6 +29,7 @@ class Category(Enum):
     LOCAL = "local"
     MATH = "math"
     FENCE = "fence"
+    GRID = "grid"
 
 
 @attrs.frozen
@@ -62,7 +63,7 @@ class Unsupported:
     mend: str
 
 
-FIBERS = frozenset({Category.BARRIER, Category.SHARED, Category.WARP})
+FIBERS = frozenset({Category.BARRIER, Category.SHARED, Category.WARP, Category.GRID})
 
 
 def needs_fibers(categories: frozenset[Category]) -> bool:
@@ -103,6 +104,7 @@ _TABLE: Mapping[str, tuple[str, Category, tuple[str, ...] | None, str, bool]] = 
     "match_any_sync": ("match_any_sync", _C.WARP, ("mask", "value"), "call", True),
     "match_all_sync": ("match_all_sync", _C.WARP, ("mask", "value"), "call", True),
     "activemask": ("activemask", _C.WARP, (), "site", True),
+    "cg.this_grid": ("this_grid", _C.GRID, (), "call", True),
     "threadfence": ("fence", _C.FENCE, (), "call", False),
     "threadfence_block": ("fence", _C.FENCE, (), "call", False),
     "threadfence_system": ("fence", _C.FENCE, (), "call", False),
@@ -131,9 +133,6 @@ _TABLE: Mapping[str, tuple[str, Category, tuple[str, ...] | None, str, bool]] = 
     "ldcv": ("load_cached", _C.MATH, ("array", "index"), "call", False),
     **dict.fromkeys(("stcg", "stcs", "stwb", "stwt"), ("store_cached", _C.MATH, _ELEMENT, "call", False)),
 }
-_UNSUPPORTED: Mapping[str, str] = {
-    "cg.this_grid": "split the kernel at the grid-wide barrier into two launches; launches on a stream run in order",
-}
 
 
 def _object_at(path: str) -> Any:
@@ -154,24 +153,10 @@ def features_by_id() -> Mapping[int, tuple[Any, Feature | Unsupported]]:
         found = _object_at(path)
         if found is not None:
             known[id(found)] = (found, Feature(name, category, f"cuda.{path}", parameters, form, takes_ctx))
-    for path, mend in _UNSUPPORTED.items():
-        found = _object_at(path)
-        if found is not None:
-            known[id(found)] = (found, Unsupported(f"cuda.{path}", mend))
     return known
 
 
 def feature_of(found: object) -> Feature | Unsupported | None:
     """Return what an object of numba.cuda means in a kernel, or None if it is none of its features."""
     known = features_by_id().get(id(found))
-    if known is not None:
-        return known[1]
-    module = getattr(found, "__module__", None)
-    if not isinstance(module, str) or not module.startswith("numba.cuda.") or type(found).__name__ == "CUDADispatcher":
-        return None
-    name = getattr(found, "__name__", "")
-    if module == "numba.cuda.stubs" and name[-2:-1] == "x" and name[-1:].isdigit():
-        return Unsupported(f"cuda.{name}", "keep the components in scalars, or in a cuda.local.array")
-    if module.startswith("numba.cuda.libdevice"):
-        return Unsupported(f"libdevice.{name}", f"use the function of `math` that does the same as {name}")
-    return None
+    return None if known is None else known[1]

@@ -21,7 +21,7 @@ from llvmlite import ir
 from numba import types
 from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, overload_method
 from numba.np.numpy_support import carray
 
 from rkruntime.simt import _fiber_records as r
@@ -29,13 +29,15 @@ from rkruntime.simt import _stubs
 from rkruntime.simt import _warp as w
 from rkruntime.simt._fiber_calls import FiberContext, record_of
 from rkruntime.simt._fibers import count_in_block, met_in_block, wait_for_block
+from rkruntime.simt._fibers_grid import wait_for_grid
 from rkruntime.simt._intrinsics import dtype_of
-from rkruntime.simt._stacks import STATIC_SHARED_BYTES
+from rkruntime.simt._stacks import LINE_BYTES, PAGE_BYTES, STATIC_SHARED_BYTES, THREAD_RECORD_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
 
 __all__ = ("place_static",)
 
 ALIGNMENT = 16
+ROOM_BYTES = 64 * 1024  # below the frame that looks: for functions that do not look, and for signal handlers
 INLINE: Any = {"forceinline": True, "nogil": True}
 PLAIN: Any = {"nogil": True}
 of_literals: Any = intrinsic(prefer_literal=True)
@@ -90,6 +92,23 @@ _define_address(_stubs.cancel_address, r.CANCEL)
 _define_address(_stubs.state_address, r.STATE)
 
 
+# The address is that of the highest stack's lowest page, as seen from a record at the top of a stack: the records of
+# neighbouring stacks differ by up to 64 cache lines, and a callee needs room too.
+BELOW_LIMIT = 2 * PAGE_BYTES + 64 * LINE_BYTES + THREAD_RECORD_BYTES + ROOM_BYTES
+
+
+@overload(_stubs.stack_limit, jit_options=INLINE)
+def _stack_limit(ctx):
+    if ctx != FiberContext:
+        return None
+
+    def limit(ctx):
+        record = record_of(ctx)
+        return record - fixed(fixed(record, r.BLOCK), r.LANE_STEP) + BELOW_LIMIT
+
+    return limit
+
+
 # Barriers.
 
 
@@ -121,6 +140,20 @@ def _define_reducing(stub: Any, reduce: Any) -> None:
 _define_reducing(_stubs.syncthreads_count, count_in_block)
 _define_reducing(_stubs.syncthreads_and, _all_true)
 _define_reducing(_stubs.syncthreads_or, _any_true)
+
+
+@overload(_stubs.this_grid, jit_options=PLAIN)
+def _this_grid(ctx):
+    return (lambda ctx: ctx) if ctx == FiberContext else None
+
+
+@overload_method(type(FiberContext), "sync")
+def _sync(grid):
+    def sync(grid):
+        wait_for_grid(record_of(grid))
+        return np.int32(0)
+
+    return sync
 
 
 # Shared memory.

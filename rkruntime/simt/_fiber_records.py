@@ -53,7 +53,11 @@ BLOCK_INDEX = 24  # x, y, z
 BLOCK_DIM = 27
 GRID_DIM = 30
 SLOTS = 34  # per static shared array: its offset + 1, and its bytes
-SLOT_COUNT = 235
+SLOT_COUNT = 234
+STACKS = 502  # address of the block's lowest stack
+AT_GRID = 503  # threads at the grid's barrier, and the list of them
+FIRST_AT_GRID = 504
+LAST_AT_GRID = 505
 
 # Reasons.
 FINISHED, FAULT, STUCK, CANCELLED, MIXED_BARRIERS, LANE_NOT_IN_MASK = range(6)

@@ -125,13 +125,14 @@ def finish_in_warp(thread: int) -> None:
 
 
 @native
-def lay_out(state: int, block: int, grid: Extent, dim: Extent, shared_bytes: int) -> int:
+def lay_out(state: int, block: int, stacks: int, shared: int, grid: Extent, dim: Extent, shared_bytes: int) -> int:
     """Write what is the same for all blocks of a run into the block's and the threads' records."""
-    stacks, stack_bytes = word(state, _state.STACKS), word(state, _state.STACK_BYTES)
+    stack_bytes = word(state, _state.STACK_BYTES)
+    put(block, r.STACKS, stacks)
     put(block, r.STATE, state)
     put(block, r.CANCEL, word(state, _state.CONTROL) + 8 * _state.CANCEL)
-    put(block, r.SHARED, word(state, _state.SHARED))
-    put(block, r.DYNAMIC, word(state, _state.SHARED) + STATIC_SHARED_BYTES)
+    put(block, r.SHARED, shared)
+    put(block, r.DYNAMIC, shared + STATIC_SHARED_BYTES)
     put(block, r.DYNAMIC_BYTES, shared_bytes)
     put(block, r.LANE_STEP, stack_bytes - LINE_BYTES)
     for k in range(3):
@@ -155,12 +156,12 @@ def lay_out(state: int, block: int, grid: Extent, dim: Extent, shared_bytes: int
 @native
 def start_block(state: int, block: int, threads: int, linear: int, entry: int) -> None:
     """Give every thread of the next block a fresh stack, and put all in the list of those that can go on."""
-    stacks, stack_bytes = word(state, _state.STACKS), word(state, _state.STACK_BYTES)
+    stacks, stack_bytes = word(block, r.STACKS), word(state, _state.STACK_BYTES)
     across, down = word(block, r.GRID_DIM), word(block, r.GRID_DIM + 1)
     put(block, r.BLOCK_INDEX, linear % across)
     put(block, r.BLOCK_INDEX + 1, linear // across % down)
     put(block, r.BLOCK_INDEX + 2, linear // (across * down))
-    for k in (r.ARRIVED, r.REDUCING, r.TRUE, r.REASON, r.ASKING, r.CODE, r.FAILED):
+    for k in (r.ARRIVED, r.REDUCING, r.TRUE, r.REASON, r.ASKING, r.CODE, r.FAILED, r.AT_GRID, r.FIRST_AT_GRID):
         put(block, k, 0)
     put(block, r.LIVE, threads)
     following = 0
@@ -183,7 +184,7 @@ def note_place(state: int, block: int) -> None:
     """Write to the worker's record where the block stopped: at the failed thread, or at the first that waits."""
     thread = word(block, r.FAILED)
     for k in range(word(block, r.BLOCK_DIM) * word(block, r.BLOCK_DIM + 1) * word(block, r.BLOCK_DIM + 2)):
-        at = record_at(word(state, _state.STACKS), word(state, _state.STACK_BYTES), k)
+        at = record_at(word(block, r.STACKS), word(state, _state.STACK_BYTES), k)
         if thread == 0 and (word(word(at, r.WARP), r.WARP_LIVE) >> word(at, r.LANE)) & 1:
             thread = at
     for k in range(3):
@@ -211,6 +212,20 @@ def run_warps(block: int, threads: int) -> int:
         answer_asking(block, threads)
 
 
+def make_thread(body: Any, *, warps: bool) -> Any:
+    """Build the function that a thread begins with, and never returns from."""
+    leave_block = finish_in_warp if warps else finish
+
+    @native
+    def thread_main(thread: Any, args: Any) -> None:
+        code, exception = call_catching(body, context_of(thread), args)
+        if code != 0:
+            fail(thread, code, exception)
+        leave_block(thread)
+
+    return thread_main
+
+
 def make_run(body: Any, categories: frozenset[Category] | None = None) -> Any:
     """Build the function that runs a range of blocks of one kernel on fibers.
 
@@ -223,20 +238,15 @@ def make_run(body: Any, categories: frozenset[Category] | None = None) -> Any:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
     warps = categories is None or Category.WARP in categories
-    leave_block, run_block = (finish_in_warp, run_warps) if warps else (finish, run_threads)
-
-    @native
-    def thread_main(thread: Any, args: Any) -> None:
-        code, exception = call_catching(body, context_of(thread), args)
-        if code != 0:
-            fail(thread, code, exception)
-        leave_block(thread)
+    run_block = run_warps if warps else run_threads
+    thread_main = make_thread(body, warps=warps)
 
     @native
     def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
         record = word(state, _state.FRAMES)
         entry, saved = entry_of(thread_main, args)
-        threads = lay_out(state, record, grid, block, shared_bytes)
+        stacks, shared = word(state, _state.STACKS), word(state, _state.SHARED)
+        threads = lay_out(state, record, stacks, shared, grid, block, shared_bytes)
         put(record, r.ARGUMENTS, saved)
         for linear in range(first, last):
             start_block(state, record, threads, linear, entry)

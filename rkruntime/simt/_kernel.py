@@ -21,6 +21,7 @@ from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
+from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
 from rkruntime.simt._numba import njit, types
 from rkruntime.simt._read import plain_function
@@ -40,6 +41,7 @@ class Special:
         name: The kernel's name.
         signature: Types of the arguments, as numba writes them.
         lowering: `lanes`, `loop` or `fibers`.
+        cooperative: Whether all threads of the grid wait for one another: all blocks then run together, on one worker.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
         has_open_loop: Whether the kernel, or a device function of it, has a loop whose turns are no constant: how long
@@ -71,6 +73,7 @@ class Special:
         self.name = program.kernel.source.name
         self.signature = _signature(argument_types)
         self.lowering = choice.lowering
+        self.cooperative = Category.GRID in program.categories
         self.compile_s = compile_s
         nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
@@ -234,7 +237,7 @@ class Kernel:
             from rkruntime.simt._fiber_calls import FiberContext
 
             emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
-            run = _fibers().make_run(emitted.body, self.program.categories)
+            run = _fibers(grid=Category.GRID in self.program.categories).make_run(emitted.body, self.program.categories)
         elif has_barriers(self.program):
             body = njit(**self.options.numba, pipeline_class=compiler_for(WIDTH, blocks=True))(emitted.body.py_func)
             body.compile((LoopContext, *argument_types))
@@ -260,6 +263,7 @@ class Kernel:
             frozen = [f"{name} = {_cache.describe(value)}" for name, value in values]
         except _cache.Uncacheable:
             return None
+        frozen += [f"{name} = {one.spelling}" for unit in units for name, one in unit.stand_ins.items()]
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
         return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])
@@ -269,12 +273,12 @@ def _signature(argument_types: Sequence[Any]) -> str:
     return ", ".join(map(str, argument_types))
 
 
-def _fibers() -> Any:
-    """Import the other lowering, which not all machines have."""
-    from rkruntime.simt import _fiber_intrinsics, _fibers
+def _fibers(*, grid: bool = False) -> Any:
+    """Import the other lowering, which not all machines have: the module for blocks, or for whole grids."""
+    from rkruntime.simt import _fiber_intrinsics, _fibers, _fibers_grid
 
     del _fiber_intrinsics  # imported for the meaning that it gives to our functions
-    return _fibers
+    return _fibers_grid if grid else _fibers
 
 
 def _is_open_loop(node: ast.AST) -> bool:

@@ -92,6 +92,14 @@ class Names:
         given = tree.args
         self._parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
         self._bound = assigned_names(tree)
+        self.defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        self.defined |= {
+            target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
         self._package = function.__globals__.get("__package__")
         self._fixed: dict[str, Any] = {}
         self.fixed_statements: set[ast.stmt] = set()  # they bind what no compiled code can hold: leave them out

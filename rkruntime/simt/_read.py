@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._lambdas import read_lambda
 
 __all__ = ("Source", "plain_function", "read", "refuse")
 
@@ -51,12 +52,13 @@ def plain_function(given: Any) -> FunctionType | None:
     return function if isinstance(function, FunctionType) else None
 
 
-def read(function: FunctionType, name: str) -> Source:
+def read(function: FunctionType, name: str, *, device: bool = False) -> Source:
     """Read a function's source.
 
     Args:
         function: A plain function.
         name: The kernel that it belongs to.
+        device: Whether it is a device function, which may be a lambda.
 
     Raises:
         UnsupportedKernel: It is a lambda, a generator or a coroutine; it has no source; or it takes `*args`.
@@ -64,7 +66,10 @@ def read(function: FunctionType, name: str) -> Source:
     code = function.__code__
     refused = functools.partial(UnsupportedKernel, name, file=code.co_filename, line=code.co_firstlineno)
     if code.co_name == "<lambda>":
-        raise refused(construct="a lambda", mend="write it as a function with `def`")
+        found = read_lambda(code) if device else None
+        if found is None:
+            raise refused(construct="a lambda", mend="write it as a function with `def`")
+        return Source(function, name, code.co_filename, found)
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         raise refused(construct="a generator or coroutine", mend="write it as a plain function without yield or await")
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
+from collections.abc import Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names
 from rkruntime.simt._read import Source, plain_function, read, refuse
+from rkruntime.simt._stand_ins import StandIn, stand_in_for
 
 __all__ = ("CONTEXT", "Program", "Unit", "called", "rewrite")
 
@@ -39,6 +41,7 @@ class Unit:
         globals: What its global names stand for: the author's, with closures among them. Ours are not in it.
         devices: Names that stand for device functions.
         members: Attributes of modules and classes that it reads, by their spelling, with their values.
+        stand_ins: Names of ours for functions and types that another one of ours replaces.
         features: What it uses itself, each with the line of its first use.
         local_bytes: Size of its local arrays.
     """
@@ -49,6 +52,7 @@ class Unit:
     globals: dict[str, Any] = attrs.field(factory=dict)
     devices: dict[str, FunctionType] = attrs.field(factory=dict)
     members: dict[str, Any] = attrs.field(factory=dict)
+    stand_ins: dict[str, StandIn] = attrs.field(factory=dict)
     features: dict[Feature, int] = attrs.field(factory=dict)
     local_bytes: int = 0
 
@@ -102,12 +106,13 @@ def rewrite(kernel: FunctionType, name: str, debug: bool = False) -> Program:
         function = waiting.pop()
         if function in units:
             continue
-        source = read(function, name)
+        source = read(function, name, device=function is not kernel)
         rewriter = _Rewriter(source, sites, debug)
         unit = units[function] = rewriter.run()
         if function is kernel:
             _check_kernel(source)
         waiting.extend(unit.devices.values())
+        _check_local(units.values(), unit)
     return Program(units)
 
 
@@ -125,6 +130,22 @@ def _check_kernel(source: Source) -> None:
             value = node.value
             if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
                 raise refuse(source, node, "a kernel returns a value", "write the result to an array argument")
+
+
+def _check_local(units: Iterable[Unit], last: Unit) -> None:
+    """Hold local arrays to what CUDA gives a thread: the stacks of fibers have room for that, and no more.
+
+    Functions that call each other have theirs at the same time, so all of them count.
+    """
+    total = sum(unit.local_bytes for unit in units)
+    if total > LOCAL_BYTES:
+        line = next((line for feature, line in last.features.items() if feature.category is Category.LOCAL), 0)
+        raise refuse(
+            last.source,
+            line or last.source.tree,
+            f"cuda.local.array: {total:,} bytes of local arrays, and a thread has {LOCAL_BYTES:,}",
+            "take smaller local arrays, or pass a scratch array to the kernel",
+        )
 
 
 def _is_nested(node: ast.AST, source: Source) -> bool:
@@ -195,14 +216,35 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(feature, Feature) and feature.form not in ("extent", "value", "constant"):
             return self._call_feature(feature, node)
         device = None if value is UNKNOWN else self._device(value)
+        if device is None and value is UNKNOWN and self._is_passed(node.func):
+            return self._call_passed(node)
         if device is None:
             self.generic_visit(node)
             return node
-        args = [self.visit(one) for one in node.args]
-        keywords = [ast.keyword(one.arg, self.visit(one.value)) for one in node.keywords]
+        args = [self._visit_argument(one) for one in node.args]
+        keywords = [ast.keyword(one.arg, self._visit_argument(one.value)) for one in node.keywords]
         function = ast.Name(self._name_device(device), ast.Load())
         made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], keywords)
         return ast.fix_missing_locations(ast.copy_location(made, node))
+
+    def _visit_argument(self, node: ast.expr) -> ast.expr:
+        """Rewrite an argument of a device function, which may be a device function itself."""
+        value = self.names.evaluate(node)
+        device = None if value is UNKNOWN else self._device(value)
+        if device is None:
+            return self.visit(node)  # type: ignore[no-any-return]
+        return ast.copy_location(ast.Name(self._name_device(device), ast.Load()), node)
+
+    def _is_passed(self, node: ast.expr) -> bool:
+        """Whether what is called may be a function that the caller was given: a parameter, or a turn of a loop."""
+        return isinstance(node, ast.Name) and self.names.is_local(node.id) and node.id not in self.names.defined
+
+    def _call_passed(self, node: ast.Call) -> ast.Call:
+        """Call a function that is known only once types are: if it is a device function, it gets the context."""
+        if node.keywords:
+            raise self._refuse(node, "a passed function called by keyword", "give its arguments by position")
+        args = [self._visit_argument(one) for one in node.args]
+        return called("call_passed", ast.Name(CONTEXT, ast.Load()), self.visit(node.func), *args, at=node)
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Check subscripts in debug mode, where the array is a plain name."""
@@ -247,6 +289,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def _replace(self, node: ast.expr, value: Any) -> ast.expr | None:
         """Return what stands for a feature that is used without a call, or None where `value` is no feature."""
+        stand_in = stand_in_for(value)
+        if stand_in is not None:
+            name = f"{PREFIX}in_place_of_{stand_in.spelling.replace('.', '_')}"
+            self.unit.stand_ins[name] = stand_in
+            return ast.copy_location(ast.Name(name, ast.Load()), node)
         feature = feature_of(value)
         if isinstance(feature, Unsupported):
             raise self._refuse(node, feature.spelling, feature.mend)
@@ -313,17 +360,9 @@ class _Rewriter(ast.NodeTransformer):
         text = ast.Constant(",".join(str(int(one)) for one in extents))
         if feature.category is Category.SHARED:
             return self._use(feature, node, ast.Constant(next(self.sites)), text, self._dtype(dtype))
-        self._count_local(feature, node, math.prod(int(one) for one in extents), dtype)
-        return self._use(feature, node, text, self._dtype(dtype))
-
-    def _count_local(self, feature: Feature, node: ast.Call, count: int, dtype: ast.expr) -> None:
-        """Hold local arrays to what CUDA gives a thread: the stacks of fibers have room for that, and no more."""
+        count = math.prod(int(one) for one in extents)
         self.unit.local_bytes += count * _item_bytes(self.names.evaluate(dtype))
-        if self.unit.local_bytes > LOCAL_BYTES:
-            what = (
-                f"{feature.spelling}: {self.unit.local_bytes:,} bytes of local arrays, and a thread has {LOCAL_BYTES:,}"
-            )
-            raise self._refuse(node, what, "take smaller local arrays, or pass a scratch array to the kernel")
+        return self._use(feature, node, text, self._dtype(dtype))
 
     def _dtype(self, node: ast.expr) -> ast.expr:
         """Return the expression of an array's element type; where it is known, bound under a name of ours."""
@@ -342,7 +381,7 @@ class _Rewriter(ast.NodeTransformer):
         if type(value).__module__.startswith("numba.cuda"):
             return function
         try:
-            read(function, self.source.name)
+            read(function, self.source.name, device=True)
         except UnsupportedKernel:
             return None  # numba.njit functions may stay as they are
         return function

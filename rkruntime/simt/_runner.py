@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from rkruntime.errors import InvalidLaunch
 from rkruntime.simt import _state
-from rkruntime.simt._stacks import Arena, ArenaStats
+from rkruntime.simt._stacks import Arena, ArenaStats, block_space_bytes
 
-__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "smoothed")
+__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "check_cooperative", "smoothed")
 
+MOST_TOGETHER = 16 * 1024  # each has a stack with a guard page, and a process some 65,000 mappings
 Words = npt.NDArray[np.int64]
 Extent = tuple[int, int, int]
+
+
+def check_cooperative(special: Runnable, grid: Extent, block: Extent) -> None:
+    """Refuse a grid whose threads wait for one another and that is too large to be there all at once.
+
+    Raises:
+        InvalidLaunch: It is.
+    """
+    threads = math.prod(grid) * math.prod(block)
+    if special.cooperative and threads > MOST_TOGETHER:
+        wanted = f"at most {MOST_TOGETHER:,} threads in all, not {threads:,}, since they wait for one another"
+        mend = "take fewer blocks, and let each thread do more in a loop"
+        raise InvalidLaunch(special.name, "grid", grid, wanted, mend)
 
 
 def smoothed(before_ns: float | None, measured_ns: float) -> float:
@@ -30,6 +46,7 @@ class Runnable(Protocol):
     name: str
     lowering: str
     ns_per_block: float | None
+    cooperative: bool
 
     def drive(
         self, control: int, state: int, grid: Extent, block: Extent, shared_bytes: int, args: tuple[Any, ...]
@@ -68,7 +85,7 @@ class Runner:
         self._words[_state.CONTROL] = control
         try:
             if special.lowering == "fibers":
-                self._prepare(block, shared_bytes)
+                self._prepare(grid if special.cooperative else (), block, shared_bytes)
             special.drive(control, self._address, grid, block, shared_bytes, args)
         except Exception as error:
             return special.fault(error, self.state)
@@ -78,9 +95,14 @@ class Runner:
         """Give the arena's memory back."""
         self._arena.close()
 
-    def _prepare(self, block: Extent, shared_bytes: int) -> None:
+    def _prepare(self, grid: tuple[int, ...], block: Extent, shared_bytes: int) -> None:
+        """Make room for one block, or for all blocks of a grid that run together."""
         arena = self._arena
-        arena.reserve(block[0] * block[1] * block[2], shared_bytes)
+        if grid:
+            blocks = math.prod(grid)
+            arena.reserve(math.prod(block) * blocks, blocks * block_space_bytes(shared_bytes))
+        else:
+            arena.reserve(block[0] * block[1] * block[2], shared_bytes)
         if arena.stats.growths != self._growths:
             self._growths = arena.stats.growths
             self.state[_state.STACKS] = arena.stacks
@@ -102,6 +124,7 @@ class InPlace:
         self, special: Runnable, grid: Extent, block: Extent, args: tuple[Any, ...], shared_bytes: int = 0
     ) -> tuple[BaseException | None, float]:
         """Run a whole launch; return what went wrong, if anything, and the seconds it took."""
+        check_cooperative(special, grid, block)
         words = self._words
         blocks = grid[0] * grid[1] * grid[2]
         words[_state.NEXT] = 0

@@ -20,7 +20,7 @@ import numpy as np
 
 from rkruntime.errors import LaunchCancelled, NotRunning
 from rkruntime.simt import _state
-from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner, smoothed
+from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner, check_cooperative, smoothed
 from rkruntime.simt._stacks import ArenaStats
 
 __all__ = ("Call", "InPlace", "Launch", "Runnable", "Runner", "Watch", "Workers")
@@ -71,7 +71,8 @@ class Launch:
         self._workers = 0
         self._stopping = False
         self.pool: Workers | None = None
-        self._probe = special.ns_per_block is None
+        check_cooperative(special, grid, block)
+        self._probe = special.ns_per_block is None and not special.cooperative
         for control, first, blocks in ((self._control, 0, self.blocks), (self._probe_control, 0, 1)):
             control[_state.NEXT] = first
             control[_state.TOTAL] = blocks
@@ -152,6 +153,8 @@ class Launch:
 
     def _chunk(self) -> int:
         ns = self.special.ns_per_block
+        if self.special.cooperative:
+            return self.blocks
         return 1 if ns is None else max(1, min(int(CHUNK_NS / ns), -(-self.blocks // 4)))
 
 

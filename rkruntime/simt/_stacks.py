@@ -23,7 +23,7 @@ import attrs
 
 from rkruntime.errors import InvalidLaunch
 
-__all__ = ("Arena", "ArenaStats", "Mapping", "thread_record")
+__all__ = ("Arena", "ArenaStats", "Mapping", "block_space_bytes", "thread_record")
 
 PAGE_BYTES = mmap.PAGESIZE
 STACK_BYTES = 1024 * 1024
@@ -184,6 +184,14 @@ class Arena:
             self._stacks.close()
         self._stacks, self._threads, self.stack_bytes = stacks, threads, stack_bytes
         self._growths += 1
+
+
+def block_space_bytes(shared_bytes: int) -> int:
+    """Return what one of many blocks that run together needs: its record, static and dynamic shared memory.
+
+    Kernels compile this function, so it is plain arithmetic.
+    """
+    return BLOCK_RECORD_BYTES + STATIC_SHARED_BYTES + (shared_bytes + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
 
 
 def thread_record(stacks: int, stack_bytes: int, thread: int) -> int:

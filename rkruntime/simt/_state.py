@@ -20,7 +20,8 @@ CONTROL = 12  # address of the control record of the launch at hand
 FAULT_EXTENT = 13  # of the axis that the subscript is outside of
 FAULT_LINE = 14
 FAULT_LANE = 15  # lanes: which of its vector's threads failed
-STATE_WORDS = 16
+STACK_LIMIT = 16  # address that the worker's own stack must not reach
+STATE_WORDS = 17
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too

@@ -146,6 +146,8 @@ class Prefix:
         if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
             return None
         for one, other in ((node.left, node.right), (node.right, node.left)):
+            if not isinstance(one, ast.Name | ast.Call):  # nothing else is an index: long sums are not looked into
+                continue
             thread = self.value(one)
             if thread is None or thread.kind is not Kind.THREAD or not isinstance(other, ast.BinOp):
                 continue

@@ -187,7 +187,7 @@ def answer_asking(block: int, threads: int) -> None:
     state, step = word(block, r.STATE), word(block, r.LANE_STEP)
     put(block, r.ASKING, 0)
     for k in range(0, threads, LANES):
-        warp = r.record_at(word(state, _state.STACKS), word(state, _state.STACK_BYTES), k)
+        warp = r.record_at(word(block, r.STACKS), word(state, _state.STACK_BYTES), k)
         for lane in range(LANES):
             thread = warp + lane * step
             if (word(warp, r.WARP_WAITING) >> lane) & 1 and word(thread, r.OPERATION) == ACTIVE:

@@ -34,6 +34,7 @@ class HeldKernel:
     def __init__(self, each: Callable[..., Any], ns_per_block: float | None = None) -> None:
         self.name = "held"
         self.ns_per_block = ns_per_block
+        self.cooperative = False
         self.has_open_loop = False
         self.each = each
         self.threads: list[str] = []

@@ -37,17 +37,6 @@ def host_feature(out):
 
 
 @cuda.jit
-def vector_type(out):
-    v = cuda.float32x2(1.0, 2.0)
-    out[0] = v.x
-
-
-@cuda.jit
-def grid_sync(out):
-    cuda.cg.this_grid().sync()
-
-
-@cuda.jit
 def shape_at_run_time(out):
     mine = cuda.local.array(out.size, numba.float64)
     out[0] = mine[0]
@@ -91,8 +80,6 @@ REFUSED = {
     too_much_local: "720,000 bytes of local arrays",
     unknown_feature: "cuda.no_such_thing",
     host_feature: "cuda.synchronize",
-    vector_type: "cuda.float32x2",
-    grid_sync: "cuda.cg.this_grid",
     shape_at_run_time: "cuda.local.array",
     returns_something: "returns a value",
     too_many_axes: "cuda.grid",

@@ -28,6 +28,7 @@ class PythonKernel:
     def __init__(self, each: Callable[[int], Any] = lambda block: None, name: str = "python") -> None:
         self.name = name
         self.ns_per_block: float | None = None
+        self.cooperative = False
         self.each = each
         self.chunks: list[tuple[str, int, int]] = []  # thread, first block, end
 

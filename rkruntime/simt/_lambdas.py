@@ -1,0 +1,37 @@
+"""The source of a lambda: the expression in its file that stands where its code says that it came from."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from types import CodeType
+
+__all__ = ("read_lambda",)
+
+NAME = "lambda_"
+
+
+def read_lambda(code: CodeType) -> ast.FunctionDef | None:
+    """Return a lambda as a definition, or None where its file does not hold it."""
+    text = "".join(linecache.getlines(code.co_filename))
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno and _is(node, code):
+            made = ast.FunctionDef(NAME, node.args, [ast.Return(node.body)], [], None)
+            if hasattr(made, "type_params"):
+                made.type_params = []
+            ast.copy_location(made, node)
+            ast.copy_location(made.body[0], node.body)
+            return ast.fix_missing_locations(made)
+    return None
+
+
+def _is(node: ast.Lambda, code: CodeType) -> bool:
+    """Whether a lambda is the one that was compiled to this code: its expression stands where the code says."""
+    given, body = node.args, node.body
+    parameters = tuple(one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+    place = body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
+    return parameters == code.co_varnames[: len(parameters)] and place in set(code.co_positions())

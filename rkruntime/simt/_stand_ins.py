@@ -1,0 +1,67 @@
+"""Functions and types of other libraries that one of ours replaces in kernels, as CUDA means them.
+
+Numba's CPU target lacks some functions of `math` that numba-cuda has, and gives others another meaning: on CUDA,
+`math.floor` of a float is a float, so that it holds for infinities and numbers beyond 64 bits. Whole libraries that
+exist for CUDA alone (`libdevice`, `cuda.fp16`, vector types) have modules of their own, imported when a kernel uses
+one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import numpy as np
+
+__all__ = ("StandIn", "stand_in_for")
+
+
+@attrs.frozen(eq=False)
+class StandIn:
+    """What takes the place of an object in kernels.
+
+    Args:
+        spelling: What people call the object, such as `libdevice.sinf`; it tells compiled kernels apart on disk.
+        value: What numba compiles in its place.
+    """
+
+    spelling: str
+    value: Any
+
+
+# Module of the object: (what people call it, our module)
+_LIBRARIES: Mapping[str, tuple[str, str]] = {
+    "numba.cuda.libdevice": ("libdevice", "rkruntime.simt._libdevice"),
+    "numba.cuda.stubs": ("cuda", "rkruntime.simt._vector_types"),
+}
+
+
+@functools.cache
+def _of_math() -> Mapping[int, StandIn]:
+    """Return the table for functions of `math`, keyed by `id`."""
+    from rkruntime.simt import _math
+
+    table: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc: np.trunc, **_math.FUNCTIONS}
+    return {id(function): StandIn(f"math.{function.__name__}", value) for function, value in table.items()}
+
+
+def stand_in_for(found: object) -> StandIn | None:
+    """Return what takes the place of an object in kernels, or None where it stays as it is."""
+    module = getattr(found, "__module__", None)
+    if module == "math":
+        return _of_math().get(id(found))
+    library = _LIBRARIES.get(module) if isinstance(module, str) else None
+    name = str(getattr(found, "__name__", ""))
+    if library is None or (module == "numba.cuda.stubs" and name[-2:-1] != "x"):  # float32x2 is one, threadIdx is none
+        return None
+    return _of_library(*library, name)
+
+
+@functools.cache
+def _of_library(spelling: str, module: str, name: str) -> StandIn | None:
+    value = importlib.import_module(module).stand_in(name)
+    return None if value is None else StandIn(f"{spelling}.{name}", value)
