@@ -59,9 +59,9 @@ def line_of(fields: Mapping[str, Any], before: Link) -> tuple[bytes, Link]:
         The line with its newline, and where the chain then stands.
     """
     told = {key: value for key, value in fields.items() if key not in _OWN}
-    told = {"seq": before.seq + 1, **told, "prev": before.hash}
-    digest = hashlib.sha256(_written(told)).hexdigest()
-    return _written(told | {"hash": digest}) + b"\n", Link(before.seq + 1, digest)
+    plain = _written({"seq": before.seq + 1, **told, "prev": before.hash})
+    digest = hashlib.sha256(plain).hexdigest()
+    return _with_hash(plain, digest) + b"\n", Link(before.seq + 1, digest)
 
 
 def read_line(data: bytes) -> tuple[Link, str] | str:
@@ -83,7 +83,7 @@ def read_line(data: bytes) -> tuple[Link, str] | str:
         plain = _written(told)
         if hashlib.sha256(plain).hexdigest() != digest:
             return "its hash is not that of its content"
-        if _written(told | {"hash": digest}) != data:
+        if _with_hash(plain, digest) != data:
             return "it is not written as records are"
     except (ValueError, RecursionError):
         return "it is not written as records are"
@@ -125,5 +125,12 @@ def links(content: Iterator[bytes], before: Link | None = None) -> Iterator[Link
         yield found
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str).encode
+
+
 def _written(told: Mapping[str, Any]) -> bytes:
-    return json.dumps(told, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str).encode()
+    return _ENCODE(told).encode()
+
+
+def _with_hash(plain: bytes, digest: str) -> bytes:
+    return b'%b,"hash":"%b"}' % (plain[:-1], digest.encode())
