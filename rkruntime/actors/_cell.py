@@ -14,6 +14,7 @@ from rkruntime.actors._actor import Actor, StopActor
 from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, NOT_STARTED, QUEUED, RUNNING, Envelope, Mailbox
+from rkruntime.actors._message_log import MessageLog
 from rkruntime.actors._records import ActorInfo, MessageDone
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from rkruntime.actors._system import ActorSystem
 
 __all__ = ("Cell",)
+
+_new_record = tuple.__new__  # for every message: a third of what the named constructor takes
 
 FAIR_TURNS = 32
 """Messages that a server handles before it gives other tasks a turn."""
@@ -274,8 +277,9 @@ class Cell:
         self.running.add(envelope)
         turn = Turn(self, slot)
         call = _call
-        if self.system.on_record is not None:
-            envelope.started_s = trio.current_time()
+        log = self.system.message_log
+        if log is not None:
+            envelope.started_s = log.now()
             envelope.slot = slot
             call = _call_traced
         try:
@@ -355,22 +359,21 @@ class Cell:
         elif how == "failed":
             self.last_error = error
         self.system.ledger.finish(self, envelope, how)
-        if self.system.on_record is not None:
-            self._tell_done(envelope, how)
+        if self.system.message_log is not None:
+            self._tell_done(envelope, how, self.system.message_log)
 
-    def _tell_done(self, envelope: Envelope, how: str) -> None:
-        now_s = trio.current_time()
+    def _tell_done(self, envelope: Envelope, how: str, log: MessageLog) -> None:
+        now_s = log.now()
         started = envelope.started_s != NOT_STARTED
         began_s = envelope.started_s if started else now_s
-        accepted_s = envelope.accepted_s
         trace = envelope.context.get(TRACE)
         if trace is not None and trace.sampled and not started:
             trace = trace.child()  # its handler, which would have begun its span, never ran
-        self.system.tell(
-            MessageDone(
-                self.name, envelope.name, how, began_s - accepted_s, now_s - began_s, began_s, envelope.slot, trace
-            )
-        )
+        waited_s, ran_s = began_s - envelope.accepted_s, now_s - began_s
+        done = (self.name, envelope.name, how, waited_s, ran_s, began_s, envelope.slot, trace)
+        log.ended.append(_new_record(MessageDone, done))
+        if len(log.ended) >= log.at_once or (trace is not None and trace.sampled):
+            log.hand_over()
 
 
 def _call_traced(envelope: Envelope, instance: Actor, turn: Turn) -> Any:

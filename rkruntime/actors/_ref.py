@@ -159,7 +159,10 @@ class Ref(Generic[A]):
 
     def _accept(self, envelope: Envelope, *, urgent: bool, has_place: bool) -> None:
         cell = self._cell
-        if cell.system.on_record is not None or envelope.deadline_s != math.inf:
+        log = cell.system.message_log
+        if log is not None:
+            envelope.accepted_s = log.now()
+        elif envelope.deadline_s != math.inf:
             envelope.accepted_s = trio.current_time()
         cell.system.ledger.accept(cell, envelope)
         cell.mailbox.put(envelope, urgent=urgent, has_place=has_place)

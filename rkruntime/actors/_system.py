@@ -12,6 +12,7 @@ import trio
 from rkruntime.actors._actor import Actor
 from rkruntime.actors._cell import Cell
 from rkruntime.actors._ledger import Ledger
+from rkruntime.actors._message_log import MessageLog, OnMessages
 from rkruntime.actors._records import ActorEvent, ActorInfo
 from rkruntime.actors._ref import Ref
 from rkruntime.actors._restart import Restart
@@ -43,9 +44,11 @@ class ActorSystem:
         cleanup_timeout: Seconds that a `teardown` gets.
         memory_for: Makes an actor's memory from its name; its `free_all`, if it has one, ends the memory.
         prepare: Called with each new instance before its `setup`.
-        on_record: Called with every `ActorEvent` and `MessageDone`; what it raises is logged and dropped.
+        on_record: Called with every `ActorEvent`; what it raises is logged and dropped.
+        on_messages: Called with every `MessageDone`, likewise, in batches; without it messages are not timed.
+        messages_at_once: How many messages a batch has at most.
         restart: The root supervisor's settings.
-        begin_trace: Begins a trace for a message that belongs to none; asked only while there is `on_record`.
+        begin_trace: Begins a trace for a message that belongs to none; asked only where there is `on_messages`.
         random: Gives numbers from 0 up to 1, for the jitter of backoffs.
     """
 
@@ -57,6 +60,8 @@ class ActorSystem:
         memory_for: Callable[[str], Any] = _no_memory,
         prepare: Callable[[Any], None] = _as_it_is,
         on_record: Callable[[Any], None] | None = None,
+        on_messages: OnMessages | None = None,
+        messages_at_once: int = 1,
         begin_trace: Callable[[], Trace] | None = None,
         restart: Restart | None = None,
         random: Callable[[], float] = random_module.random,
@@ -66,6 +71,7 @@ class ActorSystem:
         self.memory_for = memory_for
         self.prepare = prepare
         self.on_record = on_record
+        self.message_log = None if on_messages is None else MessageLog(on_messages, messages_at_once)
         self.begin_trace = begin_trace
         self.random = random
         self.ledger = Ledger()
@@ -87,6 +93,8 @@ class ActorSystem:
         Raises:
             RestartLimit: Crashes went past the root supervisor's window; every actor has been stopped by then.
         """
+        if self.message_log is not None:
+            self.message_log.start()
         try:
             async with trio.open_nursery() as self._nursery:
                 task_status.started()
@@ -98,6 +106,7 @@ class ActorSystem:
             self._nursery = None
             for cell in tuple(self._cells.values()):
                 cell.bury("the runtime stopped")
+            self.hand_over_messages()
             self._stopped.set()
         if self._failure is not None:
             raise self._failure
@@ -274,13 +283,18 @@ class ActorSystem:
         self._log.error("supervisor gave up", supervisor=supervisor.name, error=str(limit))
         self.tell(ActorEvent(actor=supervisor.name, what="escalated", at_s=trio.current_time(), error=str(limit)))
 
-    def tell(self, record: Any) -> None:
+    def tell(self, record: ActorEvent) -> None:
         """Hand a record to the hook."""
         if self.on_record is not None:
             try:
                 self.on_record(record)
             except Exception:
                 self._log.exception("a hook raised, and was ignored", record=type(record).__name__)
+
+    def hand_over_messages(self) -> None:
+        """Tell of the messages whose ends were not told yet; on any thread."""
+        if self.message_log is not None:
+            self.message_log.hand_over()
 
     @property
     def _running(self) -> trio.Nursery:

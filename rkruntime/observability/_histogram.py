@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
 
 from rkruntime.context import Trace
 from rkruntime.observability._table import BOUNDS_S
@@ -42,8 +45,18 @@ class Histogram:
 
     def observe(self, seconds: float, trace: Trace | None = None) -> None:
         """Count one duration; remember its trace, where it is recorded."""
-        bucket = bisect_left(BOUNDS_S, seconds)
-        self.counts[bucket] += 1
+        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
         self.sum_s += seconds
         if trace is not None and trace.sampled:
-            self.exemplars[bucket] = Exemplar(trace, seconds)
+            self.remember(seconds, trace)
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Count many durations at once."""
+        values = np.array(seconds)
+        buckets = np.bincount(np.searchsorted(BOUNDS_S, values), minlength=len(self.counts))
+        self.counts = [before + more for before, more in zip(self.counts, buckets.tolist(), strict=True)]
+        self.sum_s += float(values.sum())
+
+    def remember(self, seconds: float, trace: Trace) -> None:
+        """Keep a counted duration's trace as its bucket's exemplar."""
+        self.exemplars[bisect_left(BOUNDS_S, seconds)] = Exemplar(trace, seconds)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from rkruntime.actors import ActorEvent
 from rkruntime.context import Trace
@@ -25,6 +27,7 @@ class LogRecords:
         self._launches = get_logger("rkruntime.launches")
         self._actors = get_logger("rkruntime.actors")
         self._requests = get_logger("rkruntime.requests")
+        self.takes: dict[type, Callable[[Any], None]] = {LaunchDone: self._launch, ActorEvent: self._live}
         self._launches_told = logging.getLogger("rkruntime.launches")
         self._requests_told = logging.getLogger("rkruntime.requests")
 
@@ -36,10 +39,13 @@ class LogRecords:
 
     def __call__(self, record: object) -> None:
         """Log a record."""
-        if isinstance(record, LaunchDone):
-            self._launch(record)
-        elif isinstance(record, ActorEvent) and record.what not in ("crashed", "escalated"):
-            self._actors.info(f"actor {record.what}", actor=record.actor)
+        log = self.takes.get(type(record))
+        if log is not None:
+            log(record)
+
+    def _live(self, event: ActorEvent) -> None:
+        if event.what not in ("crashed", "escalated"):
+            self._actors.info(f"actor {event.what}", actor=event.actor)
 
     def _launch(self, done: LaunchDone) -> None:
         level = logging.INFO if done.outcome == "failed" else logging.DEBUG

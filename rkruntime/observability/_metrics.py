@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -69,8 +70,8 @@ class Metrics:
         self._queued = Histogram()
         self._drain_began_s: float | None = None
         self._report: DrainReport | None = None
-        self._counting: dict[type, Callable[[Any], None]] = {
-            MessageDone: self._count_message,
+        self._counting_messages = threading.Lock()
+        self.takes: dict[type, Callable[[Any], None]] = {
             LaunchDone: self._count_launch,
             ActorEvent: self._count_event,
             Transition: self._count_transition,
@@ -85,14 +86,23 @@ class Metrics:
 
     def __call__(self, record: object) -> None:
         """Count a record."""
-        count = self._counting.get(type(record))
-        if count is not None:
+        if isinstance(record, MessageDone):
+            self.take_messages((record,))
+        elif (count := self.takes.get(type(record))) is not None:
             count(record)
 
-    def _count_message(self, done: MessageDone) -> None:
-        self._messages[done.outcome] += 1
-        self._waited.observe(done.waited_s, done.trace)
-        self._ran.observe(done.ran_s, done.trace)
+    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+        """Count messages; on any thread."""
+        with self._counting_messages:
+            outcomes = [done.outcome for done in ended]
+            for outcome in ENDS:
+                self._messages[outcome] += outcomes.count(outcome)
+            self._waited.observe_all([done.waited_s for done in ended])
+            self._ran.observe_all([done.ran_s for done in ended])
+            for done in ended:
+                if done.trace is not None and done.trace.sampled:
+                    self._waited.remember(done.waited_s, done.trace)
+                    self._ran.remember(done.ran_s, done.trace)
 
     def _count_launch(self, done: LaunchDone) -> None:
         kernel = self.kernels.get(done.kernel)
@@ -146,6 +156,7 @@ class Metrics:
         page = Page(wants_openmetrics(accept))
         runtime = self._runtime
         if runtime is not None:
+            runtime.hand_over_messages()
             write_device(page, runtime)
         page.family("rkruntime_transitions", _by_one(self._transitions))
         self._write_drain(page)

@@ -81,7 +81,7 @@ class Observability:
         """Return a request's span: under its caller's, or one of its own where traces begin here."""
         if caller is not None:
             return caller.child() if caller.sampled else caller
-        return None if self.tracing is None else self.tracing.begin_trace()
+        return None if self.tracing is None else self.tracing.begin_request()
 
     def end_request(self, done: RequestDone) -> None:
         """Log and count a request, and send its span; by the service, on its own thread."""

@@ -14,8 +14,8 @@ from rkruntime.observability._stages import stages_of
 __all__ = ("SpanData", "spans_of")
 
 Value = str | int | float
-LEAST_WAIT_S = 1e-6
-"""A shorter wait in a mailbox has no span."""
+LEAST_WAIT_S = 1e-4
+"""A shorter wait in a mailbox has no span of its own: the message tells of it."""
 
 
 class SpanData(NamedTuple):
@@ -59,6 +59,7 @@ def _message(done: MessageDone) -> Iterator[SpanData]:
         "rkruntime.actor": done.actor,
         "rkruntime.message": done.message,
         "rkruntime.outcome": done.outcome,
+        "rkruntime.waited_s": done.waited_s,
     }
     error = "the handler raised" if done.outcome == "failed" else ""
     yield SpanData(f"message {done.message}", trace, accepted_s, done.began_s + done.ran_s, said, error)

@@ -7,7 +7,7 @@ events (`X`) nest by time within a track, so each track is given work that does 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from rkruntime.runtime import DrainReport, Transition
 __all__ = ("MemorySample", "Timed", "TraceEvents", "WorkerRun")
 
 RUNTIME, ACTORS, WORKERS, DEVICE, MEMORY = range(1, 6)
+MOST_FORMS = 4096
+"""Kinds of messages whose text is kept."""
 PROCESSES = {RUNTIME: "runtime", ACTORS: "actors", WORKERS: "workers", DEVICE: "device", MEMORY: "memory"}
 
 
@@ -60,8 +62,8 @@ class TraceEvents:
         self._tracks: dict[tuple[int, str], int] = {}
         self._busy_until_ns: dict[tuple[int, str], int] = {}
         self._new: list[str] = []
+        self._forms: dict[tuple[str, int, str, str], str] = {}
         self._of: dict[type, Callable[[Any], Iterator[str]]] = {
-            MessageDone: self._message,
             LaunchDone: self._launch,
             WorkerRun: self._worker,
             MemorySample: self._memory,
@@ -83,20 +85,39 @@ class TraceEvents:
         ]
 
     def lines(self, record: object) -> list[str]:
-        """Return the events of a record, those that name new tracks first; none for a record that is not drawn."""
+        """Return the events of a record, or of a list of messages, those that name new tracks first.
+
+        A record that is not drawn has none.
+        """
         write = self._of.get(type(record))
-        lines = [] if write is None else [*write(record)]
+        lines = self._messages(record) if isinstance(record, list) else [] if write is None else [*write(record)]
         new, self._new = self._new, []
         return new + lines
 
-    def _message(self, done: MessageDone) -> Iterator[str]:
-        began, ended = self._ns(done.began_s), self._ns(done.began_s + done.ran_s)
-        track = self._track(ACTORS, _slot(done.actor, done.slot))
-        args = f'"outcome":"{done.outcome}","waited_us":{done.waited_s * 1e6:.1f}{_ids(done.trace)}'
-        if done.outcome == "cancelled" and not done.ran_s:  # it never ran: nothing of the track is its own
-            yield _event("i", ACTORS, track, began, f"{done.message} withdrawn", "message", args, ',"s":"t"')
-            return
-        yield _slice(ACTORS, track, began, ended, done.message, "message", args)
+    def _messages(self, ended: Sequence[MessageDone]) -> list[str]:
+        """Return the events of messages; kept flat, since there may be tens of thousands in a second."""
+        lines = []
+        forms, zero_s = self._forms, self._zero_s
+        for actor, message, outcome, waited_s, ran_s, began_s, slot, trace in ended:
+            began_ns = round((began_s - zero_s) * 1e9)
+            ended_ns = round((began_s + ran_s - zero_s) * 1e9)
+            form = forms.get((actor, slot, message, outcome)) or self._form(actor, slot, message, outcome)
+            ids = "" if trace is None else _ids(trace)
+            lines.append(form % (began_ns / 1000, (ended_ns - began_ns) / 1000, waited_s * 1e6, ids))
+        return lines
+
+    def _form(self, actor: str, slot: int, message: str, outcome: str) -> str:
+        """Return the event of such messages, with places for what differs; made once for each kind of message."""
+        if outcome == "cancelled":
+            message = f"{message} (cancelled)"
+        track = self._track(ACTORS, _slot(actor, slot))
+        args = f'"outcome":"{outcome}","waited_us":\0'
+        line = _slice(ACTORS, track, 0, 0, message, "message", args).replace("%", "%%").replace("\0", "%.1f%s")
+        form = line.replace('"ts":0.000', '"ts":%.3f', 1).replace('"dur":0.000', '"dur":%.3f', 1)
+        if len(self._forms) >= MOST_FORMS:
+            self._forms.clear()
+        self._forms[actor, slot, message, outcome] = form
+        return form
 
     def _launch(self, done: LaunchDone) -> Iterator[str]:
         began, ended = self._ns(done.began_s), self._ns(done.began_s + done.took_s)

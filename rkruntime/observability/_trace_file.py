@@ -6,9 +6,11 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import trio
 
@@ -29,7 +31,7 @@ FLUSH_S = 0.1
 """What has happened is in the file after so many seconds, whatever becomes of the process."""
 CLOSING = b"\n]\n"
 CHUNK_RECORDS = 200
-"""Records that are turned to text at a stretch: about a millisecond, in which other threads wait."""
+"""Records that are turned to text at a stretch, or a batch of messages: a millisecond, in which other threads wait."""
 
 
 class TraceFile:
@@ -60,11 +62,21 @@ class TraceFile:
         self.path = str(path)
         self.dropped = 0
         self._most_waiting = most_waiting
-        self._waiting: deque[object] = deque()
+        self._waiting: deque[tuple[object, int]] = deque()
+        self._putting = threading.Lock()
+        self._given = 0
+        self._written = 0
         self._events: TraceEvents | None = None
         self._runtime: Runtime | None = None
         self._to_trio_s = 0.0
         self._sampled = (-1, -1)
+        self.takes: dict[type, Callable[[Any], None]] = {
+            ActorEvent: self._put,
+            LaunchDone: self._put_launch,
+            Transition: self._follow,
+            PressureChange: self._put_timed,
+            DrainReport: self._put_timed,
+        }
         self._closing = threading.Event()
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._write_all, name="rkruntime-trace")
@@ -76,23 +88,30 @@ class TraceFile:
 
     def __call__(self, record: object) -> None:
         """Take a record; on the runtime's thread."""
-        kind = type(record)
-        if kind is MessageDone or kind is ActorEvent:
-            self._put(record)
-        elif kind is LaunchDone:
-            self._put(record)
-            self._sample_memory()
-        elif isinstance(record, Transition):
-            self._follow(record)
-        elif isinstance(record, PressureChange | DrainReport):
-            self._put(Timed(trio.current_time(), record))
-            self._sample_memory()
+        if isinstance(record, MessageDone):
+            self.take_messages((record,))
+        elif (take := self.takes.get(type(record))) is not None:
+            take(record)
 
-    def _put(self, record: object) -> None:
-        if len(self._waiting) < self._most_waiting:
-            self._waiting.append(record)
-        else:
-            self.dropped += 1
+    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+        """Take messages; on any thread."""
+        self._put(list(ended), len(ended))
+
+    def _put_launch(self, done: LaunchDone) -> None:
+        self._put(done)
+        self._sample_memory()
+
+    def _put_timed(self, record: PressureChange | DrainReport) -> None:
+        self._put(Timed(trio.current_time(), record))
+        self._sample_memory()
+
+    def _put(self, record: object, count: int = 1) -> None:
+        with self._putting:
+            if self._given - self._written + count > self._most_waiting:
+                self.dropped += count
+                return
+            self._given += count
+        self._waiting.append((record, count))
 
     def _follow(self, move: Transition) -> None:
         if self._events is None:
@@ -124,6 +143,8 @@ class TraceFile:
 
     def _write_all(self) -> None:
         while not self._closing.wait(FLUSH_S):
+            if self._runtime is not None:
+                self._runtime.hand_over_messages()
             self._write_waiting()
         self._write_waiting()
 
@@ -131,8 +152,12 @@ class TraceFile:
         events, waiting = self._events, self._waiting
         while events is not None and waiting:
             lines: list[str] = []
-            for _ in range(min(CHUNK_RECORDS, len(waiting))):
-                lines += events.lines(waiting.popleft())
+            taken = 0
+            while waiting and taken < CHUNK_RECORDS:
+                record, count = waiting.popleft()
+                lines += events.lines(record)
+                taken += count
+            self._written += taken
             self._append(lines)
 
     def _append(self, lines: list[str]) -> None:

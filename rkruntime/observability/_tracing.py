@@ -6,8 +6,12 @@ hot path costs several times the message that it describes.
 
 from __future__ import annotations
 
+import itertools
+import math
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -25,6 +29,7 @@ from rkruntime.context import RANDOM, UNSAMPLED, Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.observability._requests import RequestDone
 from rkruntime.observability._spans import SpanData, spans_of
+from rkruntime.runtime import Transition
 
 __all__ = ("Tracing", "otlp_headers", "otlp_url")
 
@@ -63,26 +68,39 @@ class Tracing:
         self._sample_ratio = sample_ratio
         self._given = 0
         self._refused = 0
-        self._to_unix_s: float | None = None
+        self._to_unix_s = 0.0
+        self._sending = threading.Lock()
+        self._begun = _begin_traces(sample_ratio)
+        self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self}
+        self.begin_trace: Callable[[], Trace] = self._begun.__next__
+        """Begins a trace, or says that this work is not traced; on the runtime's thread."""
 
     @property
     def dropped(self) -> int:
         """Spans that never reached the collector: it did not answer, or they came faster than it took them."""
         return self._refused + self._counting.failed
 
-    def begin_trace(self) -> Trace:
-        """Begin a trace, or decide that this work is not traced."""
+    def begin_request(self) -> Trace:
+        """Begin a request's trace, or decide that it is not traced; on the service's thread."""
         return Trace.begin() if RANDOM.random() < self._sample_ratio else UNSAMPLED
 
     def __call__(self, record: object) -> None:
         """Send the spans of a record, where its trace is sampled."""
-        if isinstance(record, MessageDone | LaunchDone):
-            trace = record.trace
-            if trace is not None and trace.sampled:
-                if self._to_unix_s is None:
-                    self._to_unix_s = time.time() - trio.current_time()
-                for span in spans_of(record):
-                    self._send(span, self._to_unix_s)
+        if isinstance(record, Transition):
+            self._set_clock(record)
+        elif isinstance(record, MessageDone | LaunchDone) and record.trace is not None and record.trace.sampled:
+            for span in spans_of(record):
+                self._send(span, self._to_unix_s)
+
+    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+        """Send the spans of those messages whose trace is sampled; on any thread."""
+        for done in ended:
+            if done.trace is not None and done.trace.sampled:
+                self(done)
+
+    def _set_clock(self, _: Transition) -> None:
+        """Note how Trio's clock and Unix time differ."""
+        self._to_unix_s = time.time() - trio.current_time()
 
     def end_request(self, done: RequestDone) -> None:
         """Send the span of a request, where its trace is sampled; by the service, on its own thread."""
@@ -91,10 +109,11 @@ class Tracing:
                 self._send(span, 0.0)
 
     def _send(self, span: SpanData, to_unix_s: float) -> None:
-        if self._given - self._counting.taken >= MOST_WAITING:
-            self._refused += 1
-            return
-        self._given += 1
+        with self._sending:
+            if self._given - self._counting.taken >= MOST_WAITING:
+                self._refused += 1
+                return
+            self._given += 1
         trace = span.trace
         parent = _context(trace.trace_id, trace.parent_id, remote=span.serves) if trace.parent_id else None
         made = ReadableSpan(
@@ -114,6 +133,19 @@ class Tracing:
     def close(self) -> None:
         """Send what is left, and end the thread; blocks for some seconds where the collector does not answer."""
         self._processor.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _begin_traces(ratio: float) -> Iterator[Trace]:
+    """Yield a trace for each piece of work: unsampled ones, and in between, at random, the fraction that is recorded.
+
+    How many come between two is drawn at once, from the geometric distribution: asking for one more costs next to
+    nothing, and most are never traced.
+    """
+    while ratio > 0.0:
+        between = 0 if ratio >= 1.0 else int(math.log(1.0 - RANDOM.random()) / math.log1p(-ratio))
+        yield from itertools.repeat(UNSAMPLED, between)
+        yield Trace.begin()
+    yield from itertools.repeat(UNSAMPLED)
 
 
 class _Counting(SpanExporter):

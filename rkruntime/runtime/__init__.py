@@ -2,6 +2,7 @@
 
 from rkruntime.runtime._actor import Actor as Actor
 from rkruntime.runtime._builder import RuntimeBuilder as RuntimeBuilder
+from rkruntime.runtime._hooks import HookFor as HookFor
 from rkruntime.runtime._kernel_actor import KernelActor as KernelActor
 from rkruntime.runtime._kernel_actor import KernelRef as KernelRef
 from rkruntime.runtime._lifecycle import State as State
@@ -23,6 +24,7 @@ __all__ = (
     "ControlRequest",
     "DrainReport",
     "Health",
+    "HookFor",
     "KernelActor",
     "KernelRef",
     "LeakRecord",

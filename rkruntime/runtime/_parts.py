@@ -51,6 +51,8 @@ class Parts:
             memory_for=self._memory_for,
             prepare=self._equip,
             on_record=hooks.tell_if_any,
+            on_messages=hooks.on_messages,
+            messages_at_once=hooks.messages_at_once,
             begin_trace=hooks.begin_trace,
         )
 

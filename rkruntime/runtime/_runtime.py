@@ -362,6 +362,12 @@ class Runtime:
         self._log.info("transition", before=record.before.value, after=record.after.value, cause=record.cause)
         self.record(record)
 
+    def hand_over_messages(self) -> None:
+        """Tell hooks of messages that they have not heard of yet; on any thread, for whoever shows what they made."""
+        parts = self._parts
+        if parts is not None:
+            parts.system.hand_over_messages()
+
     def record(self, record: object) -> None:
         """Hand a record of something that happened around the runtime to its hooks."""
         self._hooks.tell(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import deque
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +67,7 @@ class Activity:
     def __init__(self) -> None:
         self._kernels: dict[str, _Kernel] = {}
         self._errors: deque[dict[str, str]] = deque(maxlen=MOST_ERRORS)
+        self.takes: dict[type, Callable[[Any], None]] = dict.fromkeys((LaunchDone, ActorEvent, Transition), self)
 
     def __call__(self, record: Any) -> None:
         """Take note of a record."""

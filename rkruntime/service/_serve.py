@@ -13,7 +13,7 @@ from rkruntime.errors import RkError, ServiceFailed, UnreachableState
 from rkruntime.kernels import KernelSpec
 from rkruntime.log import get_logger
 from rkruntime.observability import Observability
-from rkruntime.runtime import Runtime, State
+from rkruntime.runtime import ControlRequest, HookFor, Runtime, State
 from rkruntime.security import SYNC_EACH_S
 from rkruntime.service._activity import Activity
 from rkruntime.service._app import Wrap, make_app
@@ -65,7 +65,7 @@ class Service:
         self._activity = Activity()
         shown = (self._activity,) if config.service.dashboard_enabled else ()
         observing = () if observability is None else observability.hooks
-        told = (*shown, *hooks, *observing, self._guarded)
+        told = (*shown, *hooks, *observing, HookFor(ControlRequest, self._guarded))
         self.runtime = Runtime(config.runtime, hooks=told, instance=instance)
         self._guard: Guard | None = None
         self._wraps = wraps

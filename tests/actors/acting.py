@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,16 @@ async def acting(**settings: Any) -> AsyncIterator[ActorSystem]:
         await nursery.start(system.run)
         yield system
         await system.stop()
+
+
+def taking(hook: Callable[[Any], None]) -> Callable[[Sequence[Any]], None]:
+    """Hand each record of a batch to `hook`."""
+
+    def take(records: Sequence[Any]) -> None:
+        for record in records:
+            hook(record)
+
+    return take
 
 
 class Note(Actor):

@@ -5,6 +5,7 @@ from collections import Counter
 
 import trio
 import trio.testing
+from acting import taking
 from hypothesis import example, given, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.strategies import data, floats, integers, lists, one_of, sampled_from, tuples
@@ -97,7 +98,9 @@ WINDOW_S, LIMIT = 6.0, 3
 def test_whatever_happens_the_books_balance(operations, strategy: str, concurrency: int) -> None:
     hook, handled, ended = RecordingHook(), Counter(), Counter()
     restart = Restart(max_restarts=LIMIT, within=WINDOW_S, strategy=strategy, backoff=0.1, jitter=0.5)
-    system = ActorSystem(restart=restart, on_record=hook, mailbox_capacity=4, cleanup_timeout=1.0)
+    system = ActorSystem(
+        restart=restart, on_record=hook, on_messages=taking(hook), mailbox_capacity=4, cleanup_timeout=1.0
+    )
 
     async def send(number: int, what: str, ref, seconds: float) -> None:
         try:

@@ -1,6 +1,6 @@
 import pytest
 import trio
-from acting import Note, acting
+from acting import Note, acting, taking
 
 from rkruntime.actors import Actor, ActorEvent, ActorSystem, MessageDone, Restart
 from rkruntime.errors import ActorCrashed, ActorStopped, RestartLimit
@@ -215,7 +215,7 @@ async def test_groups_from_a_handlers_nursery(autojump_clock) -> None:
 
 async def test_a_crash_of_a_tell_is_not_lost(autojump_clock) -> None:
     hook = RecordingHook()
-    async with acting(on_record=hook) as system:
+    async with acting(on_record=hook, on_messages=taking(hook)) as system:
         ref = await system.spawn(Note, [])
         await ref.tell(Note.crash, ValueError("unheard"))
         await trio.sleep(1)
@@ -228,7 +228,7 @@ async def test_a_hook_that_raises_is_ignored(autojump_clock) -> None:
     def hook(record: object) -> None:
         raise RuntimeError("a broken hook")
 
-    async with acting(on_record=hook) as system:
+    async with acting(on_record=hook, on_messages=taking(hook)) as system:
         assert await (await system.spawn(Note, [])).ask(Note.add) == 1
 
 

@@ -68,12 +68,13 @@ async def test_messages_launches_and_stages_nest_on_their_actors_track(
     events = load(path)
     named = {("actors", "steps"), ("actors", "steps #2"), ("device", "device"), ("runtime", "lifecycle")}
     assert named <= tracks(events)
-    message, launch, *stages = slices(events, "actors", "steps")
-    device = next(one for one in stages if one["name"] == "device")
-    assert (message["name"], message["dur"]) == ("step", 1.5e6)
+    traced = [one for one in events if one["ph"] == "X" and one["args"].get("trace_id") == HEADER[3:35]]
+    launch, message = traced  # in the order of their ends
+    assert (message["name"], message["cat"], message["dur"]) == ("step", "message", 1.5e6)
     assert (launch["name"], launch["ts"] - message["ts"], launch["dur"]) == ("fill", 1e6, 0.5e6)
+    assert (launch["pid"], launch["tid"]) == (message["pid"], message["tid"])
+    device = next(one for one in events if one["name"] == "device" and one["tid"] == launch["tid"])
     assert device["dur"] == pytest.approx(0.5e6, rel=0.01)
-    assert message["args"]["trace_id"] == launch["args"]["trace_id"] == HEADER[3:35]
     moves = [one["name"] for one in events if one.get("cat") == "lifecycle"]
     assert moves == ["starting", "running", "draining", "drained", "stopped"]
 
@@ -234,7 +235,7 @@ def test_launches_side_by_side_never_overlap_on_a_track(launches: list[tuple[flo
 
 def test_names_are_escaped() -> None:
     events = TraceEvents(0.0)
-    (name, line) = events.lines(MessageDone('quoted"\\\n', "step", "completed", 0.0, 1.0, 2.0))
+    (name, line) = events.lines([MessageDone('quoted"\\\n', "step", "completed", 0.0, 1.0, 2.0)])
     assert json.loads(name)["args"]["name"] == 'quoted"\\\n'
     assert json.loads(line)["ts"] == 2e6
     assert events.lines(Transition(before=State.CREATED, after=State.STARTING, at_s=0.0, cause='"'))

@@ -1,0 +1,200 @@
+"""What it costs to be observed: asks with nothing on beside asks with metrics, logs, traces and the trace file on.
+
+All runtimes live in one process and are asked in turns. Figures are CPU time of the whole process for each ask, as
+ratios to the same with nothing on; the threads that write the trace file and send spans are part of it, since they take
+the interpreter from the loop. A collector on loopback, in a process of its own, takes the spans. Two runtimes with
+nothing on show how far the measurement itself strays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import os
+import tempfile
+import time
+from contextlib import AsyncExitStack, ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trio
+from figures import Figure, tell
+from numba import cuda
+
+import rkruntime as rk
+from rkruntime.config import ObservabilityConfig, ProductionConfig
+from rkruntime.kernels import LaunchDone, LaunchRecord
+from rkruntime.log import configure_logging
+from rkruntime.observability import Metrics, Observability
+
+ROUNDS = 21
+ASKS = 4_000
+SETTLE_S = 0.25
+"""After each turn, for what the threads have still to write."""
+KERNELS = 1_000
+SAMPLED = 0.01
+
+
+class Echo(rk.Actor):
+    async def echo(self) -> None:
+        return None
+
+
+@cuda.jit
+def empty():
+    pass
+
+
+def take_spans(ready: Any) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    ready.put(server.server_address[1])
+    server.serve_forever()
+
+
+def arms(folder: Path, port: int) -> dict[str, ObservabilityConfig | None]:
+    """What is on, by name; None for nothing at all."""
+    url = f"http://127.0.0.1:{port}"
+
+    def on(**settings: Any) -> ObservabilityConfig:
+        return ObservabilityConfig(**({"metrics_enabled": False} | settings))
+
+    spans = {"tracing_enabled": True, "otlp_endpoint": url}
+    return {
+        "off": None,
+        "off again": None,
+        "logs": on(),
+        "metrics": on(metrics_enabled=True),
+        "spans, 1 % sampled": on(**spans, trace_sample_ratio=SAMPLED),
+        "spans, all": on(**spans),
+        "trace file": on(tracing_enabled=True, trace_file=str(folder / "alone.json")),
+        "metrics, logs, spans at 1 %": on(metrics_enabled=True, **spans, trace_sample_ratio=SAMPLED),
+        "everything, spans at 1 %": on(
+            metrics_enabled=True, **spans, trace_sample_ratio=SAMPLED, trace_file=str(folder / "all.json")
+        ),
+        "everything, all spans": on(metrics_enabled=True, **spans, trace_file=str(folder / "every.json")),
+    }
+
+
+TARGETS = {
+    "off again": "no more than 1",
+    "metrics, logs, spans at 1 %": "<= 1.11",
+    "everything, spans at 1 %": "<= 1.11",
+    "everything, all spans": "<= 1.11",
+}
+"""10 % of the asks in a second are 11 % more time for each."""
+
+
+async def asks(ref: rk.Ref[Echo], count: int) -> float:
+    """CPU seconds of the process for each of `count` asks, what its threads do afterwards included."""
+    began = time.process_time()
+    for _ in range(count):
+        await ref.ask(Echo.echo)
+    await trio.sleep(SETTLE_S)
+    return (time.process_time() - began) / count
+
+
+async def launches(kernel: rk.KernelRef, count: int) -> float:
+    began = time.process_time()
+    for _ in range(count):
+        await kernel.launch(grid=1, block=1)
+    await trio.sleep(SETTLE_S)
+    return (time.process_time() - began) / count
+
+
+async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int) -> list[Figure]:
+    settings = rk.RuntimeConfig(gpu_enabled=False, health_check_interval=3600.0, worker_threads=1)
+    took: dict[str, list[float]] = {name: [] for name in wanted}
+    launched: dict[str, list[float]] = {name: [] for name in wanted}
+    async with AsyncExitStack() as opened:
+        closing = opened.enter_context(ExitStack())
+        refs, kernels = {}, {}
+        for name, told in wanted.items():
+            hooks = []
+            if told is not None:
+                hooks = closing.enter_context(Observability(ProductionConfig(observability=told))).hooks
+            runtime = await opened.enter_async_context(rk.open_runtime(settings, hooks=hooks))
+            refs[name], kernels[name] = await runtime.spawn(Echo), await runtime.spawn(empty)
+        for turn in range(rounds + 1):
+            names = list(took)
+            for name in names if turn % 2 else reversed(names):
+                took[name].append(await asks(refs[name], ASKS))
+            for name in kernels if turn % 2 else reversed(kernels):
+                launched[name].append(await launches(kernels[name], ASKS // 4))
+    figures = [Figure.of("an ask with nothing on", [each * 1e6 for each in took["off"][1:]], unit="us CPU")]
+    on = [name for name in wanted if name != "off"]
+    figures += [figure(f"ask: {name} / off", took[name], took["off"], TARGETS.get(name, "")) for name in on]
+    figures += [figure(f"empty launch: {name} / off", launched[name], launched["off"], "") for name in on]
+    return figures
+
+
+def figure(name: str, mine: list[float], floor: list[float], target: str) -> Figure:
+    """The ratio of each round but the first, which warms up."""
+    return Figure.of(name, [one / other for one, other in zip(mine[1:], floor[1:], strict=True)], target=target)
+
+
+def scrape() -> list[Figure]:
+    """Milliseconds of CPU for a scrape of 1,000 kernels, each launched since the last one, with exemplars."""
+    metrics = Metrics()
+    rng = np.random.default_rng(0)
+    took = []
+    for _ in range(ROUNDS + 1):
+        for number in range(KERNELS):
+            seconds = float(rng.exponential(1e-3))
+            name = f"kernel_{number}"
+            record = LaunchRecord(name, "cpu", "loop", (1, 1, 1), (1, 1, 1), 0.0, 1e-5, 2e-5, seconds, 1e-5, seconds)
+            trace = rk_trace() if number % 100 == 0 else None
+            metrics(LaunchDone(number, name, name, "completed", 0.0, seconds, record, "", 0, trace))
+        began = time.thread_time()
+        metrics.render()
+        took.append((time.thread_time() - began) * 1e3)
+    return [Figure.of(f"a scrape of {KERNELS:,} kernels", took[1:], unit="ms CPU", target="<= 20")]
+
+
+def rk_trace() -> Any:
+    from rkruntime.context import Trace
+
+    return Trace.begin()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    configure_logging("info", "json")
+    with open(os.devnull, "w") as nowhere:
+        logging.getLogger("rkruntime").handlers[0].setStream(nowhere)  # type: ignore[attr-defined]
+        tell("observability", [*run(options.rounds), *scrape()], options.json)
+
+
+def run(rounds: int) -> list[Figure]:
+    """Measure with a collector beside."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Queue()
+    collector = context.Process(target=take_spans, args=(ready,), daemon=True)
+    collector.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            return trio.run(measure, arms(Path(folder), ready.get(timeout=60)), rounds)
+    finally:
+        collector.terminate()
+        collector.join()
+
+
+if __name__ == "__main__":
+    main()
