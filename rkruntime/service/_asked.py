@@ -189,6 +189,8 @@ def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
 def _how(told: Mapping[str, Any]) -> dict[str, Any]:
     how: dict[str, Any] = {}
     for key, value in told.items():
+        if value is None:
+            continue
         if type(value) is int and 0 <= value < 2**31:
             how[key] = value
             continue

@@ -35,9 +35,11 @@ def deadline_of(incoming: Incoming, most_s: float) -> float:
         return time.monotonic() + most_s
     try:
         asked_s = parse_seconds(asked)
+        if not asked_s > 0:
+            raise ValueError("no time")
     except ValueError:
         why = f"the header Request-Timeout is {asked[:40]!r}"
-        raise RequestRefused(400, why, "give seconds, or a text such as 250ms") from None
+        raise RequestRefused(400, why, "give seconds above 0, or a text such as 250ms") from None
     return time.monotonic() + min(asked_s, most_s)
 
 
@@ -83,12 +85,13 @@ class Incoming:
         receive: ASGI's.
     """
 
-    __slots__ = ("_headers", "_receive", "_told", "ended", "invited")
+    __slots__ = ("_headers", "_receive", "_told", "body", "ended", "invited")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         headers: dict[bytes, bytes] = dict(scope["headers"])
         self._headers = headers
+        self.body = bytearray()
         told = headers.get(b"content-length")
         self._told = None if told is None else int(told)
         self.ended = not self._told and b"transfer-encoding" not in headers
@@ -150,6 +153,7 @@ class Incoming:
                 check(body)
                 check = None
             if not message.get("more_body", False):
+                self.body = body
                 return body
 
     async def discard(self) -> None:

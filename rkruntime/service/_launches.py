@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.types import ASGIApp
 
+from rkruntime.errors import RequestRefused
+from rkruntime.kernels import KernelSpec
 from rkruntime.service._answers import JSON
-from rkruntime.service._asked import output_bytes, take_memory
+from rkruntime.service._asked import Launch, output_bytes, take_memory
+from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
+from rkruntime.service._limits import caller_of
 from rkruntime.service._reading import form_of, read_asked
 from rkruntime.service._results import results_of
 from rkruntime.service._state import ServiceState
@@ -14,18 +20,39 @@ from rkruntime.service._writing import answer, answer_form
 
 __all__ = ("launch",)
 
+KEY = re.compile(r"[!-~]{1,128}")
+
 
 async def launch(state: ServiceState, request: Exchange) -> ASGIApp:
-    """Launch one kernel."""
+    """Launch one kernel; with an Idempotency-Key that was seen before, answer as then."""
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
     state.check_admission()
     asked_in = form_of(request.header(b"content-type") or JSON)
     form = answer_form(request.header(b"accept"), asked_in)
+    key = request.header(b"idempotency-key")
+    if key is None:
+        return await _run(state, request, name, await read_asked(spec, request, asked_in, state.config.service), form)
+    return await _run_once(state, request, key, spec, name, asked_in, form)
+
+
+async def _run_once(
+    state: ServiceState, request: Exchange, key: str, spec: KernelSpec, name: str, asked_in: str, form: str
+) -> ASGIApp:
+    if not KEY.fullmatch(key):
+        raise RequestRefused(400, "the Idempotency-Key is no key", "give 1 to 128 letters, digits and signs, no spaces")
     asked = await read_asked(spec, request, asked_in, state.config.service)
+    query: bytes = request.scope["query_string"]
+    of = fingerprint(request.incoming.body, query.decode("latin-1"), asked_in, form)
+    place = (caller_of(request.scope), name, key)
+    return await state.answers.once(place, of, lambda: _run(state, request, name, asked, form))
+
+
+async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> ASGIApp:
     request.held.take(output_bytes(asked))
     args = take_memory(asked)
     record = await state.bridge.call(
         state.catalogue.launch, name, args, asked.how, timeout_s=request.left_s, receive=request.incoming
     )
-    return await answer(form, results_of(spec, args, record), record, request.asked("result"))
+    results = results_of(state.catalogue.spec(name), args, record)
+    return await answer(form, results, record, request.asked("result"))

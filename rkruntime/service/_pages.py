@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import orjson
 
 from rkruntime.errors import RequestRefused
@@ -12,8 +13,9 @@ from rkruntime.runtime import snapshot
 from rkruntime.service._answers import Answer, json_response
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
+from rkruntime.service._types import ActorPage, Actors, Memory, MemoryClass, MemoryOwner
 
-__all__ = ("drain", "kernel", "kernels", "runtime")
+__all__ = ("actors", "drain", "kernel", "kernels", "memory", "runtime")
 
 LONGEST_DRAIN_BODY = 4096
 
@@ -44,6 +46,16 @@ async def kernel(state: ServiceState, request: Exchange) -> Answer:
     )
 
 
+async def actors(state: ServiceState, _: Exchange) -> Answer:
+    """List the live actors."""
+    return json_response(await state.bridge.call(_actors, state))
+
+
+async def memory(state: ServiceState, _: Exchange) -> Answer:
+    """Say where the memory is."""
+    return json_response(await state.bridge.call(_memory, state))
+
+
 async def runtime(state: ServiceState, _: Exchange) -> Answer:
     """Say what the runtime does."""
     return json_response(await state.bridge.call(_snapshot, state))
@@ -55,6 +67,41 @@ async def drain(state: ServiceState, request: Exchange) -> Answer:
     timeout_s = _timeout(body)
     await state.bridge.call(_drain, state, timeout_s)
     return json_response({"state": state.runtime.state.value, "timeout_s": timeout_s}, 202)
+
+
+async def _actors(state: ServiceState) -> Actors:
+    return Actors(
+        actors=[
+            ActorPage(
+                name=info.name,
+                kind=info.kind.__name__,
+                state=info.state,
+                in_flight=info.in_flight,
+                waiting=info.mailbox_depth,
+                messages=info.messages,
+                restarts=info.restarts,
+                memory_bytes=info.memory_bytes,
+                last_error=info.last_error,
+            )
+            for info in state.runtime.actors
+        ]
+    )
+
+
+async def _memory(state: ServiceState) -> Memory:
+    stats = state.runtime.memory.stats()
+    return Memory(
+        pressure=str(stats.level),
+        limit_bytes=stats.limit_bytes,
+        reserved_bytes=stats.reserved_bytes,
+        allocated_bytes=stats.allocated_bytes,
+        requested_bytes=stats.requested_bytes,
+        cached_bytes=stats.cached_bytes,
+        peak_bytes=stats.peak_bytes,
+        buffers=stats.live_buffers,
+        classes=[MemoryClass(**attrs.asdict(row)) for row in stats.classes],
+        owners=[MemoryOwner(**attrs.asdict(row)) for row in stats.owners],
+    )
 
 
 async def _snapshot(state: ServiceState) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 from starlette.types import ASGIApp
 
 from rkruntime.access import Permission
-from rkruntime.service import _dashboard, _events, _launches, _pages, _probes
+from rkruntime.service import _dashboard, _events, _launches, _openapi, _pages, _probes, _types
+from rkruntime.service._answers import JSON
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
@@ -29,6 +30,11 @@ class RouteSpec:
         permission: What the caller needs: `read`, `launch`, `drain` or `admin`; None for probes, which anyone may ask.
         limited: Whether the service's limits (requests at once, rate) hold for it.
         summary: What it does, in one line.
+        answers: The type of its answer; None where it is no part of the API.
+        asks: The type of its body in JSON; None where it takes none.
+        kind: The media type of its answer.
+        status: The status of its answer.
+        also: Another status with the same answer.
     """
 
     path: str
@@ -37,6 +43,11 @@ class RouteSpec:
     permission: Permission | None
     limited: bool = True
     summary: str = ""
+    answers: Any = None
+    asks: Any = None
+    kind: str = JSON
+    status: int = 200
+    also: int | None = None
 
 
 ROUTES: tuple[RouteSpec, ...] = (
@@ -44,6 +55,8 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/v1/kernels/{name}/launch",
         method="POST",
         handler=_launches.launch,
+        answers=_types.LaunchAnswer,
+        asks=_types.LaunchAsked,
         permission=Permission.LAUNCH,
         summary="Launch a kernel and answer with its results.",
     ),
@@ -51,6 +64,8 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/healthz",
         method="GET",
         handler=_probes.healthz,
+        answers=_types.Liveness,
+        also=503,
         permission=None,
         limited=False,
         summary="Whether the process is worth keeping.",
@@ -59,6 +74,8 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/readyz",
         method="GET",
         handler=_probes.readyz,
+        answers=_types.Readiness,
+        also=503,
         permission=None,
         limited=False,
         summary="Whether new launches are served.",
@@ -67,6 +84,8 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/metrics",
         method="GET",
         handler=_probes.metrics,
+        answers=str,
+        kind="text/plain",
         permission=Permission.READ,
         limited=False,
         summary="The metrics, in Prometheus' text format.",
@@ -75,6 +94,7 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/v1/kernels",
         method="GET",
         handler=_pages.kernels,
+        answers=_types.Kernels,
         permission=Permission.READ,
         summary="The kernels served.",
     ),
@@ -82,6 +102,7 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/v1/kernels/{name}",
         method="GET",
         handler=_pages.kernel,
+        answers=_types.KernelPage,
         permission=Permission.READ,
         summary="What one kernel takes.",
     ),
@@ -89,13 +110,40 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/v1/runtime",
         method="GET",
         handler=_pages.runtime,
+        answers=_types.RuntimePage,
         permission=Permission.READ,
         summary="What the runtime does.",
+    ),
+    RouteSpec(
+        path="/v1/actors",
+        method="GET",
+        handler=_pages.actors,
+        answers=_types.Actors,
+        permission=Permission.READ,
+        summary="The live actors.",
+    ),
+    RouteSpec(
+        path="/v1/memory",
+        method="GET",
+        handler=_pages.memory,
+        answers=_types.Memory,
+        permission=Permission.READ,
+        summary="Where the device's memory is.",
+    ),
+    RouteSpec(
+        path="/openapi.json",
+        method="GET",
+        handler=_openapi.openapi,
+        permission=Permission.READ,
+        summary="This description.",
     ),
     RouteSpec(
         path="/v1/runtime/drain",
         method="POST",
         handler=_pages.drain,
+        answers=_types.DrainBegun,
+        asks=_types.DrainAsked,
+        status=202,
         permission=Permission.DRAIN,
         limited=False,
         summary="Drain the runtime, and end the service.",
@@ -104,6 +152,8 @@ ROUTES: tuple[RouteSpec, ...] = (
         path="/v1/events",
         method="GET",
         handler=_events.events,
+        answers=str,
+        kind="text/event-stream",
         permission=Permission.READ,
         limited=False,
         summary="A snapshot of the runtime each second, as server-sent events.",

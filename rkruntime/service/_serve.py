@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from functools import cache, partial
 from typing import Any
 
 import trio
@@ -20,7 +21,10 @@ from rkruntime.service._app import Wrap, make_app
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._guard import Guard
+from rkruntime.service._idempotency import Answers
 from rkruntime.service._limits import Limits
+from rkruntime.service._openapi import describe
+from rkruntime.service._routes import ROUTES
 from rkruntime.service._server import Server, listen
 from rkruntime.service._state import Heart, ServiceState
 
@@ -132,6 +136,7 @@ class Service:
             self._guard.hook(record)
 
     def _state(self, bridge: Bridge) -> ServiceState:
+        service = self.config.service
         catalogue = Catalogue(self.runtime, self.specs, concurrency=SIDE_BY_SIDE)
         return ServiceState(
             config=self.config,
@@ -140,7 +145,9 @@ class Service:
             catalogue=catalogue,
             observability=self._observability,
             activity=self._activity,
-            limits=Limits(self.config.service),
+            limits=Limits(service),
+            answers=Answers(service.idempotency_window, service.idempotency_memory),
+            description=cache(partial(describe, ROUTES)),
         )
 
     async def _supervise(self, server: Server) -> None:

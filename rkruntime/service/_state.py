@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import attrs
 
@@ -14,6 +15,7 @@ from rkruntime.service._activity import Activity
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._feed import Feed
+from rkruntime.service._idempotency import Answers
 from rkruntime.service._limits import Limits
 
 __all__ = ("Heart", "ServiceState")
@@ -67,6 +69,8 @@ class ServiceState:
     bridge: Bridge
     catalogue: Catalogue
     limits: Limits
+    answers: Answers
+    description: Callable[[], bytes]
     observability: Observability | None = None
     heart: Heart = attrs.field(factory=Heart)
     drain: DrainClock = attrs.field(factory=DrainClock)

@@ -1,0 +1,151 @@
+"""Answers kept by the key that their request carried, so that a launch that is asked for again is not run again.
+
+The header and its meaning: IETF draft "The Idempotency-Key HTTP Header Field"
+(draft-ietf-httpapi-idempotency-key-header).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import TypeAlias
+
+import attrs
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rkruntime.errors import RequestRefused
+
+__all__ = ("Answers", "Kept", "fingerprint")
+
+Place: TypeAlias = tuple[str, str, str]
+"""Who asks, for what, under which key."""
+REPLAYED = (b"idempotent-replayed", b"true")
+
+
+@attrs.frozen
+class Kept:
+    """An answer as it was sent.
+
+    Args:
+        messages: ASGI's.
+        size: Bytes of its body.
+    """
+
+    messages: tuple[Message, ...]
+    size: int
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it again, and say so."""
+        first, *rest = self.messages
+        await send({**first, "headers": [*first["headers"], REPLAYED]})
+        for message in rest:
+            await send(message)
+
+
+@attrs.define(eq=False)
+class _Entry:
+    fingerprint: bytes
+    until_s: float
+    answer: asyncio.Future[Kept | None]
+
+
+def fingerprint(body: bytes | bytearray, *rest: str) -> bytes:
+    """Return what tells one request from another under the same key."""
+    digest = blake2b(body, digest_size=16)
+    for text in rest:
+        digest.update(b"\0" + text.encode())
+    return digest.digest()
+
+
+class Answers:
+    """The answers of one service; for the server's thread alone.
+
+    Args:
+        window_s: Seconds for which an answer is kept.
+        most_bytes: Bytes of all answers kept; the oldest go first.
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, window_s: float, most_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._window_s = window_s
+        self._most_bytes = most_bytes
+        self._clock = clock
+        self._entries: OrderedDict[Place, _Entry] = OrderedDict()
+        self.held_bytes = 0
+
+    async def once(self, place: Place, of: bytes, make: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+        """Return the answer that is kept, or that another request is about to get; else make it, and keep it.
+
+        What failed is not kept, and what does not fit in neither: it is made again.
+
+        Raises:
+            RequestRefused: The key stands for another request (422).
+        """
+        while True:
+            self._forget()
+            entry = self._entries.get(place)
+            if entry is None:
+                return await self._make(place, of, make)
+            if entry.fingerprint != of:
+                why = "this Idempotency-Key was sent with another request before"
+                raise RequestRefused(422, why, "give each launch a key of its own")
+            kept = await asyncio.shield(entry.answer)
+            if kept is not None:
+                return kept
+
+    async def _make(self, place: Place, of: bytes, make: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+        entry = _Entry(of, self._clock() + self._window_s, asyncio.get_running_loop().create_future())
+        self._entries[place] = entry
+        kept: Kept | None = None
+        try:
+            kept = await _gathered(await make())
+            if kept.size > self._most_bytes // 4:
+                return _As(kept)
+            self.held_bytes += kept.size
+            entry.answer.set_result(kept)
+        finally:
+            if not entry.answer.done():
+                entry.answer.set_result(None)
+                self._entries.pop(place, None)
+        return _As(kept)
+
+    def _forget(self) -> None:
+        """Forget what is too old, and then the oldest until the rest fits."""
+        now_s = self._clock()
+        for place, entry in list(self._entries.items()):
+            if not entry.answer.done():
+                continue
+            kept = entry.answer.result()
+            if entry.until_s > now_s and self.held_bytes <= self._most_bytes:
+                return
+            del self._entries[place]
+            self.held_bytes -= kept.size if kept is not None else 0
+
+
+class _As:
+    """Sends an answer for the first time."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in self._kept.messages:
+            await send(message)
+
+
+async def _gathered(app: ASGIApp) -> Kept:
+    """Take down what an answer sends."""
+    messages: list[Message] = []
+
+    async def take(message: Message) -> None:
+        messages.append(message)
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    await app({"type": "http"}, nothing, take)
+    whole = [{**message, "body": bytes(message["body"])} if "body" in message else message for message in messages]
+    return Kept(tuple(whole), sum(len(message.get("body", b"")) for message in whole))
