@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rkruntime.dropin._numba import ArgHint, In, as_dtype, types
+from rkruntime.dropin._numba import ArgHint, In, as_dtype, config, cuda, types
 
 __all__ = ("Sample", "host_argument", "sample_of", "view_of")
 
@@ -37,6 +37,9 @@ def view_of(array: Any) -> HostArray:
     address, read_only = interface["data"]
     shape = tuple(interface["shape"])
     if not getattr(array, "__cuda_ndarray__", False):
+        stream = interface.get("stream")
+        if stream is not None and config.CUDA_ARRAY_INTERFACE_SYNC:
+            cuda.external_stream(stream).synchronize()
         dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
         return _array_at(address, shape, dtype, interface.get("strides"), read_only)
     # the interface says nothing of strides of 0

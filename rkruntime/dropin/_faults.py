@@ -9,6 +9,7 @@ import attrs
 from cuda.core._utils import cuda_utils
 
 from rkruntime.errors import BarrierDivergence, InvalidLaunch, KernelFault
+from rkruntime.simt._checks import OutOfBounds
 
 __all__ = ("LaunchRefused", "as_cuda_raises")
 
@@ -39,9 +40,10 @@ def as_cuda_raises(fault: KernelFault, debug: bool) -> BaseException:
     thread, block = list(reversed(fault.thread)), list(reversed(fault.block or ()))
     place = f"In function {fault.kernel!r}, file {os.path.abspath(fault.file)}, line {fault.line}, "
     prefix = f"{place}tid={thread} ctaid={block}"
-    kind = type(cause) if type(cause).__module__ == "builtins" else IndexError
-    message = str(cause) or (fault.what if kind is IndexError else "")
+    if isinstance(cause, OutOfBounds):
+        return IndexError(f"{prefix}: {fault.what}")
+    kind: type[BaseException] = type(cause)
     try:
-        return kind(f"{prefix}: {message}" if message else prefix)
+        return kind(f"{prefix}: {cause}" if str(cause) else prefix)
     except TypeError:  # the kernel's own class wants other arguments
         return fault

@@ -149,6 +149,9 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             if "FakeCUDA" in str(error):
                 raise self.refused from error  # the simulator does not have it either
             raise
+        except Exception as error:
+            error.add_note(f"The kernel was simulated, since it could not be compiled: {self.refused}")
+            raise
 
     def _count(self, special: Special | None, took_s: float) -> None:
         code = self.py_func.__code__

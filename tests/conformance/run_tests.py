@@ -70,6 +70,9 @@ class Recorder(unittest.TestResult):
         self.write(test, "unexpected success")
 
     def _failed(self, test, err):
+        if err[0].__name__ == "Skipped":  # pytest's
+            self.addSkip(test, str(err[1]))
+            return
         text = self._exc_info_to_string(err, test)
         self.write(test, "fail", reason_of(text), text)
 

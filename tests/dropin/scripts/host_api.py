@@ -30,6 +30,15 @@ def copy(target, source):
         target[i] = source[i]
 
 
+@cuda.jit
+def shares(x):
+    tile = cuda.shared.array(64, float32)
+    i = cuda.threadIdx.x
+    tile[i] = x[i]
+    cuda.syncthreads()
+    x[i] = tile[63 - i]
+
+
 def device():
     assert cuda.is_available()
     assert len(cuda.gpus) == 1
@@ -155,6 +164,7 @@ def dispatchers():
     assert special.get_regs_per_thread() > 0
     with pytest.raises(NotImplementedError, match="compiled for the CPU"):
         special.inspect_sass()
+    assert shares.specialize(x).get_shared_mem_per_block() == 64 * 4
     assert ".visible .entry" in next(iter(special.inspect_asm().values()))
 
 

@@ -88,6 +88,24 @@ def under_debug_it_is_the_class_that_cuda_raises():
         divide_checked[1, 1](np.arange(1), 0)
 
 
+class Own(Exception):
+    pass
+
+
+@cuda.jit(debug=True, opt=False)
+def raises_its_own(x):
+    i = cuda.grid(1)
+    if x[i + 1] < 0:
+        raise Own("below")
+
+
+def under_debug_own_classes_and_indices_too():
+    with pytest.raises(Own, match=r"tid=\[0, 0, 0\] ctaid=\[0, 0, 0\]: below"):
+        raises_its_own[1, 1](np.array([-1, -1]))
+    with pytest.raises(IndexError, match=r"tid=\[0, 0, 0\] ctaid=\[0, 0, 0\]: index 1 is out of bounds"):
+        raises_its_own[1, 1](np.array([1]))
+
+
 def launches_that_no_device_takes_are_refused():
     with pytest.raises(InvalidLaunch):
         divide[1, 2048](np.arange(3), 1)
@@ -102,6 +120,7 @@ CHECKS = (
     an_error_of_types_is_numba_cudas,
     a_fault_is_raised,
     under_debug_it_is_the_class_that_cuda_raises,
+    under_debug_own_classes_and_indices_too,
     launches_that_no_device_takes_are_refused,
 )
 
