@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rkruntime.dropin._numba import ArgHint, In, as_dtype, config, cuda, types
+from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, as_dtype, config, cuda, types
 
-__all__ = ("Sample", "host_argument", "sample_of", "view_of")
+__all__ = ("Sample", "converter_of", "sample_of", "view_of")
 
 HostArray = npt.NDArray[Any]
 _VIEW = "_rkruntime_view"
@@ -30,40 +31,40 @@ class Sample:
 
 def view_of(array: Any) -> HostArray:
     """Return a NumPy array over the memory of a device array, or of whatever has a `__cuda_array_interface__`."""
-    known: HostArray | None = array.__dict__.get(_VIEW) if hasattr(array, "__dict__") else None
-    if known is not None:
-        return known
-    interface = array.__cuda_array_interface__
-    address, read_only = interface["data"]
-    shape = tuple(interface["shape"])
     if not getattr(array, "__cuda_ndarray__", False):
-        stream = interface.get("stream")
-        if stream is not None and config.CUDA_ARRAY_INTERFACE_SYNC:
-            cuda.external_stream(stream).synchronize()
-        dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
-        return _array_at(address, shape, dtype, interface.get("strides"), read_only)
-    # the interface says nothing of strides of 0
-    view = array.__dict__[_VIEW] = _array_at(address, shape, array.dtype, array.strides, read_only)
+        return _view_of_foreign(array)
+    view: HostArray | None = array.__dict__.get(_VIEW)
+    if view is None:
+        address = array.__cuda_array_interface__["data"][0]  # which says nothing of strides of 0
+        view = array.__dict__[_VIEW] = _array_at(address, array.shape, array.dtype, array.strides, False)
     return view
 
 
-def host_argument(kind: Any, value: Any) -> Any:
-    """Turn an argument into what compiled code takes.
+def _view_of_foreign(array: Any) -> HostArray:
+    interface = array.__cuda_array_interface__
+    address, read_only = interface["data"]
+    stream = interface.get("stream")
+    if stream is not None and config.CUDA_ARRAY_INTERFACE_SYNC:
+        cuda.external_stream(stream).synchronize()
+    dtype = getattr(array, "dtype", None) or np.dtype(interface["typestr"])
+    return _array_at(address, tuple(interface["shape"]), dtype, interface.get("strides"), read_only)
+
+
+def converter_of(kind: Any) -> Callable[[Any], Any]:
+    """Return what turns an argument of a type into what compiled code takes.
 
     Args:
         kind: The numba type that the kernel was compiled for.
-        value: What the script passed.
     """
     if isinstance(kind, types.Array):
-        return _host_array(value)
-    if isinstance(kind, types.Integer | types.Float | types.Complex) and not isinstance(value, np.generic | str):
-        return _number(kind, value)
+        return _host_array
+    if isinstance(kind, types.Integer | types.Float | types.Complex):
+        return partial(_number_unless_numpys, kind)
     if isinstance(kind, types.BaseTuple):
-        items = [host_argument(one, item) for one, item in zip(kind.types, value, strict=True)]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        return partial(_tuple, tuple(map(converter_of, kind.types)))
     if isinstance(kind, types.Record):
-        return _host_record(value)
-    return value.value if isinstance(value, ArgHint) else value
+        return _host_record
+    return _unhinted
 
 
 def sample_of(kind: Any) -> Any:
@@ -81,6 +82,19 @@ def sample_of(kind: Any) -> Any:
     return Sample(kind)
 
 
+def _unhinted(value: Any) -> Any:
+    return value.value if isinstance(value, ArgHint) else value
+
+
+def _tuple(converters: Sequence[Callable[[Any], Any]], value: Any) -> Any:
+    items = [convert(item) for convert, item in zip(converters, value, strict=True)]
+    return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+
+
+def _number_unless_numpys(kind: Any, value: Any) -> Any:
+    return value if isinstance(value, np.generic) else _number(kind, value)
+
+
 def _number(kind: Any, value: Any) -> Any:
     """Convert a number to the type that the kernel was compiled for, as a launch on CUDA does."""
     if isinstance(kind, types.Integer):
@@ -94,20 +108,20 @@ def _number(kind: Any, value: Any) -> Any:
 
 
 def _host_array(value: Any) -> HostArray:
+    if type(value) is np.ndarray:
+        return value
+    if type(value) is DeviceNDArray:
+        return view_of(value)
     if isinstance(value, ArgHint):
         inner = value.value
         if isinstance(value, In) and not hasattr(inner, "__cuda_array_interface__"):
             return np.array(inner, copy=True, order="K")  # what the kernel writes to it stays on the device
         return _host_array(inner)
-    if type(value) is np.ndarray:
-        return value
     if hasattr(value, "__cuda_array_interface__"):
         return view_of(value)
     if isinstance(value, np.ndarray):
         return value.view(np.ndarray)
-    if hasattr(value, "__dlpack__"):
-        return np.from_dlpack(value)
-    return np.asarray(value)
+    return np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
 
 
 def _host_record(value: Any) -> Any:

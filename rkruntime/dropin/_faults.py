@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -24,7 +25,7 @@ class LaunchRefused(InvalidLaunch, _CudaError):  # type: ignore[misc]
         return f"CUDA_ERROR_INVALID_VALUE: {InvalidLaunch.__str__(self)}"
 
 
-def as_cuda_raises(fault: KernelFault, debug: bool) -> BaseException:
+def as_cuda_raises(fault: KernelFault, debug: bool, scope: Mapping[str, Any]) -> BaseException:
     """Return the error that a script expects.
 
     Under `debug=True` numba-cuda raises the class that the kernel raised, and its message says where: function, file,
@@ -33,6 +34,7 @@ def as_cuda_raises(fault: KernelFault, debug: bool) -> BaseException:
     Args:
         fault: What a thread of the kernel did.
         debug: Whether the kernel was compiled with `debug=True`.
+        scope: The kernel's globals.
     """
     cause = fault.__cause__
     if not debug or cause is None or isinstance(fault, BarrierDivergence) or fault.thread is None:
@@ -42,8 +44,16 @@ def as_cuda_raises(fault: KernelFault, debug: bool) -> BaseException:
     prefix = f"{place}tid={thread} ctaid={block}"
     if isinstance(cause, OutOfBounds):
         return IndexError(f"{prefix}: {fault.what}")
-    kind: type[BaseException] = type(cause)
+    kind = _class_in(scope, type(cause))
     try:
         return kind(f"{prefix}: {cause}" if str(cause) else prefix)
     except TypeError:  # the kernel's own class wants other arguments
         return fault
+
+
+def _class_in(scope: Mapping[str, Any], kind: type[BaseException]) -> type[BaseException]:
+    """Return the program's own class: machine code from the cache on disk brings a copy of classes in `__main__`."""
+    known = scope.get(kind.__name__)
+    if not isinstance(known, type) or not issubclass(known, BaseException):
+        return kind
+    return known if (known.__module__, known.__qualname__) == (kind.__module__, kind.__qualname__) else kind

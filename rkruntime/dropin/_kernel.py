@@ -9,7 +9,7 @@ from pickle import PicklingError
 from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
-from rkruntime.dropin._arguments import host_argument, sample_of
+from rkruntime.dropin._arguments import converter_of, sample_of
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
@@ -64,6 +64,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self.refused: UnsupportedKernel | KernelCompileError | None = None
         self.py_func: Any = None
         self._gpu_kernel: Any = None
+        self._converters = [converter_of(kind) for kind in self.argtypes]
+        self._last_checked: tuple[Any, tuple[Extent, Extent]] = None, ((1, 1, 1), (1, 1, 1))
 
     def attach(self, py_func: Any) -> None:
         """Compile the kernel's function, if there is none yet: numba-cuda's cache on disk keeps no functions."""
@@ -93,13 +95,16 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
     def launch(self, args: Sequence[Any], griddim: Any, blockdim: Any, stream: Any = 0, sharedmem: int = 0) -> None:
         """Run the kernel; numba-cuda's dispatcher calls this."""
         after: list[Callable[[], object]] = []
-        values = []
-        for kind, value in zip(self.argtypes, args, strict=True):
-            for extension in reversed(self.extensions):
-                kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
-            values.append(host_argument(kind, value))
+        if self.extensions:
+            values = self._extended(args, stream, after)
+        else:
+            values = [convert(value) for convert, value in zip(self._converters, args, strict=True)]
         special = self.compiled.find(values) or self._specialize(values)
-        grid, block = self._checked(griddim, blockdim, sharedmem)
+        shape = griddim, blockdim, sharedmem
+        checked = self._last_checked
+        if shape != checked[0]:
+            checked = self._last_checked = shape, self._checked(*shape)
+        grid, block = checked[1]
         began_s = time.perf_counter()
         if special is None:
             self._simulate(grid, block, values, sharedmem)
@@ -107,10 +112,19 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             try:
                 _engine.run(special, grid, block, tuple(values), sharedmem)
             except KernelFault as fault:
-                raise as_cuda_raises(fault, self.debug) from fault.__cause__
+                raise as_cuda_raises(fault, self.debug, self.py_func.__globals__) from fault.__cause__
         self._count(special, time.perf_counter() - began_s)
         for call in after:
             call()
+
+    def _extended(self, args: Sequence[Any], stream: Any, after: list[Callable[[], object]]) -> list[Any]:
+        """Let the extensions of `cuda.jit` turn arguments into others; what shall follow the launch goes to `after`."""
+        values = []
+        for kind, value in zip(self.argtypes, args, strict=True):
+            for extension in reversed(self.extensions):
+                kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
+            values.append(converter_of(kind)(value))
+        return values
 
     def _checked(self, grid: Any, block: Any, shared_bytes: int) -> tuple[Extent, Extent]:
         """Check a launch against the limits of CUDA and of the kernel's own launch bounds."""
