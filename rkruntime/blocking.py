@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import contextvars
 import functools
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import numpy.typing as npt
@@ -40,12 +42,12 @@ R = TypeVar("R")
 class _Portal:
     """A Trio thread that hosts one runtime and runs calls handed to it, each in a cancel scope of its own."""
 
-    def __init__(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
+    def __init__(self, opened: AbstractAsyncContextManager[Runtime]) -> None:
         self._ready: concurrent.futures.Future[Runtime] = concurrent.futures.Future()
         self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._begun: concurrent.futures.Future[trio.lowlevel.TrioToken] = concurrent.futures.Future()
         self._starting = trio.CancelScope()
-        main = functools.partial(self._main, config, device, instance)
+        main = functools.partial(self._main, opened)
         self._thread = threading.Thread(target=main, name="rkruntime-trio", daemon=True)
         self._thread.start()
         try:
@@ -60,20 +62,19 @@ class _Portal:
             self._begun.result().run_sync_soon(self._starting.cancel)
         self._thread.join()
 
-    def _main(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
+    def _main(self, opened: AbstractAsyncContextManager[Runtime]) -> None:
         try:
-            trio.run(self._serve, config, device, instance)
+            trio.run(self._serve, opened)
         except BaseException as error:
             waiting = self._ended if self._ready.done() else self._ready
             waiting.set_exception(single(error))
         else:
             self._ended.set_result(None)
 
-    async def _serve(self, config: RuntimeConfig | None, device: Device | None, instance: str | None) -> None:
+    async def _serve(self, opened: AbstractAsyncContextManager[Runtime]) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._closing = trio.Event()
         self._begun.set_result(self._token)
-        opened = open_async(config, device=device, instance=instance)
         with self._starting:
             async with trio.open_nursery() as self._calls, opened as runtime:
                 self._ready.set_result(runtime)
@@ -104,7 +105,7 @@ class _Portal:
                 answer.set_exception(NotRunning("stopped"))
 
         try:
-            self._token.run_sync_soon(begin)
+            self._token.run_sync_soon(contextvars.copy_context().run, begin)
         except trio.RunFinishedError:
             raise NotRunning("stopped") from None
         try:
@@ -289,19 +290,24 @@ class BlockingRuntime:
 
 @contextlib.contextmanager
 def open_runtime(
-    config: RuntimeConfig | None = None, *, device: Device | None = None, instance: str | None = None
+    config: RuntimeConfig | None = None,
+    *,
+    device: Device | None = None,
+    hooks: Sequence[Callable[[Any], None]] = (),
+    instance: str | None = None,
 ) -> Iterator[BlockingRuntime]:
     """Start a runtime on a Trio thread of its own, and drain it at the end of the block.
 
     Args:
         config: Settings; the defaults if left out.
         device: An open device to use in place of the configured one; it then belongs to the runtime.
+        hooks: Each is called with every record as it happens, on the runtime's thread.
         instance: The name under which `rustkernel runtime status` finds it, as for `rkruntime.open_runtime`.
 
     Raises:
         RkError: What kept the runtime from starting, or what it ended with.
     """
-    portal = _Portal(config, device, instance)
+    portal = _Portal(open_async(config, device=device, hooks=hooks, instance=instance))
     try:
         yield BlockingRuntime(portal)
     finally:

@@ -16,6 +16,9 @@ ROUTE = "rkruntime.route"
 WENT_AWAY = 499
 """The status of a request whose client went away before an answer; nginx's number for it."""
 
+METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
+"""Methods that are told apart: whoever may send a request may not add to what is counted."""
+
 
 class Named:
     """Notes in a request's scope which route it took.
@@ -67,6 +70,7 @@ class Observed:
         finally:
             self._in_flight -= 1
             took_s = time.perf_counter() - began
-            route, method = scope.get(ROUTE, ""), scope["method"]
+            route = scope.get(ROUTE, "")
+            method = scope["method"] if scope["method"] in METHODS else "OTHER"
             done = RequestDone(route, method, status, took_s, trace, REQUEST_ID.get(), time.time())
             self._observability.end_request(done)

@@ -1,0 +1,96 @@
+"""Logs: what happens at work is logged with its ids, as JSON in production, and no more than the level asks for."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import trio
+
+import rkruntime as rk
+from rkruntime.context import Trace, following
+from rkruntime.errors import RkError
+from rkruntime.log import configure_logging, get_logger
+from rkruntime.observability import LogRecords, Metrics, RequestDone
+from rkruntime.runtime import Actor, open_runtime
+from rkruntime.testing import FakeDevice
+
+HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def fill(out: Any) -> None:
+    out[:] = 1
+
+
+def broken(out: Any) -> None:
+    raise ValueError("on purpose")
+
+
+class Talker(Actor):
+    async def talk(self) -> None:
+        get_logger("rkruntime.test").info("talked", words=3)
+
+
+@pytest.fixture
+def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """What is logged, as the command logs in production."""
+    logger = logging.getLogger("rkruntime")
+    before = logger.handlers[:], logger.level, logger.propagate
+    stream = io.StringIO()
+    configure_logging(getattr(request, "param", "debug"), "json")
+    logger.handlers[0].setStream(stream)  # type: ignore[attr-defined]
+    yield stream
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+def events(stream: io.StringIO, name: str) -> list[dict[str, Any]]:
+    told = [json.loads(line) for line in stream.getvalue().splitlines()]
+    return [line for line in told if line["event"] == name]
+
+
+async def test_lines_of_handlers_and_launches_name_the_request_and_the_trace(
+    lines: io.StringIO, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_runtime(device=FakeDevice(job_s=0.5), hooks=[LogRecords()]) as runtime:
+        talker = await runtime.spawn(Talker, name="talker")
+        kernel, bad = await runtime.spawn(fill, name="filler"), await runtime.spawn(broken, name="bad")
+        with following(HEADER, "r-1"):
+            await talker.ask(Talker.talk)
+            await kernel.launch(np.zeros(4), over=4)
+        with pytest.raises(RkError):
+            await bad.launch(np.zeros(4), over=4)
+    (talked,), (launched,) = events(lines, "talked"), events(lines, "launch completed")
+    assert (talked["actor"], talked["request_id"], talked["trace_id"]) == ("talker", "r-1", HEADER[3:35])
+    assert (launched["actor"], launched["request_id"], launched["trace_id"]) == ("filler", "r-1", HEADER[3:35])
+    assert talked["span_id"] != launched["span_id"]
+    assert (launched["kernel"], launched["took_s"], launched["level"]) == ("fill", 0.5, "debug")
+    (failed,) = events(lines, "launch failed")
+    assert (failed["level"], failed["launch"]) == ("info", launched["launch"] + 1)
+    assert "on purpose" in failed["error"]
+    assert [line["actor"] for line in events(lines, "actor started")] == ["talker", "filler", "bad"]
+
+
+@pytest.mark.parametrize("lines", ["info"], indirect=True)
+def test_launches_and_requests_are_told_only_where_they_are_asked_for(lines: io.StringIO) -> None:
+    LogRecords().end_request(RequestDone("/healthz", "GET", 200, 0.1))
+    assert lines.getvalue() == ""
+
+
+def test_requests_are_told_with_their_ids(lines: io.StringIO) -> None:
+    trace = Trace.begin()
+    LogRecords().end_request(RequestDone("/healthz", "GET", 200, 0.1, trace, "r-2"))
+    (line,) = events(lines, "request")
+    assert (line["route"], line["status"], line["request_id"]) == ("/healthz", 200, "r-2")
+    assert (line["trace_id"], line["span_id"]) == (trace.trace_hex, trace.span_hex)
+
+
+def test_the_blocking_front_has_hooks_and_hands_its_callers_ids_on() -> None:
+    metrics = Metrics()
+    with rk.blocking.open_runtime(device=FakeDevice(), hooks=[metrics]) as runtime:
+        kernel = runtime.spawn(fill)
+        with following(HEADER):
+            kernel.launch(np.zeros(4), over=4)
+    assert HEADER[3:35] in metrics.render()[0].decode()
