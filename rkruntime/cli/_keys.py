@@ -46,7 +46,7 @@ def file_options(function: Any) -> Any:
 def create(
     role: str, name: str, expires: str | None, print_hash: bool, as_json: bool, file: str | None, config: Path | None
 ) -> None:
-    """Make a key and print it, this once: the file keeps its hash alone. A running service takes it within a second."""
+    """Make a key and print it, this once: the file keeps its hash alone. A running service takes it at once."""
     from rkruntime.security import issue_key
     from rkruntime.security._issue import make_key
 

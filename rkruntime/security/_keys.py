@@ -107,7 +107,7 @@ class ApiKeys:
 
     def prove(self, key: str) -> Identity | Unproven:
         """Say whose key this is, at the price of one scrypt, whether there is such a key or not."""
-        self._look()
+        self._look(at_once=True)
         identifier = id_of(key)
         if identifier is None:
             return Unproven("it has not the form of a key")
@@ -121,9 +121,9 @@ class ApiKeys:
         self._proven.put(key, (record.id, record.hash))
         return _identity(record)
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> None:
         """Read the file again, if it has changed since it was last looked at."""
-        if self._path is None or self._ticks() - self._looked_s < LOOK_EACH_S:
+        if self._path is None or (not at_once and self._ticks() - self._looked_s < LOOK_EACH_S):
             return
         self._looked_s = self._ticks()
         signature = signature_of(self._path)

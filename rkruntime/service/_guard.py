@@ -75,7 +75,7 @@ class Guard:
             identity = await self._admit(scope, permission)
             IDENTITY.set(identity.label)
             if permission not in ACTS:
-                await app(scope, receive, send)
+                await app(scope, receive, self._while_known(scope, send))
                 return
             status = [0]
             try:
@@ -183,6 +183,24 @@ class Guard:
         if isinstance(found, Unproven):
             self._attempts.failed(peer)
         return found
+
+    def _while_known(self, scope: Scope, send: Send) -> Send:
+        """Return a `send` that ends an event stream when who listens is not known any more, as by a revoked key."""
+        streams = False
+
+        async def told(message: Message) -> None:
+            nonlocal streams
+            if message["type"] == "http.response.start":
+                headers = dict(message.get("headers", ()))
+                streams = self._demands and headers.get(b"content-type", b"").startswith(b"text/event-stream")
+            elif streams and message.get("more_body"):
+                bearer = _bearer(scope)
+                known = None if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(scope))
+                if not isinstance(known, Identity):
+                    raise OSError("who listens is not known any more")  # as where a client has left
+            await send(message)
+
+        return told
 
     async def _record(
         self, event: str, scope: Scope, permission: Permission, found: Identity | Unproven, **fields: Any

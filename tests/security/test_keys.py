@@ -84,6 +84,14 @@ def test_a_key_is_issued_proven_known_and_revoked(path: str) -> None:
     assert keys.prove(key) == Unproven(f"the key {record.id} is revoked")
 
 
+def test_a_new_key_holds_at_once(path: str) -> None:
+    clock = Clock()
+    issue_key(path, "ann", Role.VIEWER, now=clock)
+    keys = ApiKeys(path, now=clock, ticks=clock)
+    key, _ = issue_key(path, "bob", Role.VIEWER, now=clock)
+    assert isinstance(keys.prove(key), Identity)
+
+
 def test_every_failure_costs_one_scrypt(path: str) -> None:
     clock, check = Clock(), Counting()
     key, _ = issue_key(path, "ann", Role.VIEWER, 60.0, now=clock)

@@ -231,3 +231,28 @@ def test_a_new_key_and_a_new_signing_key_hold_and_a_revoked_one_does_not(secured
     until(401, old)
     write(secured.folder / "jwks.json", jwks())
     until(200, old)
+
+
+def test_an_event_stream_ends_with_the_key_that_opened_it(secured: Secured) -> None:
+    key, record = issue_key(str(secured.folder / "keys.json"), "listener", Role.VIEWER)
+    with httpx.stream("GET", f"{secured.service.url}/v1/events", headers=bearer(key), timeout=LIMIT_S) as answer:
+        assert answer.status_code == 200
+        lines = answer.iter_lines()
+        assert next(lines).startswith("retry")
+        revoke_key(str(secured.folder / "keys.json"), record.id)
+        with pytest.raises(httpx.RemoteProtocolError):
+            for _ in lines:
+                pass
+
+
+def test_the_page_has_every_endpoint_with_its_permission() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    table = page.partition("<!-- endpoints.begin -->")[2].partition("<!-- endpoints.end -->")[0]
+    rows = [
+        f"| `{route.method} {route.path}` | {f'`{route.permission}`' if route.permission else 'none'} |"
+        for route in ROUTES
+    ]
+    assert table.strip().splitlines()[2:] == rows
+    for permission in Permission:
+        cells = ["yes" if permission in MAY[role.value] else "no" for role in Role]
+        assert f"| `{permission}` | {' | '.join(cells)} |" in page

@@ -166,7 +166,7 @@ def served_certificate(host: str, port: int, context: ssl.SSLContext) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "bad", ["no certificate", "no key", "key of another", "open key", "no authority", "key in PEM"]
+    "bad", ["no certificate", "no key", "key of another", "open key", "no authority", "key for an authority"]
 )
 def test_files_that_do_not_do_are_told_at_the_start(bad: str, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
