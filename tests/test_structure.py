@@ -46,6 +46,7 @@ def test_modules_are_small() -> None:
         ("rkruntime.config", ("numba", "trio", "numpy")),
         ("rkruntime.errors", ("numba", "trio", "numpy")),
         ("rkruntime.runtime", ("numba.cuda",)),
+        ("rkruntime.security", ("numba", "trio", "numpy", "jwt", "cryptography", "starlette", "asyncio")),
         ("rkruntime.cli._group", ("numba", "trio", "numpy", "attrs")),
         ("rkruntime.cli.__main__", ("numba", "trio", "numpy", "attrs", "click")),
         ("rkruntime.cli._status", ("numba", "trio", "numpy", "attrs", "click", "decimal", "asyncio")),
