@@ -20,7 +20,7 @@ from rkruntime.dropin._report import Entry, Report
 from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._run import checked_extents
-from rkruntime.simt._runner import Extent
+from rkruntime.simt._runner import MOST_TOGETHER, Extent
 
 __all__ = ("HostKernel", "report")
 
@@ -43,7 +43,6 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     objectmode = False
     entry_point = None
-    cooperative = False
     lifted: Sequence[Any] = ()
 
     def __init__(self, py_func: Any, argtypes: Sequence[Any], **options: Any) -> None:
@@ -206,17 +205,22 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         """Bytes of local memory, as numba-cuda compiles the kernel for a GPU."""
         return bytes_in(self.inspect_asm(), ".local")
 
+    @property
+    def cooperative(self) -> bool:
+        """Whether all threads of the grid wait for one another."""
+        special = self._specialize([sample_of(kind) for kind in self.argtypes])
+        return special is not None and special.cooperative
+
     def max_cooperative_grid_blocks(self, blockdim: Any, dynsmemsize: int = 0) -> int:  # noqa: ARG002
         """How many blocks can wait for one another."""
         threads = math.prod(blockdim) if isinstance(blockdim, tuple) else int(blockdim)
-        per_processor = ATTRIBUTES["MAX_THREADS_PER_MULTIPROCESSOR"] // max(threads, 1)
-        return per_processor * ATTRIBUTES["MULTIPROCESSOR_COUNT"]
+        return MOST_TOGETHER // max(threads, 1)
 
     @property
     def _codelibrary(self) -> Any:
         attributes = SimpleNamespace(max_threads_per_block=self.max_threads_per_block)
         function = SimpleNamespace(kernel=SimpleNamespace(attributes=attributes), handle=0, name=self.entry_name)
-        return SimpleNamespace(get_cufunc=lambda: function)
+        return SimpleNamespace(get_cufunc=lambda: function, _linking_files=frozenset())
 
     # what a GPU would run: numba-cuda compiles it, where NVVM is installed
 

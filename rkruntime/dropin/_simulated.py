@@ -101,7 +101,7 @@ class _Rebinder:
         if name is not None:
             return _Late(self._fake, name) if name in ("threadIdx", "blockIdx") else getattr(self._fake, name)
         if type(value).__name__ == "ExternFunction":
-            raise NotSimulated(f"a call of {value.symbol}, which is linked from CUDA C++ or PTX")
+            raise NotSimulated(f"a call of {value.name}, which is linked from CUDA C++ or PTX")
         if isinstance(value, dispatcher.CUDADispatcher):
             return self.function(value.py_func)
         if isinstance(value, FunctionType) and _knows_cuda(value.__globals__):

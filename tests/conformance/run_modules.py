@@ -22,6 +22,14 @@ from typing import Any
 RUN_TESTS = Path(__file__).with_name("run_tests.py")
 LIMIT_S = 900  # of a module, against hanging
 AT_A_TIME = 2
+SITE = """\
+import sys
+
+if not any("cuda.pathfinder" in word for word in sys.orig_argv):  # it starts a Python to look for libraries
+    import rkruntime.dropin
+
+    rkruntime.dropin.install()
+"""
 
 
 def test_modules() -> list[str]:
@@ -82,7 +90,7 @@ def _environment(mode: str, folder: Path) -> dict[str, str]:
     """Return what puts a process in this mode, and every Python that it starts."""
     if mode == "simulator":
         return {"NUMBA_ENABLE_CUDASIM": "1"}
-    (folder / "sitecustomize.py").write_text("import rkruntime.dropin\n\nrkruntime.dropin.install()\n")
+    (folder / "sitecustomize.py").write_text(SITE)
     known = os.environ.get("PYTHONPATH", "")
     return {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), known)))}
 
