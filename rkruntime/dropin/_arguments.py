@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, as_dtype, config, cuda, types
 
-__all__ = ("Sample", "converter_of", "sample_of", "view_of")
+__all__ = ("Sample", "converter_of", "keep_apart", "sample_of", "view_of")
 
 HostArray = npt.NDArray[Any]
 _VIEW = "_rkruntime_view"
@@ -65,6 +65,25 @@ def converter_of(kind: Any) -> Callable[[Any], Any]:
     if isinstance(kind, types.Record):
         return _host_record
     return _unhinted
+
+
+def keep_apart(args: Sequence[Any], values: list[Any], after: list[Callable[[], object]]) -> None:
+    """Copy host arrays that share memory with one before them, as each is copied to a GPU and back, in order.
+
+    Args:
+        args: What the script passed.
+        values: What compiled code takes; a copy takes the place of an array.
+        after: Calls that follow the launch; appended to.
+    """
+    seen: list[HostArray] = []
+    for place, (arg, value) in enumerate(zip(args, values, strict=True)):
+        if type(value) is not np.ndarray or hasattr(_unhinted(arg), "__cuda_array_interface__"):
+            continue
+        if any(np.may_share_memory(value, other) for other in seen):
+            copy = values[place] = value.copy(order="K")
+            if value.flags.writeable:
+                after.append(partial(np.copyto, value, copy))
+        seen.append(value)
 
 
 def sample_of(kind: Any) -> Any:

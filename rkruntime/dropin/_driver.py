@@ -255,9 +255,15 @@ def core_stream(stream: Any) -> Any:
 
 
 def install_driver() -> HostDriver:
-    """Put the driver in the place of NVIDIA's, for the life of the process."""
-    host = HostDriver()
+    """Put the driver in the place of NVIDIA's, for the life of the process.
+
+    Raises:
+        RuntimeError: numba-cuda has opened a GPU, and the program may hold arrays there.
+    """
     driver = drv.driver
+    if driver.devices:
+        raise RuntimeError("numba-cuda has opened a GPU in this process; call rkruntime.dropin.install() before that")
+    host = HostDriver()
     drv._logger = drv.make_logger()
     driver.is_initialized = True
     driver.initialization_error = None

@@ -23,7 +23,7 @@ def install() -> None:
     are exchanged.
 
     Raises:
-        RuntimeError: numba-cuda's simulator was imported before, or kernels were launched on a GPU.
+        RuntimeError: numba-cuda's simulator was imported before, or it has opened a GPU.
     """
     global _host
     if _host is not None:

@@ -9,7 +9,7 @@ from pickle import PicklingError
 from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
-from rkruntime.dropin._arguments import converter_of, sample_of
+from rkruntime.dropin._arguments import converter_of, keep_apart, sample_of
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
@@ -64,6 +64,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self.py_func: Any = None
         self._gpu_kernel: Any = None
         self._converters = [converter_of(kind) for kind in self.argtypes]
+        self._arrays = sum(isinstance(kind, types.Array) for kind in self.argtypes)
         self._last_checked: tuple[Any, tuple[Extent, Extent]] = None, ((1, 1, 1), (1, 1, 1))
 
     def attach(self, py_func: Any) -> None:
@@ -98,6 +99,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             values = self._extended(args, stream, after)
         else:
             values = [convert(value) for convert, value in zip(self._converters, args, strict=True)]
+        if self._arrays > 1:
+            keep_apart(args, values, after)
         special = self.compiled.find(values) or self._specialize(values)
         shape = griddim, blockdim, sharedmem
         checked = self._last_checked

@@ -56,15 +56,30 @@ def test_control_c_ends_a_kernel_that_never_ends() -> None:
 
 def test_a_notebook_loads_it_as_an_extension(tmp_path: Path) -> None:
     cells = [
-        "%load_ext rkruntime.dropin",
         "import numpy as np",
         "from numba import cuda",
+        "%load_ext rkruntime.dropin",
+        "%load_ext rkruntime.dropin",
         "@cuda.jit\ndef fill(x):\n    i = cuda.grid(1)\n    x[i] = i\n",
         "x = np.zeros(4); fill[1, 4](x); print(x.tolist(), cuda.is_available())",
     ]
     (tmp_path / "session.ipy").write_text("\n".join(cells))
     done = run("-m", "IPython", "--no-banner", "session.ipy", cwd=tmp_path, IPYTHONDIR=str(tmp_path))
     assert "[0.0, 1.0, 2.0, 3.0] True" in done.stdout, done.stderr
+
+
+def test_the_simulator_cannot_be_exchanged_once_it_is_imported() -> None:
+    program = "from numba import cuda; import rkruntime.dropin as d; print(d.report()); d.install()"
+    done = run("-c", program, NUMBA_ENABLE_CUDASIM="1")
+    assert done.stdout == "rkruntime.dropin: not installed\n"
+    assert "RuntimeError: numba-cuda's simulator was imported before rkruntime.dropin.install()" in done.stderr
+
+
+def test_a_gpu_cannot_be_exchanged_once_it_is_open() -> None:
+    program = (
+        "from numba.cuda.cudadrv.driver import driver; import rkruntime.dropin as d; driver.devices[0] = 0; d.install()"
+    )
+    assert "RuntimeError: numba-cuda has opened a GPU in this process" in run("-c", program).stderr
 
 
 def test_pytest_loads_it_as_a_plugin(tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ def copy(target, source):
 
 
 @cuda.jit
+def reverse(target, source):
+    i = cuda.grid(1)
+    if i < target.size:
+        target[i] = source[source.size - 1 - i]
+
+
+@cuda.jit
 def shares(x):
     tile = cuda.shared.array(64, float32)
     i = cuda.threadIdx.x
@@ -100,6 +107,11 @@ def hints():
     assert x.tolist() == y.tolist(), "what a kernel writes to an In argument is not seen"
     add_one[1, 8](cuda.InOut(x))
     assert x.tolist() == (y + 1).tolist()
+    x = np.arange(8.0)
+    reverse[1, 8](x, x)
+    assert x.tolist() == y.tolist(), "each is copied to the device, and the second is copied back last"
+    reverse[1, 8](cuda.Out(x), cuda.In(x))
+    assert x.tolist() == y[::-1].tolist()
     copy[1, 8](x[::-1], y)
     assert x.tolist() == y[::-1].tolist()
 
