@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
@@ -23,12 +25,14 @@ from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._guard import Guard
 from rkruntime.service._idempotency import Answers
 from rkruntime.service._limits import Limits
+from rkruntime.service._notify import Notifier
 from rkruntime.service._openapi import describe
 from rkruntime.service._routes import ROUTES
+from rkruntime.service._server import FAREWELL_S as SERVER_FAREWELL_S
 from rkruntime.service._server import Server, listen
 from rkruntime.service._state import Heart, ServiceState
 
-__all__ = ("Service",)
+__all__ = ("Service", "longest_end_s")
 
 FAREWELL_S = 2.0
 """Seconds for which requests are refused, at most, once the runtime has ended and before the server does."""
@@ -37,6 +41,14 @@ LOOK_EACH_S = 0.03
 
 SIDE_BY_SIDE = 8
 """Launches of one kernel that are under way at once: one compiles or is copied while another runs."""
+
+
+def longest_end_s(config: ProductionConfig) -> float:
+    """Return the seconds that a service may take from the first signal to its end, if all goes on to its deadlines."""
+    runtime = config.runtime
+    drain_s = runtime.drain_grace + runtime.shutdown_timeout + runtime.cleanup_timeout
+    releasing_s = 4 * runtime.cleanup_timeout  # actors stop, and memory and device are released, twice that each
+    return drain_s + releasing_s + FAREWELL_S + SERVER_FAREWELL_S
 
 
 class Service:
@@ -49,6 +61,7 @@ class Service:
         hooks: Each is called with every record of the runtime, on the Trio thread.
         observability: Who is told of requests, and answers scrapes; its hooks are added to `hooks`.
         instance: The name of the control socket, as for `open_runtime`.
+        environ: Where systemd says how to tell it; the process's environment unless another is given.
     """
 
     address: tuple[str, int] = ("", 0)
@@ -63,6 +76,7 @@ class Service:
         hooks: Sequence[Callable[[Any], None]] = (),
         observability: Observability | None = None,
         instance: str | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
         self.specs = specs
@@ -75,6 +89,7 @@ class Service:
         self._wraps = wraps
         self._observability = observability
         self._failure: ServiceFailed | None = None
+        self._notifier = Notifier(os.environ if environ is None else environ)
 
     async def run(
         self, *, handle_signals: bool = False, task_status: trio.TaskStatus[Service] = trio.TASK_STATUS_IGNORED
@@ -113,13 +128,14 @@ class Service:
                 )
                 self.address = server.address
                 nursery.start_soon(self._supervise, server)
-                nursery.start_soon(_beat, state, beating)
-                nursery.start_soon(_note_drain, state)
+                nursery.start_soon(_beat, state, self._notifier, beating)
+                nursery.start_soon(_note_drain, state, self._notifier)
                 nursery.start_soon(_keep_up, guard, looking)
                 try:
                     async with trio.open_nursery() as running:
                         await running.start(_run, self.runtime, handle_signals)
                         task_status.started(self)
+                        self._notifier.ready(f"serving at port {self.address[1]}")
                     bridge.close()
                     await _bid_farewell(server)
                 finally:
@@ -167,11 +183,13 @@ async def _run(runtime: Runtime, handle_signals: bool, *, task_status: trio.Task
     await runtime.run(handle_signals=handle_signals, task_status=task_status)
 
 
-async def _beat(state: ServiceState, beating: trio.CancelScope) -> None:
+async def _beat(state: ServiceState, notifier: Notifier, beating: trio.CancelScope) -> None:
+    each_s = min(Heart.EACH_S, (notifier.watchdog_s or math.inf) / 3)
     with beating:
         while True:
             state.heart.beat()
-            await trio.sleep(Heart.EACH_S)
+            notifier.alive()
+            await trio.sleep(each_s)
 
 
 async def _bid_farewell(server: Server) -> None:
@@ -194,12 +212,13 @@ async def _keep_up(guard: Guard, looking: trio.CancelScope) -> None:
                 get_logger("rkruntime.security").error("the guard could not look", error=str(error))
 
 
-async def _note_drain(state: ServiceState) -> None:
+async def _note_drain(state: ServiceState, notifier: Notifier) -> None:
     try:
         await state.runtime.wait_for(State.DRAINING)
     except UnreachableState:
         return
     state.drain.begin()
+    notifier.stopping("draining", longest_end_s(state.config))
 
 
 def _one(group: BaseExceptionGroup[BaseException]) -> BaseException:

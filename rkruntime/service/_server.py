@@ -18,7 +18,7 @@ from rkruntime.config import ServiceConfig
 from rkruntime.errors import AddressUnavailable
 from rkruntime.service._protocol import guarded
 
-__all__ = ("Server", "listen")
+__all__ = ("FAREWELL_S", "Server", "listen")
 
 BACKLOG = 2048
 DECODERS = 2

@@ -1,0 +1,88 @@
+"""The files in deploy/: written from the configuration there, and good by the judgement of those who read them."""
+
+import math
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from rkruntime.config import Machine, check_config, load_config
+from rkruntime.service import longest_end_s
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+WRITE = runpy.run_path(str(ROOT / "docs" / "write_deployment.py"))
+CONFIG = WRITE["configuration"]()
+MANIFESTS: list[dict[str, Any]] = WRITE["manifests"](CONFIG)
+
+
+def test_the_files_are_written_from_the_configuration() -> None:
+    for path, text in WRITE["files"]().items():
+        assert path.read_text() == text, f"run python docs/write_deployment.py: {path.name}"
+
+
+def test_the_configuration_works_on_a_machine_that_is_large_enough() -> None:
+    loaded = load_config(DEPLOY / "rustkernel.toml", environ={})
+    machine = Machine(cores=8, memory_bytes=64 * 2**30)
+    assert check_config(loaded.config, machine, loaded.origins).errors == ()
+    assert loaded.config.security.rbac_enabled
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda manifest: manifest["kind"])
+def test_kubernetes_takes_the_manifests(manifest: dict[str, Any]) -> None:
+    kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_validator_refuses_what_is_wrong() -> None:
+    with pytest.raises(kubernetes_validate.ValidationError):
+        broken = {**MANIFESTS[1], "spec": {"replicas": "two"}}
+        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_pod_gives_the_drain_its_time_and_asks_where_the_service_answers() -> None:
+    pod = next(each for each in MANIFESTS if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    slept = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    runtime = CONFIG.runtime
+    needed = slept + runtime.drain_grace + runtime.shutdown_timeout + runtime.cleanup_timeout
+    assert pod["terminationGracePeriodSeconds"] == math.ceil(slept + longest_end_s(CONFIG)) > needed
+    assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
+    assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert container["ports"][0]["containerPort"] == CONFIG.service.port
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert pod["securityContext"]["runAsNonRoot"] is True
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("rustkernel")
+    text = (DEPLOY / "rustkernel.service").read_text().replace("/opt/rustkernel/bin/rustkernel", str(command))
+    unit = tmp_path / "rustkernel.service"
+    unit.write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60, check=False
+    )
+    told = [line for line in done.stderr.splitlines() if "rustkernel.service" in line]
+    assert (done.returncode, told) == (0, []), done.stderr
+
+
+def test_the_unit_gives_the_drain_its_time() -> None:
+    found = re.search(r"^TimeoutStopSec=(\d+)$", (DEPLOY / "rustkernel.service").read_text(), re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) == math.ceil(longest_end_s(CONFIG))
+
+
+def test_the_image_runs_as_nobody_in_particular_and_starts_what_is_there() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    last = text.rpartition("\nFROM ")[2]
+    assert re.search(r"^USER (\d+):\d+$", last, re.MULTILINE)
+    assert 'ENTRYPOINT ["rustkernel", "serve", "--config", "/etc/rustkernel/rustkernel.toml"]' in last
+    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
+        for name in copied.split():
+            assert (ROOT / name).exists(), name
