@@ -21,7 +21,7 @@ from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import overload, types
 
-__all__ = ("STRIP", "TOP")
+__all__ = ("LONGEST", "LONG_STEP", "STRIP", "TOP")
 
 TOP = 1 << 43
 LONG_STEP, LONGEST = 1 << 40, 1 << 62  # a loop with a longer step is one strip

@@ -110,7 +110,7 @@ class Emitted:
     wide: bool
 
 
-def emit(program: Program, options: Options, *, loops: bool, blocks: bool = False) -> Emitted:
+def emit(program: Program, options: Options, *, loops: bool, blocks: bool = False, lanes: bool = False) -> Emitted:
     """Make the functions of a program.
 
     Args:
@@ -118,6 +118,7 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
         options: How to compile them.
         loops: Whether they are for the loop lowering, which takes guards.
         blocks: Whether one call runs a whole block, whose shared arrays are on its stack.
+        lanes: Whether they are for lanes, where device functions become part of the kernel.
     """
     kernel = program.kernel
     guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
@@ -135,7 +136,9 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
         if blocks:
             namespace[PREFIX + "shared_array"] = block_array
         inline = unit is kernel or (function not in recursive and _is_small(trees[function]))
-        dispatchers[function] = njit(**options.numba, forceinline=inline)(_define(trees[function], unit, namespace))
+        becomes_part = lanes and unit is not kernel and function not in recursive
+        how = {"inline": "always"} if becomes_part else {"forceinline": inline}
+        dispatchers[function] = njit(**options.numba, **how)(_define(trees[function], unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
         namespace |= {name: dispatchers[device] for name, device in unit.devices.items()}

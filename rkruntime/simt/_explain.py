@@ -33,6 +33,7 @@ def explain(
     lines = [
         f"kernel {source.name} ({signature}), {source.file}:{source.tree.lineno}",
         f"lowering: {choice}",
+        *([f"vectors: {choice.width.lanes} threads, since {choice.width.why}"] if choice.width else []),
         *(f"loop: {note}" for note in notes),
         f"compiled: {compiled}",
         "features: " + (", ".join(sorted({one.spelling for one in program.features})) or "none"),

@@ -9,13 +9,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._choice import Choice, choose, has_barriers
+from rkruntime.simt._choice import Choice, choose, choose_width, has_barriers
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
@@ -24,10 +25,11 @@ from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
 from rkruntime.simt._numba import njit, types
+from rkruntime.simt._private import added_to_only
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._written import written_parameters
-from rkruntime.simt.lanes import WIDTH, LanesRefused, compiler_for, make_block_run
+from rkruntime.simt.lanes import LanesRefused, can_be_copied, compiler_for, make_block_run
 
 __all__ = ("Kernel", "Special")
 
@@ -42,6 +44,7 @@ class Special:
         signature: Types of the arguments, as numba writes them.
         lowering: `lanes`, `loop` or `fibers`.
         cooperative: Whether all threads of the grid wait for one another: all blocks then run together, on one worker.
+        lanes: Threads of a vector; 1 where there are none.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
         has_open_loop: Whether the kernel, or a device function of it, has a loop whose turns are no constant: how long
@@ -74,6 +77,7 @@ class Special:
         self.signature = _signature(argument_types)
         self.lowering = choice.lowering
         self.cooperative = Category.GRID in program.categories
+        self.lanes = choice.lanes
         self.compile_s = compile_s
         nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
@@ -112,6 +116,7 @@ class Kernel:
         options: `debug`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda does). Others,
             which concern GPUs, are ignored.
         lowering: `lanes`, `loop` or `fibers`, to have that and no other; None chooses.
+        width: Threads of a vector where lanes are taken: 1 to 64; None chooses.
 
     Raises:
         UnsupportedKernel: It is no Python function.
@@ -123,6 +128,7 @@ class Kernel:
         name: str | None = None,
         options: Mapping[str, Any] | None = None,
         lowering: str | None = None,
+        width: int | None = None,
     ) -> None:
         plain = plain_function(function)
         if plain is None:
@@ -136,6 +142,7 @@ class Kernel:
             debug=bool(given.get("debug")), fastmath=bool(given.get("fastmath")), fma=bool(given.get("fma", True))
         )
         self._wanted = lowering
+        self._width = width
         self._specials: dict[tuple[Hashable, ...], Special] = {}
         self._by_types: dict[tuple[Any, ...], Special] = {}  # keys tell more apart than types do
         self._compiling = threading.Lock()
@@ -203,6 +210,8 @@ class Kernel:
         return self._compile_as(choice, argument_types)
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
+        if choice.lowering == "lanes":
+            choice = attrs.evolve(choice, width=choose_width(self.program, argument_types, self._width))
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
         if whole and choice.lowering == "loop":
@@ -212,8 +221,9 @@ class Kernel:
             self.options,
             loops=not whole and choice.lowering != "fibers",
             blocks=whole and choice.lowering == "lanes",
+            lanes=choice.lowering == "lanes",
         )
-        key = self._cache_key(choice.lowering, signature, emitted)
+        key = self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None
@@ -221,7 +231,7 @@ class Kernel:
             return Special(self.program, choice, argument_types, emitted, compiled, 0.0)
         started = time.perf_counter()
         try:
-            compiled = self._compile_drive(choice.lowering, emitted, argument_types)
+            compiled = self._compile_drive(choice, emitted, argument_types)
         except (RkError, LanesRefused):
             raise
         except Exception as error:  # the compiler's own errors are of every kind
@@ -231,25 +241,31 @@ class Kernel:
             _cache.store(self.name, key, compiled)
         return Special(self.program, choice, argument_types, emitted, compiled, compile_s)
 
-    def _compile_drive(self, lowering: str, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
+    def _compile_drive(self, choice: Choice, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
         """Compile the driver with all that it calls."""
+        lowering, width = choice.lowering, choice.lanes
+        private: tuple[int, ...] = ()
+        if lowering == "lanes":
+            adds = added_to_only(self.program.kernel.tree)
+            private = tuple(k for k in adds if can_be_copied(argument_types[k]))
         if lowering == "fibers":
             from rkruntime.simt._fiber_calls import FiberContext
 
             emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
             run = _fibers(grid=Category.GRID in self.program.categories).make_run(emitted.body, self.program.categories)
         elif has_barriers(self.program):
-            body = njit(**self.options.numba, pipeline_class=compiler_for(WIDTH, blocks=True))(emitted.body.py_func)
+            compiler = compiler_for(width, blocks=True, private=private)
+            body = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
             body.compile((LoopContext, *argument_types))
-            run = make_block_run(body)
+            run = make_block_run(body, private)
         else:
             emitted.body.compile((LoopContext, *argument_types))
             lanes = None
             if lowering == "lanes":
-                compiler = compiler_for(WIDTH, blocks=False)
+                compiler = compiler_for(width, blocks=False, private=private)
                 lanes = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
                 lanes.compile((LoopContext, *argument_types))
-            run = make_run(make_row(emitted.body, lanes, WIDTH), emitted.limits, wide=emitted.wide)
+            run = make_run(make_row(emitted.body, lanes, width), emitted.limits, wide=emitted.wide, private=private)
         drive = make_drive(run)
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))

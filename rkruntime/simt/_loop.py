@@ -20,6 +20,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._switch import put, word
+from rkruntime.simt.lanes._copies import make_copies
 
 __all__ = ("make_row", "make_run")
 
@@ -100,7 +101,7 @@ def make_row(body: Any, lanes: Any = None, width: int = 1) -> Any:
     return by_lanes
 
 
-def make_run(row: Any, limits: Any, *, wide: bool = False) -> Any:
+def make_run(row: Any, limits: Any, *, wide: bool = False, private: tuple[int, ...] = ()) -> Any:
     """Build the function that runs a range of blocks of one kernel as loops.
 
     Args:
@@ -108,15 +109,18 @@ def make_run(row: Any, limits: Any, *, wide: bool = False) -> Any:
         limits: `limits(ctx, *args)`, which returns 12 integers.
         wide: Whether neighbouring blocks along x may be run as one wide block: the kernel knows its places in the grid
             alone, so that it cannot tell.
+        private: Arguments of which a worker may have a copy.
 
     Returns:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
+    take, merge = make_copies(private)
 
     @njit(**OPTIONS)
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.FAULT_LANE, 0)
+        mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
         dx, dy, dz = block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
         dim = (dx, dy, dz)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
@@ -132,12 +136,13 @@ def make_run(row: Any, limits: Any, *, wide: bool = False) -> Any:
             for k_z in range(end_of(base_z, dz, allowed[5], allowed[11]) - first_z):
                 for k_y in range(end_of(base_y, dy, allowed[3], allowed[9]) - first_y):
                     count_x = end_of(base_x, count * dx, allowed[1], allowed[7]) - first_x
-                    row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, args)
+                    row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, mine)
             first += count
             x += count
             if x == grid[0]:
                 x, y = 0, y + 1
                 if y == grid[1]:
                     y, z = 0, z + 1
+        merge(args, state)
 
     return run

@@ -21,7 +21,8 @@ FAULT_EXTENT = 13  # of the axis that the subscript is outside of
 FAULT_LINE = 14
 FAULT_LANE = 15  # lanes: which of its vector's threads failed
 STACK_LIMIT = 16  # address that the worker's own stack must not reach
-STATE_WORDS = 17
+COPIES = 17  # lanes: a bit for each argument that the worker has a copy of
+STATE_WORDS = 18
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too

@@ -7,10 +7,17 @@ from rkruntime.simt._schedule import InPlace
 
 
 def run(
-    function: Any, grid: Any, block: Any, *args: Any, shared: int = 0, lowering: str | None = None, **options: Any
+    function: Any,
+    grid: Any,
+    block: Any,
+    *args: Any,
+    shared: int = 0,
+    lowering: str | None = None,
+    width: int | None = None,
+    **options: Any,
 ) -> simt.Special:
     """Compile and run; raise what a thread raised."""
-    special = simt.Kernel(function, options=options, lowering=lowering).specialize(args)
+    special = simt.Kernel(function, options=options, lowering=lowering, width=width).specialize(args)
     grid, block = (
         tuple((*extent, 1, 1)[:3] if isinstance(extent, tuple) else (extent, 1, 1)) for extent in (grid, block)
     )

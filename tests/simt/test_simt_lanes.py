@@ -1,6 +1,9 @@
 """Kernels on lanes against the same kernels as loops, and against NumPy: divergence of every kind, and faults."""
 
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -136,6 +139,38 @@ def test_lanes_agree_with_loops(name, order):
         results[lowering] = args
     for got, wanted in zip(results["lanes"], results["loop"], strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "width"), [("branches", 1), ("counted", 8), ("early returns", 64), ("strided", 64)])
+def test_lanes_agree_with_loops_at_other_widths(name, width):
+    kernel, size, block, make = cases()[name]
+    got = make()
+    wanted = [one.copy() for one in got]
+    assert run(kernel, blocks_for(size, block), block, *got, lowering="lanes", width=width).lanes == width
+    run(kernel, blocks_for(size, block), block, *wanted, lowering="loop")
+    for one, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+GENERIC = """
+import numpy as np
+import test_simt_lanes as tests
+for name in ("gathered", "counted"):
+    tests.test_lanes_agree_with_loops(name, "C")
+"""
+
+
+def test_lanes_agree_with_loops_where_the_processor_has_no_wide_vectors():
+    surroundings = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "RKRUNTIME_CACHE_DIR": "",
+        "PYTHONPATH": os.path.dirname(__file__),
+    }
+    command = [sys.executable, "-c", GENERIC]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=surroundings)
+    assert ran.returncode == 0, ran.stderr
 
 
 def laid_out(array, order):

@@ -20,8 +20,10 @@ from numba.core import cgutils, ir
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._stubs import syncthreads
-from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._liveness import assigned_in, live_in
 from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
+from rkruntime.simt.lanes._ramps import first_lanes
+from rkruntime.simt.lanes._recipes import recipes
 from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
 from rkruntime.simt.lanes._shapes import EFFECTS, Shape, callee_of, is_uniform, widest
 from rkruntime.simt.lanes._shared import block_array
@@ -47,6 +49,8 @@ class BlockLower(LanesLower):
             raise LanesRefused(str(uncuttable)) from None
         self._segment_of = {label: one for one in self._segments.values() for label in one.labels}
         self._places = self._where_used()
+        self._live = live_in(self.blocks, self.flow.successors)
+        self._recipes = recipes(self.blocks, self._divergent, self._differs, self._callee)
         self._once = {label: self._copies(label) for label in self.blocks}
         self._check()
 
@@ -72,8 +76,14 @@ class BlockLower(LanesLower):
 
     def _calls(self, inst: Any) -> Any:
         if isinstance(inst, ir.Assign) and isinstance(inst.value, ir.Expr) and inst.value.op == "call":
-            return callee_of(self.fndesc.typemap, inst.value.func)
+            return self._callee(inst.value.func)
         return None
+
+    def _callee(self, func: Any) -> Any:
+        return callee_of(self.fndesc.typemap, func)
+
+    def _differs(self, name: str) -> bool:
+        return widest(self.shapes.form(name)) is not Shape.UNIFORM
 
     # What outlives a segment
 
@@ -87,13 +97,20 @@ class BlockLower(LanesLower):
                         places.setdefault(var.name, set()).add(self._segment_of[label].first)
         return places
 
-    def _kept(self, segment: Segment) -> list[str]:
-        """Return the variables of a segment that differ among vectors and that others use too."""
-        return sorted(
-            name
-            for name, where in self._places.items()
-            if segment.first in where and len(where) > 1 and widest(self.shapes.form(name)) is not Shape.UNIFORM
-        )
+    def _is_kept(self, name: str) -> bool:
+        """Whether a variable differs among vectors and is used in several segments."""
+        return len(self._places.get(name, ())) > 1 and self._differs(name)
+
+    def _brought(self, segment: Segment) -> list[str]:
+        """Return the variables that a segment has from those before it."""
+        here = {name for name, where in self._places.items() if segment.first in where}
+        return sorted(name for name in self._live[segment.first] & here if self._is_kept(name))
+
+    def _left_behind(self, segment: Segment) -> list[str]:
+        """Return the variables that a segment assigns for those after it."""
+        after = frozenset[str]().union(*(self._live[one] for one in self.flow.successors[segment.last]))
+        assigned = assigned_in([self.blocks[label] for label in segment.labels])
+        return sorted(name for name in after & assigned if self._is_kept(name) and name not in self._recipes)
 
     def _copies(self, label: int) -> tuple[Any, ...]:
         """Return the assignments at the end of a segment that must happen once, not once for each vector.
@@ -231,9 +248,8 @@ class BlockLower(LanesLower):
         super().lower_inst(inst)
 
     def _emit_once(self, segment: Segment) -> None:
-        head, done = self.builder.block, self.function.append_basic_block("done")
+        done = self.function.append_basic_block("done")
         self.emit_threads(segment.labels, None, done)
-        self.builder.position_at_end(head)
         self.builder.branch(self.blkmap[segment.first])
         self.builder.position_at_end(done)
 
@@ -258,38 +274,44 @@ class BlockLower(LanesLower):
     # A segment
 
     def _emit_for_threads(self, segment: Segment) -> None:
-        """Run a segment for all vectors of the block, row by row."""
-        x, y, z = self._dims
-        full = self.builder.udiv(x, WORD(self.width))
-        rest = self.builder.urem(x, WORD(self.width))
-        row = cgutils.alloca_once_value(self.builder, WORD(0))
-        self.builder.store(WORD(0), row)
-        with cgutils.for_range(self.builder, z) as at_z, cgutils.for_range(self.builder, y) as at_y:
-            chunk = self.builder.mul(self.builder.load(row), self._vectors_of_row)
-            with cgutils.for_range(self.builder, full) as at_x:
-                first = self.builder.mul(at_x.index, WORD(self.width))
-                self._emit_vector_of_threads(segment, self.builder.add(chunk, at_x.index), (first, at_y, at_z), None)
-            with self.builder.if_then(self.builder.icmp_unsigned("!=", rest, WORD(0))):
-                first = self.builder.mul(full, WORD(self.width))
-                left = vectors.splat(self.builder, self.builder.trunc(rest, INDEX), self.width)
-                mask = self.builder.icmp_unsigned("<", vectors.iota(INDEX, self.width), left)
-                self._emit_vector_of_threads(segment, self.builder.add(chunk, full), (first, at_y, at_z), mask)
-            self.builder.store(self.builder.add(self.builder.load(row), WORD(1)), row)
+        """Run a segment for all vectors of the block: without masks where rows are whole vectors, else with."""
+        whole = self.builder.icmp_unsigned("==", self.builder.urem(self._dims[0], WORD(self.width)), WORD(0))
+        with self.builder.if_else(whole, likely=True) as (unmasked, masked):
+            with unmasked:
+                self._emit_rows(segment, whole=True)
+            with masked:
+                self._emit_rows(segment, whole=False)
+
+    def _emit_rows(self, segment: Segment, *, whole: bool) -> None:
+        """Go down the columns of vectors: what does not depend on y is then the same from turn to turn."""
+        builder, (x, y, z) = self.builder, self._dims
+        with cgutils.for_range(builder, z) as at_z, cgutils.for_range(builder, self._vectors_of_row) as at_x:
+            first = builder.mul(at_x.index, WORD(self.width))
+            mask = None if whole else first_lanes(builder, builder.sub(x, first), self.width)
+            layer = builder.mul(at_z.index, y)
+            with cgutils.for_range(builder, y) as at_y:
+                row = builder.add(layer, at_y.index)
+                chunk = builder.add(builder.mul(row, self._vectors_of_row), at_x.index)
+                self._emit_vector_of_threads(segment, chunk, (first, at_y.index, at_z.index), mask)
 
     def _emit_vector_of_threads(
-        self, segment: Segment, chunk: llvm.Value, at: tuple[Any, Any, Any], mask: llvm.Value | None
+        self, segment: Segment, chunk: llvm.Value, thread: tuple[llvm.Value, ...], mask: llvm.Value | None
     ) -> None:
-        kept = self._kept(segment)
-        thread = (at[0], at[1].index, at[2].index)
         with self._as_threads(thread):
-            for name in kept:
-                self._bring(name, chunk)
-            before, done = self.builder.block, self.function.append_basic_block("done")
+            self._label, self._mask = segment.first, None
+            brought = self._brought(segment)
+            again = dict.fromkeys(inst for name in brought for inst in self._recipes.get(name, ()))
+            for inst in again:
+                self.loc = inst.loc
+                self._lower_assignment(inst)
+            for name in brought:
+                if name not in self._recipes:
+                    self._bring(name, chunk)
+            done = self.function.append_basic_block("done")
             self.emit_threads(segment.labels, mask, done)
-            self.builder.position_at_end(before)
             self.builder.branch(self.blkmap[segment.first])
             self.builder.position_at_end(done)
-            for name in kept:
+            for name in self._left_behind(segment):
                 self._put_away(name, chunk)
 
     @contextmanager

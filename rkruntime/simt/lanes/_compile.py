@@ -19,20 +19,22 @@ __all__ = ("compiler_for",)
 
 
 @functools.cache
-def compiler_for(width: int, *, blocks: bool) -> type[CompilerBase]:
+def compiler_for(width: int, *, blocks: bool, private: tuple[int, ...] = ()) -> type[CompilerBase]:
     """Return the compiler of kernels' bodies.
 
     Args:
         width: Threads of a vector.
         blocks: Whether one call runs a whole block, with its barriers; else one vector.
+        private: Arguments of which a worker may have a copy.
     """
-    lower = type(f"Lanes{width}Lower", (BlockLower if blocks else LanesLower,), {"width": width})
+    kept = {"width": width, "private": frozenset(private)}
+    lower = type(f"Lanes{width}Lower", (BlockLower if blocks else LanesLower,), kept)
 
     @register_pass(mutates_CFG=True, analysis_only=False)
     class LanesLowering(BaseNativeLowering):
         """Lowers typed code to vectors."""
 
-        _name: Any = f"lanes_lowering_{width}_{blocks}"
+        _name: Any = f"lanes_lowering_{width}_{blocks}_{private}"
 
         @property
         def lowering_class(self) -> Any:

@@ -12,16 +12,21 @@ from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
+from rkruntime.simt._bounds import LONG_STEP, LONGEST, STRIP
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._atomics import Update, combinable, emit_combined, emit_one_by_one, takes
 from rkruntime.simt.lanes._memory import Elements
-from rkruntime.simt.lanes._shapes import Shape, callee_of, is_uniform, operator_of
+from rkruntime.simt.lanes._ramps import MIRRORED, compare_ramp
+from rkruntime.simt.lanes._shapes import EFFECTS, STRIPS, Shape, callee_of, is_uniform, operator_of
+from rkruntime.simt.lanes._shared import block_array
 from rkruntime.simt.lanes._slots import Value
 from rkruntime.simt.lanes._values import LaneValues
 
 __all__ = ("VectorExpressions",)
 
 INDEX = llvm.IntType(32)
+RANGE = ("start", "stop", "step")
 
 
 class VectorExpressions(LaneValues):
@@ -49,6 +54,9 @@ class VectorExpressions(LaneValues):
 
     def _emit_binop(self, type_: Any, expr: Any) -> Value | None:
         signature = self.fndesc.calltypes[expr]
+        of_ramp = self._compared_ramp(expr, signature)
+        if of_ramp is not None:
+            return self._typed(signature, of_ramp)
         left, right = self._spread(expr.lhs.name), self._spread(expr.rhs.name)
         if left is None or right is None:
             return None
@@ -56,6 +64,19 @@ class VectorExpressions(LaneValues):
         return self._typed(signature, made)
 
     _emit_inplace_binop = _emit_binop
+
+    def _compared_ramp(self, expr: Any, signature: Any) -> llvm.Value | None:
+        """Return the mask of a comparison of a ramp with what is the same for all; None for other expressions."""
+        name, values = operator_of(expr), [self._value(one.name) for one in (expr.lhs, expr.rhs)]
+        if name not in MIRRORED or not all(_is_signed(one) for one in (*signature.args, *(v.type for v in values))):
+            return None
+        left, right = values
+        if left.form is not Shape.RAMP:
+            name, left, right = MIRRORED[name], right, left
+        if left.form is not Shape.RAMP or not is_uniform(right.form):
+            return None
+        base, bound = (self.context.cast(self.builder, one.held, one.type, types.int64) for one in (left, right))
+        return compare_ramp(self.builder, name, base, bound, self.width)
 
     def _emit_unary(self, type_: Any, expr: Any) -> Value | None:
         signature, given = self.fndesc.calltypes[expr], self._spread(expr.value.name)
@@ -78,7 +99,11 @@ class VectorExpressions(LaneValues):
             return None
         if callee is range:
             return self._range(type_, expr)
+        if callee in EFFECTS:
+            return self._emit_atomic(type_, expr, callee)
         form = self.shapes.form_of(expr)
+        if callee in STRIPS and isinstance(form, tuple):
+            return self._strips(type_, form, expr)
         if isinstance(form, tuple):
             return self._indices(type_, form, expr)
         signature = self.fndesc.calltypes[expr]
@@ -87,6 +112,33 @@ class VectorExpressions(LaneValues):
         if len(args) < len(spread) or not args or not vectors.is_number(signature.return_type):
             return None
         return self._typed(signature, vectors.call(self.builder, callee, signature, args))
+
+    def _emit_atomic(self, type_: Any, expr: Any, callee: Any) -> Value | None:
+        array, index, *operands = expr.args
+        if len(operands) != 1 or not is_uniform(self.shapes.form(array.name)):
+            return None
+        elements = self._elements(array, index)
+        if elements is None or not takes(callee, elements.array_type.dtype):
+            return None
+        dtype = elements.array_type.dtype
+        values = self._vector(self._value(operands[0].name), dtype)
+        if values is None:
+            return None
+        update = Update(callee, dtype, self._is_alone(array.name))
+        used = self.shapes.is_used(self._target)
+        if not used and combinable(update) and all(is_uniform(one.form) for one in elements.indices):
+            emit_combined(self.builder, update, elements.first(), values, self._mask)
+            return Value(Shape.VARYING, dtype, llvm.Constant(values.type, llvm.Undefined))
+        places = elements.places(self._wide)
+        olds = emit_one_by_one(self.builder, update, places, values, self._mask, wants_old=used)
+        return Value(Shape.VARYING, dtype, olds)
+
+    def _is_alone(self, name: str) -> Any:
+        """Return whether no other worker sees an array's memory, as a bit where the kernel finds out when it runs."""
+        origin = self._origins.get(name)
+        if origin is block_array:
+            return True
+        return self._has_copy(origin - 1) if isinstance(origin, int) and origin - 1 in self.private else False
 
     def _indices(self, type_: Any, form: Any, expr: Any) -> Value | None:
         """Return a tuple of a thread's indices: of its first lane, along with what each of them is."""
@@ -127,6 +179,32 @@ class VectorExpressions(LaneValues):
         held = {1: [zero, *given, one], 2: [*given, one], 3: given}[len(given)]
         return Value(tuple(part.form for part in held), type_, held)
 
+    def _strips(self, type_: Any, form: Any, expr: Any) -> Value:
+        """Return the range of a strip of a long loop: as numba computes it for the first lane, and the end for all."""
+        with self._as_lane(INDEX(0)):
+            made = self.context.make_helper(self.builder, type_, Lower.lower_call(self, type_, expr))
+        held = [Value(one, type_.dtype, getattr(made, part)) for one, part in zip(form, RANGE, strict=True)]
+        if form[0] is Shape.VARYING:
+            held[0] = self._value(expr.args[1 if len(expr.args) == 4 else 0].name)
+        if form[1] is Shape.VARYING:
+            held[1] = self._ends(type_, expr) if len(expr.args) == 5 else self._value(expr.args[2].name)
+        return Value(form, type_, held)
+
+    def _ends(self, type_: Any, expr: Any) -> Value:
+        """Return where each lane's strip ends: `first + min(stop - first, span)`, as in `_bounds`."""
+        builder, step = self.builder, self._wide(self._value(expr.args[4].name))
+        first, stop = (self._wide(self._value(expr.args[k].name)) for k in (0, 3))
+        long = builder.icmp_signed(">", _absolute(builder, step), _filled(step, LONG_STEP))
+        span = builder.select(long, _filled(step, LONGEST), builder.mul(step, _filled(step, STRIP)))
+        up = builder.icmp_signed(">", step, _filled(step, 0))
+        span = builder.select(builder.and_(long, builder.not_(up)), _filled(step, -LONGEST), span)
+        left = builder.sub(stop, first)
+        ahead = builder.select(builder.icmp_signed("<", left, span), left, span)
+        behind = builder.select(builder.icmp_signed(">", left, span), left, span)
+        ends = builder.add(first, builder.select(up, ahead, behind))
+        held = vectors.cast(builder, ends, types.int64, type_.dtype)
+        return Value(Shape.VARYING, type_.dtype, held)
+
     def _emit_getiter(self, type_: Any, expr: Any) -> Value | None:
         return self._value(expr.value.name)
 
@@ -137,16 +215,26 @@ class VectorExpressions(LaneValues):
             return None
         now, stop, step = slot.load(builder).held
         wide = now.type
-        at, end, by = (self._as_vector(one, wide) for one in (now, stop, step))
-        lower, upper = (vectors.compare(builder, name, wide, at, end) for name in ("lt", "gt"))
-        valid = builder.select(builder.icmp_signed(">", by, llvm.Constant(by.type, None)), lower, upper)
+        valid = self._in_range(now, stop, step)
         cursor = slot.parts[0]
         if cursor.form is Shape.VARYING:
+            at, by = self._as_vector(now, wide), self._as_vector(step, wide)
             cursor.store(builder, builder.add(at, by), self._mask)
         else:
             cursor.store(builder, builder.add(now.held, step.held), None)
         item = Value(now.form, wide, now.held)
         return Value((item.form, Shape.VARYING), type_, [item, Value(Shape.VARYING, types.boolean, valid)])
+
+    def _in_range(self, now: Value, stop: Value, step: Value) -> llvm.Value:
+        """Return the mask of the lanes whose iterator is not at its end."""
+        builder, wide = self.builder, now.type
+        if now.form is Shape.RAMP and is_uniform(stop.form) and wide == types.int64:
+            up = builder.icmp_signed(">", step.held, llvm.Constant(step.held.type, 0))
+            below, above = (compare_ramp(builder, name, now.held, stop.held, self.width) for name in ("lt", "gt"))
+            return builder.select(up, below, above)
+        at, end, by = (self._as_vector(one, wide) for one in (now, stop, step))
+        below, above = (vectors.compare(builder, name, wide, at, end) for name in ("lt", "gt"))
+        return builder.select(builder.icmp_signed(">", by, llvm.Constant(by.type, None)), below, above)
 
     def _emit_pair_first(self, type_: Any, expr: Any) -> Value | None:
         return self._part(expr, 0)
@@ -225,6 +313,19 @@ class VectorExpressions(LaneValues):
             with apart:
                 elements.scatter(value, elements.places(self._wide), self._mask)
         return True
+
+
+def _filled(like: llvm.Value, number: int) -> llvm.Constant:
+    return llvm.Constant(like.type, [number] * like.type.count)
+
+
+def _absolute(builder: llvm.IRBuilder, value: llvm.Value) -> llvm.Value:
+    below = builder.icmp_signed("<", value, _filled(value, 0))
+    return builder.select(below, builder.neg(value), value)
+
+
+def _is_signed(type_: Any) -> bool:
+    return isinstance(type_, types.Integer) and bool(type_.signed)
 
 
 def _unliteral(value: Value) -> Value:

@@ -25,7 +25,8 @@ from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._expressions import VectorExpressions
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
-from rkruntime.simt.lanes._shapes import Shape, Shapes, is_uniform
+from rkruntime.simt.lanes._origins import origins
+from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
 from rkruntime.simt.lanes._slots import store_lane
 
 __all__ = ("LanesLower", "LanesRefused", "flow_of")
@@ -72,7 +73,11 @@ class LanesLower(VectorExpressions):
         self.analyse()
         self.pre_lower()
         entry = self.builder.basic_block
+        begin = self.function.append_basic_block("begin")
+        self.builder.position_at_end(begin)
         self.emit_threads(frozenset(self.blocks), None, None)
+        self.builder.branch(self.blkmap[self.firstblk])
+        self.blkmap[self.firstblk] = begin  # numba branches there from the entry
         self.post_lower()
         return entry
 
@@ -84,7 +89,8 @@ class LanesLower(VectorExpressions):
         self.flow = flow_of(self.blocks)
         self.shapes = Shapes(self.func_ir, self.fndesc.typemap, self.flow)
         self._refuse_arrays_of_threads()
-        self._slots, self._lane, self._mask = {}, None, None
+        self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
+        self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
         self._mask_type = llvm.VectorType(BIT, self.width)
         self._divergent = self.shapes.divergent
         self._region = {label: region for region in self.shapes.regions for label in region}
@@ -101,12 +107,17 @@ class LanesLower(VectorExpressions):
             labels: Which.
             mask: The threads that there are; None for all.
             left: Where to go on at instead of at blocks that are not among them, and instead of returning.
+
+        The builder is where they begin, and stays there.
         """
+        before = self.builder.block
         self._labels, self._threads, self._left = labels, mask, left
         self.blkmap.update({label: self.function.append_basic_block(f"B{label}") for label in labels})
         self._masks = {label: self._cleared_mask(label) for label in sorted(labels & self._divergent)}
         regions = [region for region in self.shapes.regions if region <= labels]
         self._starts = {region: self.function.append_basic_block("divergent") for region in regions}
+        for held in self._masks.values():  # they are empty by then, which LLVM would have to prove
+            self.builder.store(llvm.Constant(self._mask_type, [0] * self.width), held)
         for label in sorted(labels - self._divergent):
             self.builder.position_at_end(self.blkmap[label])
             self._mask, self._parted = mask, False
@@ -115,6 +126,7 @@ class LanesLower(VectorExpressions):
         for region in regions:
             self._lower_region(region)
         self._mask = None
+        self.builder.position_at_end(before)
 
     def _cleared_mask(self, label: int) -> llvm.Value:
         zeros = llvm.Constant(self._mask_type, [0] * self.width)
@@ -246,7 +258,7 @@ class LanesLower(VectorExpressions):
 
     def _lower_assignment(self, inst: Any) -> None:
         name, value = inst.target.name, inst.value
-        form, type_ = self.shapes.form(name), self.typeof(name)
+        form, type_, self._target = self.shapes.form(name), self.typeof(name), name
         if is_uniform(form):
             with self._as_lane(self._first_lane()):
                 held = Lower.lower_assign(self, type_, inst)

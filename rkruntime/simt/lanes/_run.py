@@ -15,6 +15,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._switch import put, word
+from rkruntime.simt.lanes._copies import make_copies
 
 __all__ = ("make_block_run",)
 
@@ -49,31 +50,35 @@ def call_block(typing_context, function, ctx, args, state):
     return returned(function, ctx, args, types.int64), codegen
 
 
-def make_block_run(body: Any) -> Any:
+def make_block_run(body: Any, private: tuple[int, ...] = ()) -> Any:
     """Build the function that runs a range of blocks.
 
     Args:
         body: The rewritten kernel, compiled for whole blocks: `body(ctx, *args)` with the context of a first thread.
+        private: Arguments of which a worker may have a copy.
 
     Returns:
         A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
     """
+    take, merge = make_copies(private)
 
     @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
+        mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
         dim = (block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
         for _ in range(last - first):
             index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
             base = (index[0] * dim[0], index[1] * dim[1], index[2] * dim[2])
             put(state, _state.FAULT_LANE, 0)
-            call_block(body, make_context((0, 0, 0), base, index, dim, grid, state, cancel), args, state)
+            call_block(body, make_context((0, 0, 0), base, index, dim, grid, state, cancel), mine, state)
             x += 1
             if x == grid[0]:
                 x, y = 0, y + 1
                 if y == grid[1]:
                     y, z = 0, z + 1
         put(state, _state.FAULT_LANE, 0)
+        merge(args, state)
 
     return run

@@ -21,7 +21,18 @@ from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes._flow import Flow, Loop, divergent_regions
 
-__all__ = ("EFFECTS", "Form", "Shape", "Shapes", "callee_of", "is_uniform", "operator_of", "parts_of", "widest")
+__all__ = (
+    "EFFECTS",
+    "STRIPS",
+    "Form",
+    "Shape",
+    "Shapes",
+    "callee_of",
+    "is_uniform",
+    "operator_of",
+    "parts_of",
+    "widest",
+)
 
 
 class Shape(IntEnum):
@@ -55,6 +66,7 @@ _KNOWN: dict[Any, Form] = {
 OURS = frozenset(one for one in vars(_stubs).values() if isinstance(one, FunctionType))
 EFFECTS: frozenset[Any] = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))
 CASTS = (types.NumberClass,)
+STRIPS = (_stubs.strips, _stubs.strip)
 
 
 def is_uniform(form: Form) -> bool:
@@ -131,6 +143,10 @@ class Shapes:
     def is_reassigned(self, name: str) -> bool:
         """Whether a variable is assigned at more than one place."""
         return len(self._defined.get(name, ())) > 1
+
+    def is_used(self, name: str) -> bool:
+        """Whether anything reads a variable."""
+        return bool(self._used.get(name))
 
     def form(self, name: str) -> Form:
         """Return a variable's form."""
@@ -237,6 +253,8 @@ class Shapes:
         args = list(value.args)
         if callee is _stubs.thread_idx:
             return R if _literal(self._typemap[args[1].name]) == 0 else ROW
+        if callee in STRIPS:
+            return self._of_strips(callee, args)
         if callee in OURS:
             return V if callee in EFFECTS else _KNOWN.get(callee, self._all_or_nothing(value))
         if isinstance(callee, types.Dispatcher):
@@ -249,6 +267,15 @@ class Shapes:
         if _keeps_ramps(wanted) and len(args) == 1 and isinstance(self._typemap[args[0].name], types.Integer):
             return self.form(args[0].name)
         return self._all_or_nothing(value)
+
+    def _of_strips(self, callee: Any, args: list[Any]) -> Form:
+        """Return the form of the range of a strip, or of the strips, of a long loop."""
+        *first, _, start, stop, step = (self.form(one.name) for one in args)
+        begin = first[0] if first else start
+        if any(self._typemap[one.name] == types.uint64 for one in args) or not is_uniform(step):
+            return V if not all(is_uniform(one) for one in (begin, stop, step)) else widest((begin, stop, step))
+        end = stop if callee is _stubs.strips or is_uniform((begin, stop)) else V
+        return (begin, end, step)
 
     def _of_binop(self, value: Any) -> Form:
         one, other = self.form(value.lhs.name), self.form(value.rhs.name)
@@ -286,8 +313,8 @@ class Shapes:
     def _of_iternext(self, value: Any) -> Form:
         form = self.form(value.value.name)
         if isinstance(form, tuple) and not is_uniform(form):
-            start, stop, step = form
-            return (R, V) if start is not V and is_uniform((stop, step)) else (V, V)
+            start, _, step = form
+            return (max(start, ROW), V) if start is not V and is_uniform(step) else (V, V)
         return (widest(form),) * 2
 
     def _of_pair_first(self, value: Any) -> Form:

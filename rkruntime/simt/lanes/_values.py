@@ -33,11 +33,15 @@ class LaneValues(Lower):
     """
 
     width: int
+    private: frozenset[int]  # arguments of which a worker may have a copy
     blocks: Any
     shapes: Shapes
     _slots: dict[str, Slot]
     _lane: llvm.Value | None
     _mask: llvm.Value | None
+    _target: str  # the variable that is being assigned
+    _origins: dict[str, Any]
+    _copies_held: llvm.Value | None
 
     def incref(self, typ: Any, val: llvm.Value) -> None:
         """Count nothing: what a kernel works on outlives it."""
@@ -64,21 +68,35 @@ class LaneValues(Lower):
             return super().loadvar(name)
         if self.typeof(name) == LoopContext:
             return self._context_of(super().loadvar(name), self._lane)
-        return self._of_lane(self._slot(name).load(self.builder), self._lane)
+        return self._of_lane(self._slot(name), self._lane)
 
-    def _of_lane(self, value: Value, lane: llvm.Value) -> llvm.Value:
-        """Return one lane's part of a value, as numba has it."""
+    def _of_lane(self, slot: Slot, lane: llvm.Value) -> llvm.Value:
+        """Return one lane's part of what a slot holds, as numba has it."""
         builder = self.builder
-        if isinstance(value.held, list):
-            return self.context.make_tuple(builder, value.type, [self._of_lane(one, lane) for one in value.held])
-        if is_uniform(value.form):
-            return value.held
-        if value.form is Shape.RAMP:
-            return builder.add(value.held, _resized(builder, lane, value.held.type))
-        if vectors.is_number(value.type):
-            return builder.extract_element(value.held, lane)
-        room = cgutils.alloca_once_value(builder, value.held)
-        return builder.load(builder.gep(room, [INDEX(0), lane]))
+        if slot.parts:
+            return self.context.make_tuple(builder, slot.type, [self._of_lane(one, lane) for one in slot.parts])
+        if slot.form is Shape.VARYING and not slot.is_vector:
+            return builder.load(builder.gep(slot.pointer, [INDEX(0), lane]))
+        held = builder.load(slot.pointer)
+        if is_uniform(slot.form):
+            return held
+        if slot.form is Shape.RAMP:
+            return builder.add(held, _resized(builder, lane, held.type))
+        return builder.extract_element(held, lane)
+
+    def _state_word(self, number: int) -> llvm.Value:
+        """Return the address of a word of the state record."""
+        context = next(k for k, one in enumerate(self.fndesc.argtypes) if one == LoopContext)
+        state = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, self.fnargs[context]).state
+        return self.builder.inttoptr(self.builder.add(state, WORD(8 * number)), WORD.as_pointer())
+
+    def _has_copy(self, argument: int) -> llvm.Value:
+        """Return whether the worker has a copy of its own of an argument, a bit."""
+        if self._copies_held is None:
+            with self.builder.goto_entry_block():
+                self._copies_held = self.builder.load(self._state_word(_state.COPIES))
+        mine = self.builder.and_(self._copies_held, WORD(1 << argument))
+        return self.builder.icmp_unsigned("!=", mine, WORD(0))
 
     def _bounded(self, held: llvm.Value) -> llvm.Value:
         """Return a context with its indices masked to what they can be, so that LLVM sees none is negative."""
@@ -154,10 +172,7 @@ class LaneValues(Lower):
 
     def _note_lane(self, lane: llvm.Value) -> None:
         """Write down which lane is at work, in case it fails."""
-        context = next(k for k, one in enumerate(self.fndesc.argtypes) if one == LoopContext)
-        state = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, self.fnargs[context]).state
-        place = self.builder.add(state, WORD(8 * _state.FAULT_LANE))
-        self.builder.store(self.builder.zext(lane, WORD), self.builder.inttoptr(place, WORD.as_pointer()))
+        self.builder.store(self.builder.zext(lane, WORD), self._state_word(_state.FAULT_LANE))
 
 
 def _is_wider(wanted: Any, given: Any) -> bool:

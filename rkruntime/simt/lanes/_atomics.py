@@ -1,0 +1,250 @@
+"""Atomic operations of all lanes.
+
+Where they meet at one place and nobody asks for the old value, their operands are combined first. Otherwise one lane
+after the other does its own; on memory that no other worker sees, which shared arrays are, without an atomic
+instruction, as a block is run by one worker alone.
+"""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+from llvmlite import ir
+from numba.core import cgutils
+
+from rkruntime.simt import _stubs
+from rkruntime.simt._numba import types
+
+__all__ = ("NUMBERS", "Update", "add_to", "combinable", "emit_combined", "emit_one_by_one", "takes")
+
+INDEX, WORD, BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
+ORDER = "seq_cst"
+REALS = (types.float32, types.float64)
+NUMBERS = (*REALS, types.int32, types.uint32, types.int64, types.uint64)
+_INTEGERS: Mapping[Any, str] = {
+    _stubs.atomic_add: "add",
+    _stubs.atomic_sub: "sub",
+    _stubs.atomic_and: "and",
+    _stubs.atomic_or: "or",
+    _stubs.atomic_xor: "xor",
+    _stubs.atomic_max: "max",
+    _stubs.atomic_min: "min",
+    _stubs.atomic_exch: "xchg",
+}
+_REALS: Mapping[Any, str] = {_stubs.atomic_add: "fadd", _stubs.atomic_sub: "fsub"}
+
+
+@attrs.frozen
+class Update:
+    """What is done to an element.
+
+    Args:
+        callee: The function of `_stubs`.
+        dtype: Numba's type of the element.
+        alone: Whether no other worker sees the memory: True or False, or a bit that tells when the kernel runs.
+    """
+
+    callee: Any
+    dtype: Any
+    alone: Any
+
+    @property
+    def name(self) -> str:
+        """LLVM's name of the operation."""
+        name = (_REALS if self.dtype in REALS else _INTEGERS)[self.callee]
+        return "u" + name if name in ("max", "min") and not self.dtype.signed else name
+
+
+def takes(callee: Any, dtype: Any) -> bool:
+    """Whether an operation on elements of a type is one of those here."""
+    if dtype in REALS:
+        return callee in _REALS
+    return isinstance(dtype, types.Integer) and dtype.bitwidth in (32, 64) and callee in _INTEGERS
+
+
+def combinable(update: Update) -> bool:
+    """Whether lanes' operands can be combined to one."""
+    return update.name != "xchg"
+
+
+# All lanes at one place
+
+
+def emit_combined(
+    builder: ir.IRBuilder, update: Update, pointer: ir.Value, values: ir.Value, mask: ir.Value | None
+) -> None:
+    """Combine the operands of the lanes that are on, and update the element once."""
+    vector, name = values.type, update.name
+    neutral = _neutral(update)
+    if mask is not None:
+        values = builder.select(mask, values, ir.Constant(vector, [neutral] * vector.count))
+    how = {"sub": "add", "fsub": "fadd", "max": "smax", "min": "smin"}.get(name, name)
+    real = update.dtype in REALS
+    args = [ir.Constant(vector.element, -0.0), values] if real else [values]
+    suffix = f"v{vector.count}{'f' if real else 'i'}{update.dtype.bitwidth}"
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(vector.element, [one.type for one in args]),
+        f"llvm.vector.reduce.{how}.{suffix}",
+    )
+    total = builder.call(function, args, fastmath=("reassoc",) if real else ())
+    _by_privacy(builder, update, lambda alone: _update(builder, update, pointer, total, alone=alone))
+
+
+def _neutral(update: Update) -> Any:
+    bits, name = update.dtype.bitwidth, update.name
+    if update.dtype in REALS:
+        return -0.0
+    if name == "and" or name == "umin":
+        return -1
+    return {"max": -(2 ** (bits - 1)), "min": 2 ** (bits - 1) - 1}.get(name, 0)
+
+
+# One by one
+
+
+def emit_one_by_one(
+    builder: ir.IRBuilder,
+    update: Update,
+    places: ir.Value,
+    values: ir.Value,
+    mask: ir.Value | None,
+    *,
+    wants_old: bool,
+) -> ir.Value:
+    """Have each lane that is on update its element; return the old ones, undefined where they are not wanted.
+
+    Args:
+        builder: Where to emit.
+        update: What is done.
+        places: Where, as integers.
+        values: The operands.
+        mask: The lanes that are on; None for all.
+        wants_old: Whether anything reads the old ones.
+    """
+    count = values.type.count
+    constant = _same_constant(values)
+    rooms = [_spilled(builder, one) for one in ((places, values) if constant is None else (places,))]
+    olds = cgutils.alloca_once(builder, ir.ArrayType(values.type.element, count))
+    olds.align = 64
+    pointer_type = values.type.element.as_pointer()
+
+    def turn(lane: ir.Value, alone: bool) -> None:
+        place, *value = (builder.load(builder.gep(room, [INDEX(0), lane])) for room in rooms)
+        operand = value[0] if value else constant
+        old = _update(builder, update, builder.inttoptr(place, pointer_type), operand, alone=alone)
+        if wants_old:
+            builder.store(old, builder.gep(olds, [INDEX(0), lane]))
+
+    def all_turns(alone: bool) -> None:
+        if mask is None:
+            with cgutils.for_range(builder, INDEX(count)) as at:
+                turn(at.index, alone)
+            return
+        bits = builder.bitcast(mask, ir.IntType(count))
+        every = builder.icmp_unsigned("==", bits, ir.IntType(count)(-1))
+        with builder.if_else(every) as (whole, some):
+            with whole, cgutils.for_range(builder, INDEX(count)) as at:
+                turn(at.index, alone)
+            with some, _each_bit(builder, bits) as lane:
+                turn(lane, alone)
+
+    _by_privacy(builder, update, all_turns)
+    if not wants_old:
+        return ir.Constant(values.type, ir.Undefined)
+    return builder.load(builder.bitcast(olds, values.type.as_pointer()), align=64)
+
+
+def _same_constant(vector: ir.Value) -> ir.Constant | None:
+    """Return the constant that all elements of a vector are, if they are one."""
+    if not isinstance(vector, ir.Constant) or not isinstance(vector.constant, list | tuple):
+        return None
+    numbers = {one.constant if isinstance(one, ir.Constant) else one for one in vector.constant}
+    return ir.Constant(vector.type.element, numbers.pop()) if len(numbers) == 1 else None
+
+
+def _spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
+    """Put a vector into memory: taking lanes from there costs less than from a register."""
+    room = cgutils.alloca_once(builder, ir.ArrayType(vector.type.element, vector.type.count))
+    room.align = 64
+    builder.store(vector, builder.bitcast(room, vector.type.as_pointer())).align = 64
+    return room
+
+
+@contextmanager
+def _each_bit(builder: ir.IRBuilder, bits: ir.Value):
+    """Go through the numbers of the bits that are set."""
+    start, top = builder.block, builder.append_basic_block("bit")
+    body, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
+    builder.branch(top)
+    builder.position_at_end(top)
+    left = builder.phi(bits.type)
+    left.add_incoming(bits, start)
+    builder.cbranch(builder.icmp_unsigned("!=", left, bits.type(0)), body, done)
+    builder.position_at_end(body)
+    lane = builder.cttz(left, BIT(1))
+    width = bits.type.width
+    yield builder.zext(lane, INDEX) if width < 32 else builder.trunc(lane, INDEX) if width > 32 else lane
+    left.add_incoming(builder.and_(left, builder.sub(left, bits.type(1))), builder.block)
+    builder.branch(top)
+    builder.position_at_end(done)
+
+
+def _by_privacy(builder: ir.IRBuilder, update: Update, emit: Callable[[bool], object]) -> None:
+    """Emit for memory of one's own, for memory that others see, or for either, as the kernel finds when it runs."""
+    if isinstance(update.alone, bool):
+        emit(update.alone)
+        return
+    with builder.if_else(update.alone) as (own, others):
+        with own:
+            emit(True)
+        with others:
+            emit(False)
+
+
+def _update(builder: ir.IRBuilder, update: Update, pointer: ir.Value, value: ir.Value, *, alone: bool) -> ir.Value:
+    """Update one element; return the old one."""
+    name = update.name
+    if not alone:
+        if name in ("fadd", "fsub"):
+            return _exchanged(builder, name, pointer, value)
+        return builder.atomic_rmw(name, pointer, value, ORDER)
+    old = builder.load(pointer)
+    if name in ("max", "min", "umax", "umin"):
+        compare = builder.icmp_unsigned if name.startswith("u") else builder.icmp_signed
+        new = builder.select(compare(">" if name.endswith("max") else "<", value, old), value, old)
+    elif name == "xchg":
+        new = value
+    else:
+        new = getattr(builder, {"and": "and_", "or": "or_"}.get(name, name))(old, value)
+    builder.store(new, pointer)
+    return old
+
+
+def add_to(builder: ir.IRBuilder, dtype: Any, pointer: ir.Value, value: ir.Value) -> None:
+    """Add to an element that other workers add to as well."""
+    _update(builder, Update(_stubs.atomic_add, dtype, False), pointer, value, alone=False)
+
+
+def _exchanged(builder: ir.IRBuilder, name: str, pointer: ir.Value, value: ir.Value) -> ir.Value:
+    """Add to a real number by exchanging it until nobody interferes; return the old one."""
+    bits = ir.IntType(32 if value.type == ir.FloatType() else 64)
+    raw = builder.bitcast(pointer, bits.as_pointer())
+    first = builder.load_atomic(raw, "monotonic", bits.width // 8, typ=bits)
+    start, again, done = builder.block, builder.append_basic_block("again"), builder.append_basic_block("exchanged")
+    builder.branch(again)
+    builder.position_at_end(again)
+    seen = builder.phi(bits)
+    seen.add_incoming(first, start)
+    old = builder.bitcast(seen, value.type)
+    answer = builder.cmpxchg(raw, seen, builder.bitcast(getattr(builder, name)(old, value), bits), ORDER, ORDER)
+    seen.add_incoming(builder.extract_value(answer, 0), builder.block)
+    builder.cbranch(builder.extract_value(answer, 1), done, again)
+    builder.position_at_end(done)
+    return old

@@ -1,0 +1,67 @@
+"""Comparisons of a ramp with what is the same for all lanes.
+
+The lanes below a bound are the first few, so one number tells them, and no vector has to be made and compared.
+"""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from llvmlite import ir
+
+__all__ = ("MIRRORED", "compare_ramp", "first_lanes")
+
+WORD = ir.IntType(64)
+MIRRORED: Mapping[str, str] = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+
+
+def compare_ramp(builder: ir.IRBuilder, name: str, base: ir.Value, bound: ir.Value, width: int) -> ir.Value:
+    """Compare base, base + 1, ... with a bound.
+
+    Args:
+        builder: Where to emit.
+        name: The name of the function of `operator`.
+        base: Lane 0's number, int64.
+        bound: What all are compared with, int64.
+        width: Lanes.
+    """
+    away = _saturating_difference(builder, bound, base)
+    if name in ("eq", "ne"):
+        here = builder.icmp_unsigned("<", away, WORD(width))
+        bit = builder.shl(WORD(1), builder.select(here, away, WORD(0)))
+        return _mask(builder, builder.select(here, bit, WORD(0)), width, negated=name == "ne")
+    if name in ("le", "gt"):  # one lane more than below the bound
+        count = builder.add(_clamped(builder, away, -1, width - 1), WORD(1))
+    else:
+        count = _clamped(builder, away, 0, width)
+    return _mask(builder, _low_bits(builder, count), width, negated=name in ("gt", "ge"))
+
+
+def first_lanes(builder: ir.IRBuilder, count: ir.Value, width: int) -> ir.Value:
+    """Return the mask of the first `count` lanes, of which there may be fewer than `width` or more; int64."""
+    return _mask(builder, _low_bits(builder, _clamped(builder, count, 0, width)), width, negated=False)
+
+
+def _saturating_difference(builder: ir.IRBuilder, one: ir.Value, other: ir.Value) -> ir.Value:
+    kind = ir.FunctionType(WORD, [WORD, WORD])
+    return builder.call(builder.module.declare_intrinsic("llvm.ssub.sat", [WORD], kind), [one, other])
+
+
+def _clamped(builder: ir.IRBuilder, value: ir.Value, low: int, high: int) -> ir.Value:
+    value = builder.select(builder.icmp_signed("<", value, WORD(low)), WORD(low), value)
+    return builder.select(builder.icmp_signed(">", value, WORD(high)), WORD(high), value)
+
+
+def _low_bits(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:
+    """Return a word with its lowest `count` bits set; shifting by 64 is undefined, so none is a case of its own."""
+    some = builder.lshr(WORD(-1), builder.and_(builder.sub(WORD(64), count), WORD(63)))
+    return builder.select(builder.icmp_unsigned("==", count, WORD(0)), WORD(0), some)
+
+
+def _mask(builder: ir.IRBuilder, bits: ir.Value, width: int, *, negated: bool) -> ir.Value:
+    bits = builder.not_(bits) if negated else bits
+    narrow = builder.trunc(bits, ir.IntType(width)) if width < 64 else bits
+    return builder.bitcast(narrow, ir.VectorType(ir.IntType(1), width))

@@ -1,0 +1,233 @@
+"""Writes random kernels: integers only, so that every lowering must give the very same numbers.
+
+Each kernel has branches, loops with breaks, early returns, shared arrays, barriers, atomics, and divisions, by chance;
+every subscript is within bounds and every loop ends, whatever the numbers are. What CUDA leaves undefined is not
+written: threads read what others wrote to shared memory behind a barrier alone.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+BLOCK, GRID = 48, 5
+THREADS = BLOCK * GRID
+SIZE = 200  # of what kernels read; threads beyond it may leave
+NAMES = ("a", "b", "c")
+UNIFORM = ("n", "block")
+INTEGERS = ("np.int64", "np.int32", "np.uint8", "np.int16")
+
+
+@dataclass
+class Writer:
+    """Writes one kernel from a seed.
+
+    Args:
+        seed: The same seed gives the same kernel.
+        casts: Whether numbers are cast to narrow types, which numba-cuda's simulator refuses where it loses bits.
+    """
+
+    seed: int
+    casts: bool = True
+    lines: list[str] = field(default_factory=list)
+    depth: int = 1
+    loops: int = 0
+    waits: bool = False
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    def source(self) -> str:
+        """Return the source of a function `kernel(x, y, out, counts, n)`."""
+        pick = self.random
+        self.waits = pick.random() < 0.5
+        self.lines = ["def kernel(x, y, out, counts, n):"]
+        self.line("i, t = cuda.grid(1), cuda.threadIdx.x")
+        self.line("block = cuda.blockIdx.x")
+        if self.waits:
+            self.line(f"shared = cuda.shared.array({BLOCK}, np.int64)")
+            self.line("shared[t] = i")
+            self.line("cuda.syncthreads()")
+        elif pick.random() < 0.8:
+            self.line("if i >= x.size:")
+            self.line("    return")
+        for name in NAMES:
+            self.line(f"{name} = {self.simple()}")
+        self.statements(pick.randint(2, 3), 0)
+        if self.waits:
+            for _ in range(pick.randint(1, 2)):
+                self.together()
+            self.line("out[i] = a + 3 * b - c + shared[t]")
+        else:
+            self.line("out[i] = a + 3 * b - c")
+        return "\n".join(self.lines) + "\n"
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.depth + text)
+
+    # What all threads of a block do together
+
+    def together(self) -> None:
+        """Write a barrier, or a branch or loop around barriers that a block takes as one."""
+        kind = self.random.randrange(4)
+        if kind == 0:
+            self.exchange()
+        elif kind == 1:
+            name = f"u{self.loops}"
+            self.loops += 1
+            self.line(f"for {name} in range({self.random.choice(('2', 'n % 4', '1 + block % 3'))}):")
+            self.nested(self.exchange, lambda: self.statements(1, 2))
+        elif kind == 2:
+            self.line(f"if {self.random.choice(('n % 2 == 0', 'block % 2 == 0', 'n > 3'))}:")
+            self.nested(self.exchange)
+        else:
+            name = f"s{self.loops}"
+            self.loops += 1
+            self.line(f"{name} = {BLOCK} // 2")
+            self.line(f"while {name} > 0:")
+            self.nested(
+                lambda: self.line(f"if t < {name}:"),
+                lambda: self.nested(lambda: self.line(f"shared[t] += shared[t + {name}]")),
+                lambda: self.line("cuda.syncthreads()"),
+                lambda: self.line(f"{name} //= 2"),
+            )
+
+    def exchange(self) -> None:
+        self.line("cuda.syncthreads()")
+        self.line(f"shared[t] = {self.expression(1)}")
+        self.line("cuda.syncthreads()")
+        self.line(f"{self.random.choice(NAMES)} += shared[({self.expression(1)}) % {BLOCK}]")
+        self.line("cuda.syncthreads()")
+
+    def nested(self, *parts) -> None:
+        self.depth += 1
+        for part in parts:
+            part()
+        self.depth -= 1
+
+    # What each thread does by itself
+
+    def statements(self, count: int, level: int, loop: bool = False) -> None:
+        for _ in range(count):
+            self.statement(level, loop)
+
+    def statement(self, level: int, loop: bool) -> None:
+        pick = self.random
+        kind = pick.randrange(9 if level < 2 else 4)
+        name = pick.choice(NAMES)
+        if kind <= 1:
+            self.line(f"{name} = {self.expression(pick.randint(1, 2))}")
+        elif kind == 2:
+            self.line(f"{name} {pick.choice(('+', '-', '^', '*'))}= {self.expression(1)}")
+            self.line(f"{name} &= 0xFFFF")
+        elif kind == 3:
+            self.effect()
+        elif kind in (4, 5):
+            self.line(f"if {self.condition()}:")
+            self.nested(lambda: self.statements(pick.randint(1, 2), level + 1, loop))
+            if pick.random() < 0.3:
+                self.line(f"elif {self.condition()}:")
+                self.nested(lambda: self.statements(1, level + 1, loop))
+            if pick.random() < 0.5:
+                self.line("else:")
+                self.nested(lambda: self.statements(1, level + 1, loop))
+        elif kind in (6, 7):
+            self.for_loop(level)
+        else:
+            self.while_loop(level)
+        if loop and pick.random() < 0.2:
+            self.line(f"if {self.condition()}:")
+            self.line(f"    {pick.choice(('break', 'continue'))}")
+        elif level == 1 and not self.waits and pick.random() < 0.15:
+            self.line(f"if {self.condition()}:")
+            self.line(f"    out[i] = {self.expression(1)}")
+            self.line("    return")
+
+    def for_loop(self, level: int) -> None:
+        pick, name = self.random, f"k{self.loops}"
+        self.loops += 1
+        self.line(
+            f"for {name} in "
+            + pick.choice(
+                (
+                    "range(3)",
+                    f"range(({self.expression(1)}) % 5)",
+                    f"range(({self.simple()}) % 4, 6, 2)",
+                    f"range(({self.simple()}) % 7, -1, -1)",
+                    "range(i % 3, n, 1 + n % 3)",
+                    "range(i, out.size, cuda.gridsize(1))",
+                )
+            )
+            + ":"
+        )
+        self.nested(
+            lambda: self.line(f"{pick.choice(NAMES)} += {name}"), lambda: self.statements(2, level + 1, loop=True)
+        )
+        if pick.random() < 0.2:
+            self.line("else:")
+            self.nested(lambda: self.statements(1, level + 1))
+
+    def while_loop(self, level: int) -> None:
+        name = f"w{self.loops}"
+        self.loops += 1
+        self.line(f"{name} = ({self.expression(1)}) % 6")
+        self.line(f"while {name} > 0 and {self.condition()}:")
+        self.nested(lambda: self.line(f"{name} -= 1"), lambda: self.statements(2, level + 1, loop=True))
+
+    def effect(self) -> None:
+        pick = self.random
+        kind = pick.randrange(4)
+        if kind == 0:
+            self.line(f"cuda.atomic.add(counts, ({self.expression(1)}) % counts.size, {self.simple()})")
+        elif kind == 1:
+            self.line(f"cuda.atomic.add(counts, {pick.choice(('0', 'n % counts.size'))}, {self.expression(1)})")
+        elif kind == 2:
+            self.line(f"y[i] = {self.expression(1)}")
+        else:
+            self.line(f"y[i] += {self.simple()}")
+
+    # Expressions
+
+    def simple(self) -> str:
+        pick = self.random
+        return pick.choice(
+            (
+                pick.choice(NAMES) if len(self.lines) > 9 else "i",
+                str(pick.randint(-9, 40)),
+                "i",
+                "t",
+                "n",
+                "block",
+                f"x[({pick.choice(('i', 't', 'n', 'i * 7'))} + {pick.randint(0, 9)}) % x.size]",
+            )
+        )
+
+    def expression(self, depth: int) -> str:
+        pick = self.random
+        if depth == 0:
+            return self.simple()
+        left, right = self.expression(depth - 1), self.expression(depth - 1)
+        kind = pick.randrange(9)
+        if kind <= 3:
+            return f"({left} {pick.choice('+-^|&')} {right})"
+        if kind == 4:
+            return f"({left} // {pick.choice((2, 3, 7))} + {right} % {pick.choice((3, 8, 11))})"
+        if kind == 5:
+            return f"({left} if {self.condition()} else {right})"
+        if kind == 6:
+            return f"{pick.choice(('min', 'max'))}({left}, {right})"
+        if kind == 7 and self.casts:
+            return f"{pick.choice(INTEGERS)}({left})"
+        return f"(abs({left}) << {pick.randint(0, 3)})"
+
+    def condition(self) -> str:
+        pick = self.random
+        one = f"{self.simple()} {pick.choice(('<', '<=', '>', '>=', '==', '!='))} {self.simple()}"
+        if pick.random() < 0.25:
+            one += f" {pick.choice(('and', 'or'))} {self.simple()} % 3 == 0"
+        return f"not ({one})" if pick.random() < 0.1 else one
+
+
+def kernel_source(seed: int, *, casts: bool = True) -> str:
+    """Return the source of a random kernel."""
+    return Writer(seed, casts).source()

@@ -1,0 +1,49 @@
+"""Random kernels on lanes of several widths, against loops and fibers, and against numba-cuda's simulator.
+
+A few of them here, the same each time; `make fuzz` goes on for as long as it is told.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import fuzzing
+import numpy as np
+import pytest
+from kernel_writer import BLOCK, GRID, kernel_source
+from simt_launching import run
+
+
+@pytest.mark.parametrize(("seed", "width"), [(2, 16), (3, 1), (5, 64)])
+def test_lanes_agree_with_the_reference_on_random_kernels(seed, width, tmp_path):
+    assert fuzzing.differences(seed, width, tmp_path) == [], kernel_source(seed)
+
+
+SIMULATED = (11, 12)
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import fuzzing
+from kernel_writer import BLOCK, GRID
+from numba import cuda
+results = {}
+for seed in map(int, sys.argv[2:]):
+    args = fuzzing.arguments(seed)
+    cuda.jit(fuzzing.kernel_of(seed, Path(sys.argv[1]), casts=False))[GRID, BLOCK](*args)
+    results[seed] = [one.tolist() for one in args[:4]]
+json.dump(results, sys.stdout)
+"""
+
+
+def test_the_simulator_agrees_on_random_kernels(tmp_path):
+    surroundings = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), *map(str, SIMULATED)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300, env=surroundings)
+    simulated = json.loads(ran.stdout)
+    for seed in SIMULATED:
+        args = fuzzing.arguments(seed)
+        run(fuzzing.kernel_of(seed, tmp_path, casts=False), GRID, BLOCK, *args)
+        for name, got, wanted in zip(("x", "y", "out", "counts"), args, simulated[str(seed)], strict=False):
+            np.testing.assert_array_equal(got, wanted, err_msg=f"{name} of seed {seed}")
