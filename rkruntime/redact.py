@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ("HIDDEN", "KEY_PREFIX", "is_secret_name", "redact_event", "redacted", "redacted_text")
+__all__ = ("HIDDEN", "KEY_PREFIX", "is_secret_name", "redact_event", "redacted", "redacted_fields", "redacted_text")
 
 HIDDEN = "(hidden)"
 """What stands in the place of a secret."""
@@ -19,6 +19,7 @@ KEY_PREFIX = "rk_"
 """How every API key begins, so that one that has leaked is known as one."""
 
 _DEEPEST = 8
+_PLAIN = (str, int, float, type(None))
 _NAMES = (
     r"pass(word|wd|phrase)?|secret|token|bearer|authori[sz]ation|cookie|credentials?|"
     r"(api|private|signing|client|access|admin|secret)[_-]?keys?(_hash)?|key_hash|otlp_headers"
@@ -45,10 +46,10 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def redacted_text(text: str) -> str:
-    """Return a text with all that has the form of a secret hidden; what stands around it is kept."""
+def has_hint(text: str) -> bool:
+    """Whether a text may hold what has the form of a secret."""
     low = text.lower()
-    if not (  # nearly every text: the search costs many times more than these
+    return (
         "rk_" in low
         or "eyj" in low
         or "bearer" in low
@@ -58,7 +59,12 @@ def redacted_text(text: str) -> str:
         or "://" in low
         or "private key" in low
         or "scrypt:" in low
-    ):
+    )
+
+
+def redacted_text(text: str) -> str:
+    """Return a text with all that has the form of a secret hidden; what stands around it is kept."""
+    if not has_hint(text):  # nearly every text: the search costs many times more
         return text
     return _FORMS.sub(lambda found: (found["scheme"] or found["user"] or "") + HIDDEN, text)
 
@@ -85,6 +91,20 @@ def redacted(value: Any, depth: int = 0) -> Any:
 def redacted_field(name: str, value: Any, depth: int = 0) -> Any:
     """Return the value of a field of this name, without its secrets."""
     return HIDDEN if value is not None and is_secret_name(name) else redacted(value, depth)
+
+
+def redacted_fields(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return fields without their secrets; quick where they are plain and hold none, as nearly all do."""
+    values = fields.values()
+    plain = all(isinstance(value, _PLAIN) for value in values)
+    if plain and not any(map(is_secret_name, fields)) and not has_hint("\n".join(filter(_is_text, values))):
+        return fields
+    cleaned: Mapping[str, Any] = redacted(fields)
+    return cleaned
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -96,13 +96,17 @@ def set_torn_aside(fd: int, path: str, torn: Torn) -> tuple[str, str]:
     return aside, digest
 
 
-def append(fd: int, line: bytes) -> None:
+def append(fd: int, line: bytes, size: int) -> None:
     """Add a line in one write; what was written of a line that did not fit is taken back.
+
+    Args:
+        fd: The log.
+        line: The line with its newline.
+        size: Bytes that the log has without it.
 
     Raises:
         OSError: It cannot be written, as when the disk is full.
     """
-    size = os.fstat(fd).st_size
     written = os.write(fd, line)
     if written != len(line):
         os.ftruncate(fd, size)

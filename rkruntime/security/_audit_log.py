@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +20,7 @@ from typing import Any, Self
 from rkruntime.config import SecurityConfig
 from rkruntime.errors import AuditUnavailable, UnreadableInput
 from rkruntime.log import get_logger
-from rkruntime.redact import redacted
+from rkruntime.redact import redacted_fields
 from rkruntime.security import _audit_file as log_file
 from rkruntime.security._chain import NOTHING, Link, line_of
 
@@ -102,7 +103,6 @@ class AuditLog:
         """
         try:
             with self._lock, self._held():
-                self._catch_up()
                 if self._place[2] >= self._rotate_bytes:
                     self._rotate()
                 return self._put(event, fields)
@@ -156,22 +156,21 @@ class AuditLog:
 
     def _follow(self) -> None:
         """Hold the file that has the log's name now, however often it changes while others are waited for."""
-        while not self._is_current():
+        while not self._is_named(about := os.fstat(self._fd)):
             old, self._fd = self._fd, log_file.open_log(self.path)
             os.close(old)
             fcntl.flock(self._fd, fcntl.LOCK_EX)
+        self._catch_up(about)
 
-    def _is_current(self) -> bool:
-        here = os.fstat(self._fd)
+    def _is_named(self, here: os.stat_result) -> bool:
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
             return False
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
-    def _catch_up(self) -> None:
+    def _catch_up(self, about: os.stat_result) -> None:
         """Look where the chain stands, if the file is not as this process left it, and mend what a crash left."""
-        about = os.fstat(self._fd)
         place = (about.st_dev, about.st_ino, about.st_size)
         if place == self._place:
             return
@@ -181,6 +180,7 @@ class AuditLog:
             self._head = head  # of an empty file in the place of one that was moved away, ours is the better knowledge
         if torn is not None:
             aside, digest = log_file.set_torn_aside(self._fd, self.path, torn)
+            self._place = (*place[:2], torn.begin)
             self._log.warning("the audit log ended in mid-record", bytes=torn.size, aside=aside)
             self._put("log.recovered", {"bytes": torn.size, "sha256": digest, "aside": os.path.basename(aside)})
 
@@ -192,21 +192,25 @@ class AuditLog:
         self._log.info("audit log rotated", path=full, seq=self._head.seq, head=self._head.hash)
         log_file.rotate(self.path, full, line)
         self._follow()
-        self._catch_up()
 
     def _put(self, event: str, fields: dict[str, Any]) -> Link:
-        told = {"at": self._at(), "event": event, **redacted(fields)}
+        told = {"at": self._at(), "event": event, **redacted_fields(fields)}
         line, head = line_of(told, self._head)
         if len(line) > log_file.LONGEST_LINE:
             line, head = line_of({"at": told["at"], "event": event[:100], "cut": len(line)}, self._head)
-        log_file.append(self._fd, line)
+        device, inode, size = self._place
+        log_file.append(self._fd, line, size)
+        self._place = (device, inode, size + len(line))
         self._head, self._dirty = head, True
         if self._always:
             os.fsync(self._fd)
-        about = os.fstat(self._fd)
-        self._place = (about.st_dev, about.st_ino, about.st_size)
         return head
 
     def _at(self) -> str:
         now = self._now()
-        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}Z"
+        return f"{_to_the_second(int(now))}.{int(now % 1 * 1e6):06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(now_s: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))

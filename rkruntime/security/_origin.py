@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 import attrs
 
@@ -42,8 +43,13 @@ class Hosts:
 
     def allow(self, authority: str) -> bool:
         """Whether a request may name this `host` or `host:port`."""
-        name = _host_of(authority)
-        return self.names is None or name in self.names or _is_address(name)
+        return self.names is None or _allows(self.names, authority)
+
+
+@lru_cache(maxsize=256)
+def _allows(names: frozenset[str], authority: str) -> bool:
+    name = _host_of(authority)
+    return name in names or _is_address(name)
 
 
 def why_foreign(method: str, headers: Mapping[str, str], hosts: Hosts) -> str | None:

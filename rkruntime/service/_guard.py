@@ -87,15 +87,14 @@ class Guard:
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Stand around the whole application: every answer gets the headers that browsers are to heed."""
-        tls = self.tls is not None
+        page, other = (_encoded(kind, tls=self.tls is not None) for kind in (b"text/html", b""))
 
         async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
             async def told(message: Message) -> None:
                 if message["type"] == "http.response.start":
                     headers = list(message.get("headers", ()))
-                    there = {name.lower(): value for name, value in headers}
-                    wanted = security_headers(there.get(b"content-type", b"").decode("latin-1"), tls=tls)
-                    headers += [(n.encode(), v.encode()) for n, v in wanted.items() if n.encode() not in there]
+                    there = dict(headers)
+                    headers += page if there.get(b"content-type", b"").startswith(b"text/html") else other
                     if b"cache-control" not in there:
                         headers.append((b"cache-control", b"no-store"))
                     message["headers"] = headers
@@ -186,13 +185,15 @@ class Guard:
 
     def _while_known(self, scope: Scope, send: Send) -> Send:
         """Return a `send` that ends an event stream when who listens is not known any more, as by a revoked key."""
+        if not self._demands:
+            return send
         streams = False
 
         async def told(message: Message) -> None:
             nonlocal streams
             if message["type"] == "http.response.start":
                 headers = dict(message.get("headers", ()))
-                streams = self._demands and headers.get(b"content-type", b"").startswith(b"text/event-stream")
+                streams = headers.get(b"content-type", b"").startswith(b"text/event-stream")
             elif streams and message.get("more_body"):
                 bearer = _bearer(scope)
                 known = None if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(scope))
@@ -229,6 +230,11 @@ class Guard:
                 self._audit.write(event, **fields)
         except RkError as error:
             get_logger("rkruntime.security").error("not on record", event_lost=event, error=str(error), **fields)
+
+
+def _encoded(media_type: bytes, *, tls: bool) -> list[tuple[bytes, bytes]]:
+    headers = security_headers(media_type.decode(), tls=tls)
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 def _noting(send: Send, status: list[int]) -> Callable[[Message], Any]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkruntime.log import configure_logging, get_logger
-from rkruntime.redact import HIDDEN, is_secret_name, redacted, redacted_text
+from rkruntime.redact import HIDDEN, is_secret_name, redacted, redacted_fields, redacted_text
 
 KEY = "rk_8f3kq2mz_Zm9vYmFyYmF6cXV1eGZvb2JhcmJhenF1dXg"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
@@ -65,6 +65,15 @@ def test_what_is_no_secret_is_kept(text: str) -> None:
 @given(st.recursive(st.text() | st.integers() | st.none(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
 def test_no_value_makes_it_raise(value: object) -> None:
     redacted(value)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["a", "token", "b"]), st.sampled_from([*TEXTS, "x", 1, None, ["Basic QWxhZGRpbg=="]])
+    )
+)
+def test_the_quick_way_hides_what_the_long_one_does(fields: dict[str, object]) -> None:
+    assert dict(redacted_fields(fields)) == redacted(fields)
 
 
 @attrs.frozen
