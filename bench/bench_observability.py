@@ -9,10 +9,16 @@ nothing on show how far the measurement itself strays.
 from __future__ import annotations
 
 import argparse
+import http.client
+import json
 import logging
 import multiprocessing
 import os
+import re
+import subprocess
+import sys
 import tempfile
+import threading
 import time
 from contextlib import AsyncExitStack, ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import trio
 from figures import Figure, tell
 from numba import cuda
@@ -36,6 +43,7 @@ SETTLE_S = 0.25
 """After each turn, for what the threads have still to write."""
 KERNELS = 1_000
 SAMPLED = 0.01
+COMMAND = str(Path(sys.executable).with_name("rustkernel"))
 
 
 class Echo(rk.Actor):
@@ -147,6 +155,94 @@ def figure(name: str, mine: list[float], floor: list[float], target: str) -> Fig
     return Figure.of(name, [one / other for one, other in zip(mine[1:], floor[1:], strict=True)], target=target)
 
 
+REQUESTS = 400
+LAUNCH = json.dumps({"args": {"x": [1.0, 2.0]}, "over": 2})
+SERVED = """\
+from numba import cuda
+
+@cuda.jit
+def bump(x):
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] += 1
+"""
+
+
+class Served:
+    """A service in a process of its own, and one connection to it that stays open."""
+
+    def __init__(self, folder: Path, name: str, settings: str) -> None:
+        (folder / f"{name}.toml").write_text(f"[runtime]\nlog_format = 'json'\n[observability]\n{settings}")
+        command = [
+            COMMAND,
+            "serve",
+            "--config",
+            f"{name}.toml",
+            "--kernels",
+            "kernels",
+            "--port",
+            "0",
+            "--device",
+            "cpu",
+        ]
+        self.process = subprocess.Popen([*command, "--instance", f"bench-{name}"], cwd=folder, stderr=subprocess.PIPE)
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if found := re.search(rb"^serving .* at http://([^:]+):(\d+)", line):
+                break
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+        self.connection = http.client.HTTPConnection(found[1].decode(), int(found[2]), timeout=60)
+
+    def cpu_s(self) -> float:
+        times = psutil.Process(self.process.pid).cpu_times()
+        return times.user + times.system
+
+    def launch(self, count: int) -> tuple[float, float]:
+        """CPU seconds of the service, and seconds by the clock, for each of `count` launches."""
+        cpu_s, began = self.cpu_s(), time.perf_counter()
+        for _ in range(count):
+            self.connection.request("POST", "/v1/kernels/bump/launch", LAUNCH, {"content-type": "application/json"})
+            answer = self.connection.getresponse()
+            answer.read()
+            assert answer.status == 200, answer.status
+        took_s = time.perf_counter() - began
+        time.sleep(SETTLE_S)
+        return (self.cpu_s() - cpu_s) / count, took_s / count
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+def requests(folder: Path, port: int, rounds: int) -> list[Figure]:
+    """What a launch over HTTP costs the service with metrics, logs and spans on, beside the same with all off."""
+    (folder / "kernels").mkdir()
+    (folder / "kernels" / "served.py").write_text(SERVED)
+    spans = f"tracing_enabled = true\notlp_endpoint = 'http://127.0.0.1:{port}'\ntrace_sample_ratio = "
+    settings = {"off": "metrics_enabled = false", "one": f"{spans}{SAMPLED}", "all": f"{spans}1.0"}
+    services = {name: Served(folder, name, text) for name, text in settings.items()}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in services}
+    try:
+        for turn in range(rounds + 1):
+            for name in services if turn % 2 else reversed(services):
+                took[name].append(services[name].launch(REQUESTS))
+    finally:
+        for service in services.values():
+            service.end()
+    named = {"one": "metrics, logs, spans at 1 %", "all": "metrics, logs, all spans"}
+    figures = [
+        Figure.of("a launch over HTTP with nothing on", [cpu * 1e6 for cpu, _ in took["off"][1:]], unit="us CPU")
+    ]
+    for name, told in named.items():
+        pairs = list(zip(took[name][1:], took["off"][1:], strict=True))
+        cpu = [on[0] / off[0] for on, off in pairs]
+        figures.append(Figure.of(f"request, CPU of the service: {told} / off", cpu, target="<= 1.05"))
+        clock = [off[1] / on[1] for on, off in pairs]
+        figures.append(Figure.of(f"requests/s of one client: {told} / off", clock, target=">= 0.95", quiet=True))
+    return figures
+
+
 def scrape() -> list[Figure]:
     """Milliseconds of CPU for a scrape of 1,000 kernels, each launched since the last one, with exemplars."""
     metrics = Metrics()
@@ -190,7 +286,9 @@ def run(rounds: int) -> list[Figure]:
     collector.start()
     try:
         with tempfile.TemporaryDirectory() as folder:
-            return trio.run(measure, arms(Path(folder), ready.get(timeout=60)), rounds)
+            port = ready.get(timeout=60)
+            figures = trio.run(measure, arms(Path(folder), port), rounds)
+            return figures + requests(Path(folder), port, rounds)
     finally:
         collector.terminate()
         collector.join()

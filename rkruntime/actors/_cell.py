@@ -276,14 +276,13 @@ class Cell:
         envelope.state = RUNNING
         self.running.add(envelope)
         turn = Turn(self, slot)
-        call = _call
         log = self.system.message_log
         if log is not None:
             envelope.started_s = log.now()
             envelope.slot = slot
-            call = _call_traced
+            self._trace(envelope)
         try:
-            result = await run_in_context(envelope.context, call, envelope, instance, turn)
+            result = await run_in_context(envelope.context, _call, envelope, instance, turn)
         except StopActor:
             self._ending = self._ending or "it ended itself"
             self._settle(envelope, "completed", None)
@@ -302,6 +301,18 @@ class Cell:
             self._settle(envelope, "completed", None, result)
         finally:
             turn.over = True
+
+    def _trace(self, envelope: Envelope) -> None:
+        """Give a message that belongs to a trace, or begins one, a span of its own, for all that its handler does."""
+        trace = envelope.context.get(TRACE)
+        if trace is None:
+            if (begin := self.system.begin_trace) is None:
+                return
+            trace = begin()
+        elif trace.sampled:
+            trace = trace.child()
+        envelope.trace = trace
+        envelope.context.run(TRACE.set, trace)
 
     def _crash(self, envelope: Envelope, error: Exception) -> None:
         """Answer the message that crashed the actor; the life ends, with what else runs in it."""
@@ -363,27 +374,17 @@ class Cell:
             self._tell_done(envelope, how, self.system.message_log)
 
     def _tell_done(self, envelope: Envelope, how: str, log: MessageLog) -> None:
-        now_s = log.now()
-        started = envelope.started_s != NOT_STARTED
-        began_s = envelope.started_s if started else now_s
-        trace = envelope.context.get(TRACE)
-        if trace is not None and trace.sampled and not started:
-            trace = trace.child()  # its handler, which would have begun its span, never ran
-        waited_s, ran_s = began_s - envelope.accepted_s, now_s - began_s
-        done = (self.name, envelope.name, how, waited_s, ran_s, began_s, envelope.slot, trace)
+        now_s, began_s, trace = log.now(), envelope.started_s, envelope.trace
+        if began_s == NOT_STARTED:
+            began_s = now_s
+            trace = envelope.context.get(TRACE)
+            if trace is not None and trace.sampled:
+                trace = trace.child()  # its handler, which would have begun its span, never ran
+        name, waited_s, at_s = envelope.method.__name__, began_s - envelope.came_s, began_s + log.to_trio_s
+        done = (self.name, name, how, waited_s, now_s - began_s, at_s, envelope.slot, trace)
         log.ended.append(_new_record(MessageDone, done))
         if len(log.ended) >= log.at_once or (trace is not None and trace.sampled):
             log.hand_over()
-
-
-def _call_traced(envelope: Envelope, instance: Actor, turn: Turn) -> Any:
-    """Begin a handler, with a span of its own where the message belongs to a trace."""
-    trace = TRACE.get()
-    if trace is None and (begin := turn.cell.system.begin_trace) is not None:
-        TRACE.set(begin())
-    elif trace is not None and trace.sampled:
-        TRACE.set(trace.child())
-    return _call(envelope, instance, turn)
 
 
 def _call(envelope: Envelope, instance: Actor, turn: Turn) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 import outcome
 import trio
 
+from rkruntime.context import Trace
+
 __all__ = ("NOT_STARTED", "Envelope", "Mailbox", "MessageState")
 
 NOT_STARTED = -1.0
@@ -38,6 +40,7 @@ class Envelope:
         "above",
         "accepted_s",
         "args",
+        "came_s",
         "context",
         "counted",
         "deadline_s",
@@ -48,6 +51,7 @@ class Envelope:
         "started_s",
         "state",
         "stop_reason",
+        "trace",
         "urgent",
         "waiter",
     )
@@ -74,6 +78,8 @@ class Envelope:
         self.counted = True
         self.urgent = False
         self.accepted_s = 0.0
+        self.came_s = 0.0
+        self.trace: Trace | None = None
         self.started_s = NOT_STARTED
         self.slot = 0
         self.stop_reason = ""

@@ -161,8 +161,8 @@ class Ref(Generic[A]):
         cell = self._cell
         log = cell.system.message_log
         if log is not None:
-            envelope.accepted_s = log.now()
-        elif envelope.deadline_s != math.inf:
+            envelope.came_s = log.now()
+        if envelope.deadline_s != math.inf:
             envelope.accepted_s = trio.current_time()
         cell.system.ledger.accept(cell, envelope)
         cell.mailbox.put(envelope, urgent=urgent, has_place=has_place)

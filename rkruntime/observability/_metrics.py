@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rkruntime.actors import ActorEvent, MessageDone
+from rkruntime.context import UNSAMPLED
 from rkruntime.errors import NotRunning
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
@@ -94,15 +95,19 @@ class Metrics:
     def take_messages(self, ended: Sequence[MessageDone]) -> None:
         """Count messages; on any thread."""
         with self._counting_messages:
-            outcomes = [done.outcome for done in ended]
+            _, _, outcomes, waited_s, ran_s, _, _, traces = zip(*ended, strict=True)  # by column: there may be many
             for outcome in ENDS:
                 self._messages[outcome] += outcomes.count(outcome)
-            self._waited.observe_all([done.waited_s for done in ended])
-            self._ran.observe_all([done.ran_s for done in ended])
-            for done in ended:
-                if done.trace is not None and done.trace.sampled:
-                    self._waited.remember(done.waited_s, done.trace)
-                    self._ran.remember(done.ran_s, done.trace)
+            self._waited.observe_all(waited_s)
+            self._ran.observe_all(ran_s)
+            if traces.count(None) + traces.count(UNSAMPLED) < len(traces):
+                self._remember(ended)
+
+    def _remember(self, ended: Sequence[MessageDone]) -> None:
+        for done in ended:
+            if done.trace is not None and done.trace.sampled:
+                self._waited.remember(done.waited_s, done.trace)
+                self._ran.remember(done.ran_s, done.trace)
 
     def _count_launch(self, done: LaunchDone) -> None:
         kernel = self.kernels.get(done.kernel)

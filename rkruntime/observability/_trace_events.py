@@ -6,10 +6,13 @@ events (`X`) nest by time within a track, so each track is given work that does 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from rkruntime.actors import ActorEvent, MessageDone
 from rkruntime.context import Trace
@@ -95,16 +98,19 @@ class TraceEvents:
         return new + lines
 
     def _messages(self, ended: Sequence[MessageDone]) -> list[str]:
-        """Return the events of messages; kept flat, since there may be tens of thousands in a second."""
-        lines = []
-        forms, zero_s = self._forms, self._zero_s
-        for actor, message, outcome, waited_s, ran_s, began_s, slot, trace in ended:
-            began_ns = round((began_s - zero_s) * 1e9)
-            ended_ns = round((began_s + ran_s - zero_s) * 1e9)
-            form = forms.get((actor, slot, message, outcome)) or self._form(actor, slot, message, outcome)
-            ids = "" if trace is None else _ids(trace)
-            lines.append(form % (began_ns / 1000, (ended_ns - began_ns) / 1000, waited_s * 1e6, ids))
-        return lines
+        """Return the events of messages; by column, since there may be tens of thousands in a second."""
+        if not ended:
+            return []
+        actors, messages, outcomes, waited_s, ran_s, began_s, slots, traces = zip(*ended, strict=True)
+        at_s = np.array(began_s) - self._zero_s
+        began_ns = np.rint(at_s * 1e9)
+        length_ns = np.rint((at_s + np.array(ran_s)) * 1e9) - began_ns
+        waited_us = np.array(waited_s) * 1e6
+        ids = map(_ids, traces) if traces.count(None) < len(traces) else itertools.repeat("")
+        values = zip((began_ns / 1000).tolist(), (length_ns / 1000).tolist(), waited_us.tolist(), ids, strict=False)
+        kinds = zip(actors, slots, messages, outcomes, strict=True)
+        forms = self._forms
+        return [(forms.get(kind) or self._form(*kind)) % told for kind, told in zip(kinds, values, strict=False)]
 
     def _form(self, actor: str, slot: int, message: str, outcome: str) -> str:
         """Return the event of such messages, with places for what differs; made once for each kind of message."""

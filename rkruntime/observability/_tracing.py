@@ -94,8 +94,9 @@ class Tracing:
 
     def take_messages(self, ended: Sequence[MessageDone]) -> None:
         """Send the spans of those messages whose trace is sampled; on any thread."""
-        for done in ended:
-            if done.trace is not None and done.trace.sampled:
+        traces = [done.trace for done in ended]
+        if traces.count(None) + traces.count(UNSAMPLED) < len(traces):
+            for done in ended:
                 self(done)
 
     def _set_clock(self, _: Transition) -> None:
