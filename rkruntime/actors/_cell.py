@@ -15,7 +15,7 @@ from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, wit
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, NOT_STARTED, QUEUED, RUNNING, Envelope, Mailbox
 from rkruntime.actors._message_log import MessageLog
-from rkruntime.actors._records import ActorInfo, MessageDone
+from rkruntime.actors._records import ActorInfo
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
 from rkruntime.actors._turn import TURNS, Turn
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rkruntime.actors._system import ActorSystem
 
 __all__ = ("Cell",)
-
-_new_record = tuple.__new__  # for every message: a third of what the named constructor takes
 
 FAIR_TURNS = 32
 """Messages that a server handles before it gives other tasks a turn."""
@@ -280,7 +278,14 @@ class Cell:
         if log is not None:
             envelope.started_s = log.now()
             envelope.slot = slot
-            self._trace(envelope)
+            own = envelope.trace = envelope.context.get(TRACE)
+            if own is not None:
+                own = own.child() if own.sampled else None
+            elif log.begin_trace is not None and not envelope.above:  # what a handler asks for is part of its own work
+                own = log.begin_trace()
+            if own is not None:
+                envelope.trace = own
+                envelope.context.run(TRACE.set, own)
         try:
             result = await run_in_context(envelope.context, _call, envelope, instance, turn)
         except StopActor:
@@ -301,18 +306,6 @@ class Cell:
             self._settle(envelope, "completed", None, result)
         finally:
             turn.over = True
-
-    def _trace(self, envelope: Envelope) -> None:
-        """Give a message that belongs to a trace, or begins one, a span of its own, for all that its handler does."""
-        trace = envelope.context.get(TRACE)
-        if trace is None:
-            if (begin := self.system.begin_trace) is None:
-                return
-            trace = begin()
-        elif trace.sampled:
-            trace = trace.child()
-        envelope.trace = trace
-        envelope.context.run(TRACE.set, trace)
 
     def _crash(self, envelope: Envelope, error: Exception) -> None:
         """Answer the message that crashed the actor; the life ends, with what else runs in it."""
@@ -381,9 +374,9 @@ class Cell:
             if trace is not None and trace.sampled:
                 trace = trace.child()  # its handler, which would have begun its span, never ran
         name, waited_s, at_s = envelope.method.__name__, began_s - envelope.came_s, began_s + log.to_trio_s
-        done = (self.name, name, how, waited_s, now_s - began_s, at_s, envelope.slot, trace)
-        log.ended.append(_new_record(MessageDone, done))
-        if len(log.ended) >= log.at_once or (trace is not None and trace.sampled):
+        ended = log.ended
+        ended += (self.name, name, how, waited_s, now_s - began_s, at_s, envelope.slot, trace)  # a MessageDone's fields
+        if len(ended) >= log.most:
             log.hand_over()
 
 

@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import trio
 
 from rkruntime.actors._records import MessageDone
+from rkruntime.context import Trace
 from rkruntime.log import get_logger
 
-__all__ = ("MessageLog", "OnMessages")
+__all__ = ("EndedMessages", "MessageLog", "OnMessages")
 
-OnMessages = Callable[[Sequence[MessageDone]], None]
+OnMessages = Callable[["EndedMessages"], None]
+
+FIELDS = len(MessageDone._fields)
+HAND_OVER_S = 1.0
+
+
+class EndedMessages:
+    """Messages in the order of their ends, by column: what is counted of many is counted column by column.
+
+    Args:
+        flat: The fields of one `MessageDone` after those of another.
+    """
+
+    def __init__(self, flat: Sequence[Any]) -> None:
+        self._flat = flat
+
+    @classmethod
+    def of(cls, *ended: MessageDone) -> EndedMessages:
+        """Put records together."""
+        return cls([field for done in ended for field in done])
+
+    def __len__(self) -> int:
+        return len(self._flat) // FIELDS
+
+    def __iter__(self) -> Iterator[MessageDone]:
+        return map(MessageDone._make, zip(*[iter(self._flat)] * FIELDS, strict=True))
+
+    def columns(self) -> tuple[Sequence[Any], ...]:
+        """Return a sequence for each field of `MessageDone`, in their order."""
+        return tuple(self._flat[field::FIELDS] for field in range(FIELDS))
 
 
 class MessageLog:
@@ -21,24 +52,33 @@ class MessageLog:
 
     Args:
         hook: Takes messages in the order of their ends; what it raises is logged and dropped.
-        at_once: How many are handed over together. One whose trace is recorded is handed over at once, with those
-            before it.
+        at_once: How many are handed over together; fewer once a second.
+
+        begin_trace: Begins a trace, or none, for a message that comes from no handler and belongs to none.
 
     Attributes:
-        ended: The messages that wait.
+        ended: The fields of the messages that wait, one message after another.
+        most: How many fields may wait.
         now: A clock, in seconds.
         to_trio_s: What Trio's clock is ahead of it.
     """
 
-    __slots__ = ("_hook", "_taking", "at_once", "ended", "now", "to_trio_s")
+    __slots__ = ("_hook", "_taking", "begin_trace", "ended", "most", "now", "to_trio_s")
 
-    def __init__(self, hook: OnMessages, at_once: int) -> None:
-        self.ended: list[MessageDone] = []
-        self.at_once = at_once
+    def __init__(self, hook: OnMessages, at_once: int, begin_trace: Callable[[], Trace | None] | None = None) -> None:
+        self.ended: list[Any] = []
+        self.most = at_once * FIELDS
+        self.begin_trace = begin_trace
         self.now: Callable[[], float] = trio.current_time
         self.to_trio_s = 0.0
         self._hook = hook
         self._taking = threading.Lock()
+
+    async def run(self) -> None:
+        """Hand over once a second what waits; where each is handed over as it ends, there is nothing to do."""
+        while self.most > FIELDS:
+            await trio.sleep(HAND_OVER_S)
+            self.hand_over()
 
     def start(self) -> None:
         """Take the clock of this run.
@@ -60,6 +100,6 @@ class MessageLog:
             del self.ended[: len(ended)]
         if ended:
             try:
-                self._hook(ended)
+                self._hook(EndedMessages(ended))
             except Exception:
                 get_logger("rkruntime.actors").exception("a hook raised, and was ignored", record="MessageDone")

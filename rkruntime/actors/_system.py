@@ -48,7 +48,8 @@ class ActorSystem:
         on_messages: Called with every `MessageDone`, likewise, in batches; without it messages are not timed.
         messages_at_once: How many messages a batch has at most.
         restart: The root supervisor's settings.
-        begin_trace: Begins a trace for a message that belongs to none; asked only where there is `on_messages`.
+        begin_trace: Begins a trace, or none, for a message that comes from no handler and belongs to none; asked only
+            where there is `on_messages`.
         random: Gives numbers from 0 up to 1, for the jitter of backoffs.
     """
 
@@ -62,7 +63,7 @@ class ActorSystem:
         on_record: Callable[[Any], None] | None = None,
         on_messages: OnMessages | None = None,
         messages_at_once: int = 1,
-        begin_trace: Callable[[], Trace] | None = None,
+        begin_trace: Callable[[], Trace | None] | None = None,
         restart: Restart | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
@@ -71,8 +72,7 @@ class ActorSystem:
         self.memory_for = memory_for
         self.prepare = prepare
         self.on_record = on_record
-        self.message_log = None if on_messages is None else MessageLog(on_messages, messages_at_once)
-        self.begin_trace = begin_trace
+        self.message_log = None if on_messages is None else MessageLog(on_messages, messages_at_once, begin_trace)
         self.random = random
         self.ledger = Ledger()
         self.refusal: Callable[[], Exception] | None = None
@@ -97,6 +97,8 @@ class ActorSystem:
             self.message_log.start()
         try:
             async with trio.open_nursery() as self._nursery:
+                if self.message_log is not None:
+                    self._nursery.start_soon(self.message_log.run)
                 task_status.started()
                 await self._ended.wait()
                 await self._root.stop("the runtime stopped")

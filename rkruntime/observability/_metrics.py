@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rkruntime.actors import ActorEvent, MessageDone
-from rkruntime.context import UNSAMPLED
+from rkruntime.actors import ActorEvent, EndedMessages, MessageDone
 from rkruntime.errors import NotRunning
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
@@ -88,22 +87,22 @@ class Metrics:
     def __call__(self, record: object) -> None:
         """Count a record."""
         if isinstance(record, MessageDone):
-            self.take_messages((record,))
+            self.take_messages(EndedMessages.of(record))
         elif (count := self.takes.get(type(record))) is not None:
             count(record)
 
-    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+    def take_messages(self, ended: EndedMessages) -> None:
         """Count messages; on any thread."""
         with self._counting_messages:
-            _, _, outcomes, waited_s, ran_s, _, _, traces = zip(*ended, strict=True)  # by column: there may be many
+            _, _, outcomes, waited_s, ran_s, _, _, traces = ended.columns()
             for outcome in ENDS:
                 self._messages[outcome] += outcomes.count(outcome)
             self._waited.observe_all(waited_s)
             self._ran.observe_all(ran_s)
-            if traces.count(None) + traces.count(UNSAMPLED) < len(traces):
+            if traces.count(None) < len(traces):
                 self._remember(ended)
 
-    def _remember(self, ended: Sequence[MessageDone]) -> None:
+    def _remember(self, ended: EndedMessages) -> None:
         for done in ended:
             if done.trace is not None and done.trace.sampled:
                 self._waited.remember(done.waited_s, done.trace)

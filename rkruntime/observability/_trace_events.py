@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from rkruntime.actors import ActorEvent, MessageDone
+from rkruntime.actors import ActorEvent, EndedMessages
 from rkruntime.context import Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
@@ -66,7 +66,8 @@ class TraceEvents:
         self._busy_until_ns: dict[tuple[int, str], int] = {}
         self._new: list[str] = []
         self._forms: dict[tuple[str, int, str, str], str] = {}
-        self._of: dict[type, Callable[[Any], Iterator[str]]] = {
+        self._of: dict[type, Callable[[Any], Iterable[str]]] = {
+            EndedMessages: self._messages,
             LaunchDone: self._launch,
             WorkerRun: self._worker,
             MemorySample: self._memory,
@@ -88,20 +89,15 @@ class TraceEvents:
         ]
 
     def lines(self, record: object) -> list[str]:
-        """Return the events of a record, or of a list of messages, those that name new tracks first.
-
-        A record that is not drawn has none.
-        """
+        """Return the events of a record, those that name new tracks first; none for a record that is not drawn."""
         write = self._of.get(type(record))
-        lines = self._messages(record) if isinstance(record, list) else [] if write is None else [*write(record)]
+        lines = [] if write is None else [*write(record)]
         new, self._new = self._new, []
         return new + lines
 
-    def _messages(self, ended: Sequence[MessageDone]) -> list[str]:
+    def _messages(self, ended: EndedMessages) -> Iterable[str]:
         """Return the events of messages; by column, since there may be tens of thousands in a second."""
-        if not ended:
-            return []
-        actors, messages, outcomes, waited_s, ran_s, began_s, slots, traces = zip(*ended, strict=True)
+        actors, messages, outcomes, waited_s, ran_s, began_s, slots, traces = ended.columns()
         at_s = np.array(began_s) - self._zero_s
         began_ns = np.rint(at_s * 1e9)
         length_ns = np.rint((at_s + np.array(ran_s)) * 1e9) - began_ns

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from rkruntime.actors import ActorEvent, MessageDone
+from rkruntime.actors import ActorEvent, EndedMessages, MessageDone
 from rkruntime.device import WatchesWorkers
 from rkruntime.errors import NotRunning, UnreadableInput
 from rkruntime.kernels import LaunchDone
@@ -89,13 +89,13 @@ class TraceFile:
     def __call__(self, record: object) -> None:
         """Take a record; on the runtime's thread."""
         if isinstance(record, MessageDone):
-            self.take_messages((record,))
+            self.take_messages(EndedMessages.of(record))
         elif (take := self.takes.get(type(record))) is not None:
             take(record)
 
-    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+    def take_messages(self, ended: EndedMessages) -> None:
         """Take messages; on any thread."""
-        self._put(list(ended), len(ended))
+        self._put(ended, len(ended))
 
     def _put_launch(self, done: LaunchDone) -> None:
         self._put(done)

@@ -24,7 +24,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 import rkruntime
-from rkruntime.actors import MessageDone
+from rkruntime.actors import EndedMessages, MessageDone
 from rkruntime.context import RANDOM, UNSAMPLED, Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.observability._requests import RequestDone
@@ -72,7 +72,7 @@ class Tracing:
         self._sending = threading.Lock()
         self._begun = _begin_traces(sample_ratio)
         self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self}
-        self.begin_trace: Callable[[], Trace] = self._begun.__next__
+        self.begin_trace: Callable[[], Trace | None] = self._begun.__next__
         """Begins a trace, or says that this work is not traced; on the runtime's thread."""
 
     @property
@@ -92,10 +92,9 @@ class Tracing:
             for span in spans_of(record):
                 self._send(span, self._to_unix_s)
 
-    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+    def take_messages(self, ended: EndedMessages) -> None:
         """Send the spans of those messages whose trace is sampled; on any thread."""
-        traces = [done.trace for done in ended]
-        if traces.count(None) + traces.count(UNSAMPLED) < len(traces):
+        if ended.columns()[-1].count(None) < len(ended):
             for done in ended:
                 self(done)
 
@@ -136,17 +135,17 @@ class Tracing:
         self._processor.shutdown()  # type: ignore[no-untyped-call]
 
 
-def _begin_traces(ratio: float) -> Iterator[Trace]:
-    """Yield a trace for each piece of work: unsampled ones, and in between, at random, the fraction that is recorded.
+def _begin_traces(ratio: float) -> Iterator[Trace | None]:
+    """Yield what each piece of work gets: no trace, and in between, at random, for the fraction that is recorded, one.
 
     How many come between two is drawn at once, from the geometric distribution: asking for one more costs next to
     nothing, and most are never traced.
     """
     while ratio > 0.0:
         between = 0 if ratio >= 1.0 else int(math.log(1.0 - RANDOM.random()) / math.log1p(-ratio))
-        yield from itertools.repeat(UNSAMPLED, between)
+        yield from itertools.repeat(None, between)
         yield Trace.begin()
-    yield from itertools.repeat(UNSAMPLED)
+    yield from itertools.repeat(None)
 
 
 class _Counting(SpanExporter):

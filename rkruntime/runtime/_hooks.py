@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from rkruntime.actors import MessageDone, OnMessages
+from rkruntime.actors import EndedMessages, MessageDone, OnMessages
 from rkruntime.context import Trace
 from rkruntime.log import get_logger
 
@@ -32,8 +32,8 @@ class Attached(Protocol):
 class BeginsTraces(Protocol):
     """A hook that also begins the traces of messages that belong to none."""
 
-    def begin_trace(self) -> Trace:
-        """Begin a trace, recorded or not."""
+    def begin_trace(self) -> Trace | None:
+        """Begin a trace; None for work that is not to be traced."""
         ...
 
 
@@ -52,7 +52,7 @@ class Choosy(Protocol):
 class Patient(Protocol):
     """A hook that takes the ends of messages in batches, some time after them, perhaps on another thread."""
 
-    def take_messages(self, ended: Sequence[MessageDone]) -> None:
+    def take_messages(self, ended: EndedMessages) -> None:
         """Take messages in the order of their ends."""
         ...
 
@@ -110,7 +110,7 @@ class Hooks:
         return 1 if self._of(MessageDone) else MESSAGES_AT_ONCE
 
     @property
-    def begin_trace(self) -> Callable[[], Trace] | None:
+    def begin_trace(self) -> Callable[[], Trace | None] | None:
         """What begins traces: the first hook that does."""
         return next((hook.begin_trace for hook in self._hooks if isinstance(hook, BeginsTraces)), None)
 
@@ -122,7 +122,7 @@ class Hooks:
             except Exception:
                 self._log.exception("a hook raised, and was ignored", record=type(record).__name__)
 
-    def _tell_messages(self, ended: Sequence[MessageDone]) -> None:
+    def _tell_messages(self, ended: EndedMessages) -> None:
         for hook in self._patient:
             try:
                 hook.take_messages(ended)

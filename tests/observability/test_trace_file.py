@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numba import cuda
 from trace_format import check_nesting, load, slices, tracks
 
-from rkruntime.actors import MessageDone
+from rkruntime.actors import EndedMessages, MessageDone
 from rkruntime.config import MemoryConfig, RuntimeConfig
 from rkruntime.context import following
 from rkruntime.errors import UnreadableInput
@@ -235,7 +235,7 @@ def test_launches_side_by_side_never_overlap_on_a_track(launches: list[tuple[flo
 
 def test_names_are_escaped() -> None:
     events = TraceEvents(0.0)
-    (name, line) = events.lines([MessageDone('quoted"\\\n', "step", "completed", 0.0, 1.0, 2.0)])
+    (name, line) = events.lines(EndedMessages.of(MessageDone('quoted"\\\n', "step", "completed", 0.0, 1.0, 2.0)))
     assert json.loads(name)["args"]["name"] == 'quoted"\\\n'
     assert json.loads(line)["ts"] == 2e6
     assert events.lines(Transition(before=State.CREATED, after=State.STARTING, at_s=0.0, cause='"'))
