@@ -14,12 +14,14 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _checks, _intrinsics, _passed, _stubs
+from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
 from rkruntime.simt._recursion import add_descent, recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
+from rkruntime.simt._signed import signed
+from rkruntime.simt._variants import declared_for
 from rkruntime.simt.lanes import block_array
 
 __all__ = ("ERROR_MODEL", "Emitted", "Options", "emit")
@@ -141,12 +143,18 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
         dispatchers[function] = njit(**options.numba, **how)(_define(trees[function], unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
-        namespace |= {name: dispatchers[device] for name, device in unit.devices.items()}
+        namespace |= {name: _declared(dispatchers[device], device) for name, device in unit.devices.items()}
     limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
     body = dispatchers[kernel.source.function]
     every = (*trees.values(), *((guarded.limits,) if guarded.notes else ()))
     wide = not guarded.within_block and not any(map(_tells_blocks_apart, every))
     return Emitted(body, limits, every, guarded.notes, wide)
+
+
+def _declared(dispatcher: Any, function: FunctionType) -> Any:
+    """Return what callers of a device function call: with its signatures, if it was declared with some."""
+    signatures = declared_for(function)
+    return signed(dispatcher, function.__name__, signatures) if signatures else dispatcher
 
 
 def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
@@ -155,7 +163,7 @@ def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
     return not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
 
 
-MEANINGS = (_atomics, _checks, _intrinsics, _passed)  # imported for the meaning that they give to our functions
+MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from rkruntime.simt._numba import njit, types
 from rkruntime.simt._private import added_to_only
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._rewrite import Program, rewrite
+from rkruntime.simt._variants import declared_for
 from rkruntime.simt._written import written_parameters
 from rkruntime.simt.lanes import LanesRefused, can_be_copied, compiler_for, make_block_run
 
@@ -280,6 +281,7 @@ class Kernel:
         except _cache.Uncacheable:
             return None
         frozen += [f"{name} = {one.spelling}" for unit in units for name, one in unit.stand_ins.items()]
+        frozen += [f"signatures {declared_for(function)}" for function in self.program.units]
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
         return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])

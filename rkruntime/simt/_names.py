@@ -12,7 +12,7 @@ import builtins
 import importlib
 import operator
 from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -79,9 +79,12 @@ class Names:
     Args:
         function: The function.
         tree: Its definition.
+        arguments: What is known of its arguments.
     """
 
-    def __init__(self, function: FunctionType, tree: ast.FunctionDef) -> None:
+    def __init__(
+        self, function: FunctionType, tree: ast.FunctionDef, arguments: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         closure = {}
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             try:
@@ -92,16 +95,8 @@ class Names:
         given = tree.args
         self._parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
         self._bound = assigned_names(tree)
-        self.defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        self.defined |= {
-            target.id
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
         self._package = function.__globals__.get("__package__")
-        self._fixed: dict[str, Any] = {}
+        self._fixed = {name: value for name, value in arguments.items() if name not in self._bound}
         self.fixed_statements: set[ast.stmt] = set()  # they bind what no compiled code can hold: leave them out
         for statement in tree.body:
             self._fix(statement)

@@ -19,10 +19,11 @@ import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
-from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._stand_ins import stand_in_for
+from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, variant_of
 
 __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
 
@@ -92,7 +93,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def __init__(self, source: Source, sites: Any, debug: bool) -> None:
         self.source = source
-        self.names = Names(source.function, source.tree)
+        self.names = Names(source.function, source.tree, bound_to(source.function))
         self.sites = sites
         self.debug = debug
         self.unit = Unit(source, source.tree, self.names)
@@ -151,35 +152,37 @@ class _Rewriter(ast.NodeTransformer):
         if isinstance(feature, Feature) and feature.form not in ("extent", "value", "constant"):
             return self._call_feature(feature, node)
         device = None if value is UNKNOWN else self._device(value)
-        if device is None and value is UNKNOWN and self._is_passed(node.func):
-            return self._call_passed(node)
         if device is None:
             self.generic_visit(node)
             return node
-        args = [self._visit_argument(one) for one in node.args]
-        keywords = [ast.keyword(one.arg, self._visit_argument(one.value)) for one in node.keywords]
+        device, given = self._bind_arguments(device, node)
+        args = [self.visit(one) for one in given.args]
+        keywords = [ast.keyword(one.arg, self.visit(one.value)) for one in given.keywords]
         function = ast.Name(self._name_device(device), ast.Load())
         made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], keywords)
         return ast.fix_missing_locations(ast.copy_location(made, node))
 
-    def _visit_argument(self, node: ast.expr) -> ast.expr:
-        """Rewrite an argument of a device function, which may be a device function itself."""
-        value = self.names.evaluate(node)
-        device = None if value is UNKNOWN else self._device(value)
-        if device is None:
-            return self.visit(node)  # type: ignore[no-any-return]
-        return ast.copy_location(ast.Name(self._name_device(device), ast.Load()), node)
+    def _bind_arguments(self, device: FunctionType, node: ast.Call) -> tuple[FunctionType, ast.Call]:
+        """Bind parameters of a device function to the functions, features and types that it is called with.
 
-    def _is_passed(self, node: ast.expr) -> bool:
-        """Whether what is called may be a function that the caller was given: a parameter, or a turn of a loop."""
-        return isinstance(node, ast.Name) and self.names.is_local(node.id) and node.id not in self.names.defined
-
-    def _call_passed(self, node: ast.Call) -> ast.Call:
-        """Call a function that is known only once types are: if it is a device function, it gets the context."""
-        if node.keywords:
-            raise self._refuse(node, "a passed function called by keyword", "give its arguments by position")
-        args = [self._visit_argument(one) for one in node.args]
-        return called("call_passed", ast.Name(CONTEXT, ast.Load()), self.visit(node.func), *args, at=node)
+        The device function gets a variant of its own for them, in which they are as known as globals are, and constants
+        beside them too. Those are still passed; what no compiled code can hold is not.
+        """
+        tree = read(device, self.source.name, device=True)
+        assigned = assigned_names(tree.tree)
+        by_name = ((one.arg or "", one.value) for one in node.keywords)
+        places = [*zip(tree.parameters, node.args, strict=False), *by_name]
+        known = {name: self.names.evaluate(given) for name, given in places if name not in assigned}
+        bound = {name: value for name, value in known.items() if is_bindable(value)}
+        if not bound:
+            return device, node
+        constants = {name: value for name, value in known.items() if isinstance(value, int | tuple | str)}
+        nothing = ast.copy_location(ast.Constant(None), node)
+        names = [*tree.parameters, *[""] * len(node.args)]
+        args = [nothing if name in bound else given for name, given in zip(names, node.args, strict=False)]
+        keywords = [ast.keyword(one.arg, nothing if one.arg in bound else one.value) for one in node.keywords]
+        made = ast.copy_location(ast.Call(node.func, args, keywords), node)
+        return variant_of(device, {**constants, **bound}), made
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """Check subscripts in debug mode, where the array is a plain name."""
@@ -314,7 +317,7 @@ class _Rewriter(ast.NodeTransformer):
         if function is None:
             return None
         if type(value).__module__.startswith("numba.cuda"):
-            return function
+            return variant_of(function, {}, signatures_of(value))
         try:
             read(function, self.source.name, device=True)
         except UnsupportedKernel:
