@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
@@ -224,6 +225,8 @@ class Kernel:
             blocks=whole and choice.lowering == "lanes",
             lanes=choice.lowering == "lanes",
         )
+        if "float16" in signature or mentions_half(self.program):
+            importlib.import_module("rkruntime.simt._half")  # numba lacks the type; most kernels do not want it
         key = self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
@@ -285,6 +288,13 @@ class Kernel:
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
         return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])
+
+
+def mentions_half(program: Program) -> bool:
+    """Whether a kernel names the type float16."""
+    halves = (np.float16, types.float16)
+    values = (value for unit in program.units.values() for value in (*unit.globals.values(), *unit.members.values()))
+    return any(value is half for value in values for half in halves)
 
 
 def _signature(argument_types: Sequence[Any]) -> str:

@@ -11,6 +11,7 @@ import ast
 import builtins
 import importlib
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
@@ -43,6 +44,7 @@ _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
 }
+_SUBMODULES = ("cg", "fp16", "libdevice", "random")
 _CALLABLE = (int, float, bool, len, max, min, abs, round, tuple)
 _PLAIN = (int, float, bool, str, tuple, np.integer, np.floating)
 
@@ -93,7 +95,7 @@ class Names:
                 closure[name] = UNKNOWN
         self._outer: tuple[Mapping[str, Any], ...] = (closure, function.__globals__, vars(builtins))
         given = tree.args
-        self._parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        self.parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
         self._bound = assigned_names(tree)
         self._package = function.__globals__.get("__package__")
         self._fixed = {name: value for name, value in arguments.items() if name not in self._bound}
@@ -104,11 +106,11 @@ class Names:
     def is_local(self, name: str) -> bool:
         """Whether the compiled function still has the name as a parameter or variable."""
         known = self._fixed.get(name, UNKNOWN)
-        return (name in self._parameters or name in self._bound) and (known is UNKNOWN or isinstance(known, _PLAIN))
+        return (name in self.parameters or name in self._bound) and (known is UNKNOWN or isinstance(known, _PLAIN))
 
     def value(self, name: str) -> Any:
         """Return what a name stands for, or UNKNOWN."""
-        if name in self._fixed or name in self._parameters or name in self._bound:
+        if name in self._fixed or name in self.parameters or name in self._bound:
             return self._fixed.get(name, UNKNOWN)
         for scope in self._outer:
             if name in scope:
@@ -134,6 +136,8 @@ class Names:
         owner = self.evaluate(node.value)
         # Attributes of modules and classes are fixed; those of other objects may be anything.
         if isinstance(owner, ModuleType | type):
+            if owner is sys.modules.get("numba.cuda") and node.attr in _SUBMODULES:
+                importlib.import_module(f"numba.cuda.{node.attr}")  # as numba-cuda does when it first compiles
             value = getattr(owner, node.attr, UNKNOWN)
             return UNKNOWN if isinstance(value, property) else value  # cuda.threadIdx.x is one
         return UNKNOWN
@@ -167,12 +171,12 @@ class Names:
                 bound = _imported(statement, self._package)
             except ImportError:  # numba says so, with the line
                 return
-            if all(self._bound.get(name) == 1 and name not in self._parameters for name in bound):
+            if all(self._bound.get(name) == 1 and name not in self.parameters for name in bound):
                 self._fixed |= bound
                 self.fixed_statements.add(statement)
         elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target = statement.targets[0]
-            if isinstance(target, ast.Name) and self._bound.get(target.id) == 1 and target.id not in self._parameters:
+            if isinstance(target, ast.Name) and self._bound.get(target.id) == 1 and target.id not in self.parameters:
                 value = self.evaluate(statement.value)
                 if value is not UNKNOWN:
                     self._fixed[target.id] = value

@@ -128,8 +128,9 @@ class _Rewriter(ast.NodeTransformer):
         replaced = self._replace(node, value)
         if replaced is not None:
             return replaced
-        self.unit.globals[node.id] = value
-        return node
+        name = f"{PREFIX}bound_{node.id}" if node.id in self.names.parameters else node.id
+        self.unit.globals[name] = value
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Replace `cuda.threadIdx.x` and the like."""

@@ -20,7 +20,7 @@ import numpy as np
 from rkruntime.simt._libm import llvm_function
 from rkruntime.simt._numba import njit, types
 
-__all__ = ("rounded",)
+__all__ = ("rounded", "whole")
 
 SINGLE, DOUBLE = types.float32, types.float64
 _fma = llvm_function("llvm.fma", DOUBLE, DOUBLE, DOUBLE, DOUBLE)
@@ -155,7 +155,7 @@ def _single_of(mode: str) -> Callable[..., Any]:
     return narrow
 
 
-def _whole(mode: str, bits: int, unsigned: bool) -> Callable[..., Any]:
+def whole(mode: str, bits: int, unsigned: bool) -> Callable[..., Any]:
     """Convert a real number to a whole one: beyond the range is its end, and NaN is 0 (PTX, cvt)."""
     step: Any = {"rn": np.rint, "rz": np.trunc, "ru": np.ceil, "rd": np.floor}[mode]
     least, most = (0.0, 2.0**bits) if unsigned else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1))
@@ -163,12 +163,12 @@ def _whole(mode: str, bits: int, unsigned: bool) -> Callable[..., Any]:
     lowest, highest = kind(int(least)), kind(int(most) - 1)
 
     def convert(x: Any) -> Any:
-        whole = step(np.float64(x))
-        if math.isnan(whole):
+        stepped = step(np.float64(x))
+        if math.isnan(stepped):
             return kind(0)
-        if whole >= most:
+        if stepped >= most:
             return highest
-        return lowest if whole <= least else kind(whole)
+        return lowest if stepped <= least else kind(stepped)
 
     return convert
 
@@ -184,7 +184,7 @@ def rounded(name: str, real: Any, result: Any) -> Callable[..., Any]:
     stem, _, mode = name.rpartition("_")
     source, _, target = stem.partition("2")
     if target in ("int", "uint", "ll", "ull"):
-        return _whole(mode, 64 if target.endswith("ll") else 32, target.startswith("u"))
+        return whole(mode, 64 if target.endswith("ll") else 32, target.startswith("u"))
     if target:
         if source == "double":
             return _single_of(mode)
