@@ -140,8 +140,16 @@ for _function in (operator.neg, math.sin, math.cos, math.sqrt, math.log, math.lo
     _define(_function, 1)
 
 
+_boxers: Any = numba.core.pythonapi._boxers.functions
 _unboxers: Any = numba.core.pythonapi._unboxers.functions
-_unbox_number = _unboxers[types.Float]
+_box_number, _unbox_number = _boxers[types.Float], _unboxers[types.Float]
+
+
+def _box(kind, value, c):
+    """Box a float16 as a Python float."""
+    if kind != HALF:
+        return _box_number(kind, value, c)
+    return _box_number(types.float32, to_single(c.builder, value), c)
 
 
 def _unbox(kind, value, c):
@@ -152,4 +160,4 @@ def _unbox(kind, value, c):
     return numba.core.pythonapi.NativeValue(from_double(c.builder, found.value), is_error=found.is_error)
 
 
-_unboxers[types.Float] = _unbox
+_boxers[types.Float], _unboxers[types.Float] = _box, _unbox
