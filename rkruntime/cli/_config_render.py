@@ -7,10 +7,9 @@ from typing import Any
 
 from rkruntime.config import LoadedConfig, Setting, default_text, settings, shown, value_at
 from rkruntime.errors import ConfigurationProblem
+from rkruntime.redact import HIDDEN, redacted_text
 
 __all__ = ("env_rows", "env_text", "problem_dict", "shown_dict", "shown_text")
-
-HIDDEN = "(hidden)"
 
 
 def shown_text(loaded: LoadedConfig) -> str:
@@ -18,7 +17,7 @@ def shown_text(loaded: LoadedConfig) -> str:
     lines = []
     for setting in settings():
         value = value_at(loaded.config, setting.path)
-        text = "none" if value is None else HIDDEN if setting.about.secret else shown(setting.kind.write(value))
+        text = "none" if value is None else _text(setting, value)
         lines.append(f"{setting.path} = {text}  # {loaded.origins[setting.path]}")
     return "\n".join(lines)
 
@@ -68,4 +67,10 @@ def env_text(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _hide(setting: Setting, value: Any) -> Any:
-    return HIDDEN if setting.about.secret and value is not None else value
+    if value is None:
+        return None
+    return HIDDEN if setting.about.secret else redacted_text(value) if isinstance(value, str) else value
+
+
+def _text(setting: Setting, value: Any) -> str:
+    return HIDDEN if setting.about.secret else redacted_text(shown(setting.kind.write(value)))

@@ -9,6 +9,7 @@ import click
 from rkruntime.cli._exit_codes import ExitCode
 from rkruntime.cli._paint import paint
 from rkruntime.errors import DeviceUnavailable, InstanceNotRunning, InvalidConfiguration, RkError
+from rkruntime.redact import redacted_text
 
 __all__ = ("EXIT_CODES", "exit_code", "fail", "first_error", "told")
 
@@ -32,8 +33,9 @@ def fail(error: Exception) -> ExitCode:
 def told(error: Exception) -> str:
     """Return what to tell of an error; one that is not ours is a bug of ours or of the kernel file."""
     if isinstance(error, RkError):
-        return str(error)
-    return f"{type(error).__name__}: {error}\n  mend: this was not foreseen; --debug shows where it comes from"
+        return redacted_text(str(error))
+    what = redacted_text(f"{type(error).__name__}: {error}")
+    return f"{what}\n  mend: this was not foreseen; --debug shows where it comes from"
 
 
 def exit_code(error: Exception) -> ExitCode:

@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-__all__ = ("HIDDEN", "About", "about", "about_of", "documented", "hidden", "is_section", "section")
+from rkruntime.redact import HIDDEN, redacted_text
 
-HIDDEN = "(hidden)"
-"""What is shown in the place of a secret."""
+__all__ = ("HIDDEN", "About", "about", "about_of", "cleaned", "documented", "hidden", "is_section", "section")
 
 _KEY = "rkruntime.about"
 _SECTION_KEY = "rkruntime.section"
@@ -44,6 +43,11 @@ class About:
 def hidden(value: object) -> str:
     """Stand for a secret in the repr of its class."""
     return "None" if value is None else HIDDEN
+
+
+def cleaned(value: object) -> str:
+    """Write a value in the repr of its class, without the password that an address may hold."""
+    return redacted_text(repr(value))
 
 
 def about(help: str, **more: Any) -> Mapping[str, About]:  # noqa: A002  # the word that readers look for

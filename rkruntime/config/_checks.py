@@ -15,6 +15,7 @@ from rkruntime.config._machine import Machine
 from rkruntime.config._production import ProductionConfig
 from rkruntime.config._settings import setting_at, value_at
 from rkruntime.errors import ConfigurationProblem
+from rkruntime.redact import redacted, redacted_text
 from rkruntime.units import ByteSize
 
 __all__ = ("Checked", "check_config")
@@ -65,13 +66,13 @@ def check_config(config: ProductionConfig, machine: Machine, origins: Mapping[st
 def _problem(config: ProductionConfig, finding: Finding, origins: Mapping[str, Origin] | None) -> ConfigurationProblem:
     setting = setting_at(finding.path)
     value = value_at(config, finding.path)
-    told = HIDDEN if setting.about.secret else shown(setting.kind.write(value))
+    told = HIDDEN if setting.about.secret else redacted_text(shown(setting.kind.write(value)))
     return ConfigurationProblem(
         where=origins[finding.path].where if origins else "configuration",
         path=finding.path,
         what=f"{finding.what}" if value is None else f"= {told}: {finding.what}",
         mend=finding.mend,
-        value=HIDDEN if setting.about.secret else value,
+        value=HIDDEN if setting.about.secret else redacted(value),
     )
 
 

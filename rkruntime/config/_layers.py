@@ -13,6 +13,7 @@ from rkruntime.config._kinds import shown
 from rkruntime.config._presets import PRESETS
 from rkruntime.config._settings import by_path
 from rkruntime.errors import ConfigurationProblem
+from rkruntime.redact import redacted_text
 
 __all__ = ("DEFAULT", "Given", "Layer", "Origin", "Source", "merge", "preset_layer", "refusal", "shown_short")
 
@@ -123,11 +124,11 @@ def shown_short(value: Any) -> str:
 def refusal(given: Given, allowed: str, *, where: str | None = None) -> ConfigurationProblem:
     """Say that a value is not allowed, without telling a secret."""
     secret = given.path in by_path() and by_path()[given.path].about.secret
-    value = HIDDEN if secret else given.raw
+    value = HIDDEN if secret else redacted_text(given.raw) if isinstance(given.raw, str) else given.raw
     return ConfigurationProblem(
         where=where or given.origin.where,
         path=given.spelled,
-        what=f"= {HIDDEN if secret else shown_short(value)} is not allowed",
+        what=f"= {HIDDEN if secret else redacted_text(shown_short(value))} is not allowed",
         mend=f"allowed: {allowed}",
         value=value,
     )

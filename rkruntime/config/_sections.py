@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from rkruntime.config._about import about, documented, hidden
+from rkruntime.config._about import about, cleaned, documented, hidden
 from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, Maybe, Seconds, Text, to_bytes, to_duration
 from rkruntime.units import ByteSize, Duration
 
@@ -37,7 +37,7 @@ class ObservabilityConfig:
         default=None, validator=A_FILE, metadata=about("Write one trace of the run for Perfetto to this file.")
     )
     otlp_endpoint: str | None = attrs.field(
-        default=None, validator=Maybe(URL), metadata=about("Send spans to this OpenTelemetry collector.")
+        default=None, validator=Maybe(URL), repr=cleaned, metadata=about("Send spans to this OpenTelemetry collector.")
     )
     otlp_headers: str | None = attrs.field(
         default=None,

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from rkruntime.config._about import about, documented, hidden
+from rkruntime.config._about import about, cleaned, documented, hidden
 from rkruntime.config._kinds import Boolean, Bytes, Maybe, OneOf, Seconds, Text, to_bytes, to_duration
 from rkruntime.units import ByteSize, Duration
 
@@ -52,6 +52,7 @@ class SecurityConfig:
     oidc_jwks: str | None = attrs.field(
         default=None,
         validator=Maybe(Text()),
+        repr=cleaned,
         metadata=about("A file or https URL with the keys (JWKS) that bearer tokens are checked against."),
     )
     oidc_issuer: str | None = attrs.field(

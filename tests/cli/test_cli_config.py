@@ -9,9 +9,13 @@ import pytest
 from command_line import rustkernel
 from jsonschema import Draft4Validator
 
-from rkruntime.config import ProductionConfig, settings
+from rkruntime.config import Checked, Machine, ProductionConfig, check_config, settings
 
 SECRET = "abcd2345:scrypt:14:8:1:" + "A" * 22 + ":" + "A" * 43
+
+
+def checked(config: ProductionConfig) -> Checked:
+    return check_config(config, Machine.here())
 
 
 def test_a_preset_is_generated_validated_and_shown(tmp_path: Path) -> None:
@@ -105,6 +109,27 @@ def test_secrets_are_hidden_everywhere(tmp_path: Path) -> None:
             assert "Bearer token" not in done.stdout + done.stderr
     done = rustkernel(tmp_path, "config", "env", RUSTKERNEL_SECURITY_ADMIN_KEY_HASH=SECRET)
     assert "(hidden)" in done.stdout
+
+
+def test_passwords_in_addresses_are_hidden_everywhere(tmp_path: Path) -> None:
+    urls = {"oidc_jwks": "https://ann:hunter2@example.org/keys", "otlp_endpoint": "http://ann:hunter2@localhost:4318"}
+    environ = {
+        "RUSTKERNEL_SECURITY_OIDC_JWKS": urls["oidc_jwks"],
+        "RUSTKERNEL_OBSERVABILITY_OTLP_ENDPOINT": urls["otlp_endpoint"],
+    }
+    (tmp_path / "c.toml").write_text(f"[security]\noidc_jwks = '{urls['oidc_jwks']}'\nrbac_enabled = 3\n")
+    for words in (("config", "show"), ("config", "env"), ("config", "validate", "c.toml"), ("doctor",)):
+        for more in ((), ("--json",)):
+            done = rustkernel(tmp_path, *words, *more, **environ)
+            assert "hunter2" not in done.stdout + done.stderr
+            assert "example.org" in done.stdout + done.stderr or words[0] == "doctor" or "validate" in words
+    config = ProductionConfig.from_env(environ)
+    assert "hunter2" not in repr(config)
+    assert "(hidden)@example.org" in repr(config)
+    assert config.security.oidc_jwks == urls["oidc_jwks"]
+    problems = (*checked(config).errors, *checked(config).warnings)
+    assert problems
+    assert "hunter2" not in repr(problems)
 
 
 def test_env_lists_every_variable(tmp_path: Path) -> None:
