@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, as_dtype, config, cuda, types
+from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, NumbaErrors, as_dtype, config, cuda, types
 
 __all__ = ("Sample", "converter_of", "keep_apart", "sample_of", "view_of")
 
@@ -91,7 +91,7 @@ def sample_of(kind: Any) -> Any:
     if isinstance(kind, types.Array):
         try:
             dtype = np.dtype(as_dtype(kind.dtype))
-        except NotImplementedError:
+        except (NotImplementedError, *NumbaErrors):
             return Sample(kind)
         return np.empty((2,) * kind.ndim, dtype, order="F" if kind.layout == "F" else "C")
     if isinstance(kind, types.BaseTuple) and not isinstance(kind, types.NamedTuple | types.NamedUniTuple):

@@ -243,6 +243,13 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         """Write the types that numba-cuda infers, line by line."""
         self._for_gpu("inspect_types").inspect_types(file)
 
+    @property
+    def type_annotation(self) -> Any:
+        """The types that numba-cuda infers."""
+        return self._for_gpu("type_annotation").type_annotation
+
+    _type_annotation = type_annotation
+
     def inspect_sass(self) -> NoReturn:
         """Say that there is no machine code of a GPU."""
         raise self._nothing_for_gpu("inspect_sass")

@@ -30,6 +30,11 @@ def copy(target, source):
         target[i] = source[i]
 
 
+@cuda.jit("void(int64[:], int32)")
+def put(x, value):
+    x[0] = value
+
+
 @cuda.jit
 def reverse(target, source):
     i = cuda.grid(1)
@@ -166,6 +171,9 @@ def dispatchers():
     assert [str(one) for one in scale.nopython_signatures] == [
         "(Array(float32, 1, 'A', False, aligned=True), float32) -> none"
     ]
+    number = np.zeros(1, np.int64)
+    put[1, 1](number, 0xFFFFFFFF)
+    assert number[0] == -1, "numbers are converted as C does it"
     add_one.forall(x.size)(x)
     assert x.tolist() == [4.0] * 100
     special = add_one.specialize(x)
