@@ -1,23 +1,20 @@
 """saxpy of 1e7 float32 by the CPU compiler, beside a hand-written numba.njit(parallel=True) loop on as many threads.
 
 Also, on one thread, kernels whose inner loops do the work, beside a scalar njit loop of the same; and what a launch
-of an empty kernel costs. Runs are interleaved; medians, with the interval that holds half of the runs; ratios are
-within one run.
+of an empty kernel costs. Runs are interleaved, and a round's ratio is of the best of its four runs each; what has
+several threads is timed by the wall clock, the rest by the thread's CPU time.
 
     python bench/bench_saxpy.py [--json FILE] [--threads N]
 """
 
 import argparse
-import json
-import math
 import os
-import platform
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numba
 import numpy as np
+from figures import Figure, tell
 from numba import cuda
 
 from rkruntime import simt
@@ -104,46 +101,49 @@ def empty():
     pass
 
 
-def interleaved(calls: dict[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """Time each call in turn, four times a round after four that are not timed; seconds.
+def interleaved(
+    calls: Sequence[Callable[[], object]], clock: Callable[[], float], rounds: int = ROUNDS
+) -> list[list[float]]:
+    """Time each call in turn, four times a round after four that are not timed; seconds, the best of each round.
 
     Those that are not timed bring the arrays back into the caches, and outlast the peer's threads: OpenMP's wait for
     their next loop by spinning, on the processors that the other needs.
     """
-    times: dict[str, list[float]] = {name: [] for name in calls}
+    times: list[list[float]] = [[] for _ in calls]
     for _ in range(rounds):
-        for name, call in calls.items():
+        for best, call in zip(times, calls, strict=True):
             for _ in range(4):
                 call()
+            took = []
             for _ in range(4):
-                started = time.perf_counter()
+                started = clock()
                 call()
-                times[name].append(time.perf_counter() - started)
+                took.append(clock() - started)
+            best.append(min(took))
     return times
 
 
-def compare(name: str, ours: Callable[[], object], peer: Callable[[], object]) -> dict[str, object]:
-    """Return medians in ms, half-intervals, and the peer's time over ours (above 1: we are faster)."""
-    times = interleaved({"ours": ours, "peer": peer})
-    middle = {key: statistics.median(values) * 1e3 for key, values in times.items()}
-    quarters = {key: [q * 1e3 for q in statistics.quantiles(values, n=4)[::2]] for key, values in times.items()}
-    return {
-        "case": name,
-        "ours_ms": middle["ours"],
-        "ours_half": quarters["ours"],
-        "peer_ms": middle["peer"],
-        "peer_half": quarters["peer"],
-        "speed": middle["peer"] / middle["ours"],
-    }
+def compare(
+    name: str, ours: Callable[[], object], peer: Callable[[], object], *, target: str = "", threads: int = 1
+) -> list[Figure]:
+    """Return the peer's time over ours, round by round and of the best rounds; above 1 we are faster."""
+    clock = time.perf_counter if threads > 1 else time.thread_time
+    own, others = interleaved([ours, peer], clock)
+    ratios = [other / mine for mine, other in zip(own, others, strict=True)]
+    return [
+        Figure.of(f"{name}: its time / ours", ratios, target=target, quiet=threads > 1),
+        Figure.of("likewise, the best round of each", [min(others) / min(own)]),
+        Figure.of("likewise, ours", [took * 1e3 for took in own], unit="ms"),
+    ]
 
 
-def cases(threads: int) -> list[dict[str, object]]:
+def cases(threads: int) -> list[Figure]:
     """Run all comparisons."""
     numba.set_num_threads(threads)
     random = np.random.default_rng(0)
     n = 10_000_000
     x, y, out, wanted = (random.random(n, dtype=np.float32) for _ in range(4))
-    rows = []
+    rows: list[Figure] = []
     workers = simt.Workers(threads)
     alone = InPlace()
 
@@ -158,43 +158,37 @@ def cases(threads: int) -> list[dict[str, object]]:
     a = np.float32(2)
     for block in (256, 32):
         ours = on_workers(saxpy, -(-n // block), block, (a, x, y, out))
-        rows.append(
-            compare(
-                f"saxpy 1e7, {threads} threads, block {block}; peer parallel=True",
-                ours,
-                lambda: saxpy_by_hand(a, x, y, wanted),
-            )
+        rows += compare(
+            f"saxpy 1e7, {threads} threads, block {block} beside njit parallel",
+            ours,
+            lambda: saxpy_by_hand(a, x, y, wanted),
+            target=">= 0.9",
+            threads=threads,
         )
         assert np.array_equal(out, wanted)
     image = random.random((1024, 1024), dtype=np.float32)
     got, expected = np.zeros_like(image), np.zeros_like(image)
     grid = (32, 128)
-    rows.append(
-        compare(
-            "stencil 1024^2, 1 thread; peer njit",
-            in_place(stencil, grid, (32, 8), (image, got)),
-            lambda: stencil_by_hand(image, expected),
-        )
+    rows += compare(
+        "stencil 1024^2, 1 thread beside njit",
+        in_place(stencil, grid, (32, 8), (image, got)),
+        lambda: stencil_by_hand(image, expected),
     )
     assert np.allclose(got, expected)
     counts, steps = np.zeros((256, 256), np.int32), np.zeros((256, 256), np.int32)
     view = (-2.0, -1.25, 2.5 / 256, 200)
-    rows.append(
-        compare(
-            "Mandelbrot 256^2, 1 thread; peer njit",
-            in_place(mandelbrot, (16, 16), (16, 16), (*view, counts)),
-            lambda: mandelbrot_by_hand(*view, steps),
-        )
+    rows += compare(
+        "Mandelbrot 256^2, 1 thread beside njit",
+        in_place(mandelbrot, (16, 16), (16, 16), (*view, counts)),
+        lambda: mandelbrot_by_hand(*view, steps),
     )
     assert np.array_equal(counts, steps)
     left, right = random.random((2, 256, 256))
     product, by_hand = np.zeros_like(left), np.zeros_like(left)
-    rows.append(
-        compare(
-            "naive matmul 256^3, 1 thread; peer njit",
-            in_place(matmul, (16, 16), (16, 16), (left, right, product)),
-            lambda: matmul_by_hand(left, right, by_hand),
-        )
+    rows += compare(
+        "naive matmul 256^3, 1 thread beside njit",
+        in_place(matmul, (16, 16), (16, 16), (left, right, product)),
+        lambda: matmul_by_hand(left, right, by_hand),
     )
     assert np.allclose(product, by_hand)
     workers.close()
@@ -202,8 +196,8 @@ def cases(threads: int) -> list[dict[str, object]]:
     return rows
 
 
-def launch_cost() -> dict[str, float]:
-    """Return microseconds that finding and launching an empty one-block kernel takes, and those of its parts."""
+def launch_cost() -> list[Figure]:
+    """Measure what finding and launching an empty one-block kernel takes, and its parts."""
     kernel = simt.Kernel(empty)
     kernel.specialize(())
     special = kernel.find(())
@@ -212,14 +206,14 @@ def launch_cost() -> dict[str, float]:
     grid = block = (1, 1, 1)
     arrays = (np.float32(1), np.zeros(4, np.float32), np.zeros(4, np.float32), np.zeros(4, np.float32))
 
-    def each(call: Callable[[], object], count: int = 20_000) -> float:
-        best = math.inf
-        for _ in range(5):
-            started = time.perf_counter()
+    def each(call: Callable[[], object], count: int = 4_000) -> list[float]:
+        took = []
+        for _ in range(9):
+            started = time.thread_time()
             for _ in range(count):
                 call()
-            best = min(best, (time.perf_counter() - started) / count)
-        return best * 1e6
+            took.append((time.thread_time() - started) / count * 1e6)
+        return took
 
     parts = {
         "find, no arguments": each(lambda: kernel.find(())),
@@ -228,29 +222,16 @@ def launch_cost() -> dict[str, float]:
         "simt.run, no arguments": each(lambda: simt.run(special, grid, block, ())),
     }
     place.close()
-    return parts
+    return [Figure.of(name, took, unit="us") for name, took in parts.items()]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     options = parser.parse_args()
-    rows = cases(options.threads)
-    print(f"{'':58s} {'ours ms':>9s} {'(half in)':>15s} {'peer ms':>9s} {'(half in)':>15s} {'speed':>7s}")
-    for row in rows:
-        halves = [f"{low:.2f}-{high:.2f}" for low, high in (row["ours_half"], row["peer_half"])]
-        print(
-            f"{row['case']:58s} {row['ours_ms']:9.2f} {halves[0]:>15s} {row['peer_ms']:9.2f} {halves[1]:>15s}"
-            f" {row['speed']:6.2f}x"
-        )
-    costs = launch_cost()
-    for name, cost_us in costs.items():
-        print(f"{name:58s} {cost_us:9.2f} us")
-    if options.json:
-        record = {"machine": platform.processor(), "python": platform.python_version(), "numba": numba.__version__}
-        with open(options.json, "w") as file:
-            json.dump({**record, "rows": rows, "launch_us": costs}, file, indent=1)
+    figures = [*cases(options.threads), *launch_cost()]
+    tell("compiled kernels beside hand-written loops", figures, options.json, numba=numba.__version__)
 
 
 if __name__ == "__main__":
