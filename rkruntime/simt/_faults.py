@@ -44,8 +44,8 @@ def fault_of(program: Program, error: BaseException, state: npt.NDArray[np.int64
     if isinstance(error, OutOfBounds):
         what = _out_of_bounds(state)
         file, line = _place_of(program, int(state[_state.FAULT_LINE]))
-    elif isinstance(error, TooDeep):
-        what = str(error)
+    elif isinstance(error, TooDeep) or _at_two_barriers(error):
+        what = str(error) if isinstance(error, TooDeep) else _two_barriers(state)
         file, line = _place_of(program, int(state[_state.FAULT_LINE]))
     else:
         what = _what(error)
@@ -101,6 +101,21 @@ def _what(error: Exception) -> str:
     if isinstance(error, AssertionError):
         return f"assertion failed: {text}" if text else "assertion failed"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _at_two_barriers(error: Exception) -> bool:
+    """Whether debug mode found threads of a block at two barriers."""
+    if type(error).__name__ != "StuckThreads":
+        return False
+    from rkruntime.simt._fiber_records import TWO_BARRIERS
+
+    return error.args == (TWO_BARRIERS,)
+
+
+def _two_barriers(state: npt.NDArray[np.int64]) -> str:
+    """Say at which lines threads wait, from the state record."""
+    line, other = int(state[_state.FAULT_LINE]), int(state[_state.FAULT_INDEX])
+    return f"a thread waits at the barrier of line {line}, and others of its block at that of line {other}"
 
 
 def _stuck(error: Exception) -> str:

@@ -28,7 +28,7 @@ from rkruntime.simt import _fiber_records as r
 from rkruntime.simt import _stubs
 from rkruntime.simt import _warp as w
 from rkruntime.simt._fiber_calls import FiberContext, record_of
-from rkruntime.simt._fibers import count_in_block, met_in_block, wait_for_block
+from rkruntime.simt._fibers import arrive_at, count_in_block, met_in_block, wait_for_block
 from rkruntime.simt._fibers_grid import wait_for_grid
 from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._stacks import LINE_BYTES, PAGE_BYTES, STATIC_SHARED_BYTES, THREAD_RECORD_BYTES
@@ -115,6 +115,18 @@ def _stack_limit(ctx):
 @overload(_stubs.syncthreads, jit_options=PLAIN)
 def _syncthreads(ctx):
     return (lambda ctx: wait_for_block(record_of(ctx))) if ctx == FiberContext else None
+
+
+@overload(_stubs.arriving, jit_options=PLAIN)
+def _arriving(ctx, line):
+    if ctx != FiberContext:
+        return None
+
+    def arriving(ctx, line):
+        arrive_at(record_of(ctx), line)
+        return ctx
+
+    return arriving
 
 
 @native

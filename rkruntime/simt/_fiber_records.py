@@ -58,9 +58,10 @@ STACKS = 502  # address of the block's lowest stack
 AT_GRID = 503  # threads at the grid's barrier, and the list of them
 FIRST_AT_GRID = 504
 LAST_AT_GRID = 505
+LINE = 506  # debug mode: of the barrier where threads wait
 
 # Reasons.
-FINISHED, FAULT, STUCK, CANCELLED, MIXED_BARRIERS, LANE_NOT_IN_MASK = range(6)
+FINISHED, FAULT, STUCK, CANCELLED, MIXED_BARRIERS, LANE_NOT_IN_MASK, TWO_BARRIERS = range(7)
 
 
 record_at = native(thread_record)

@@ -75,6 +75,20 @@ def wait_for_block(thread: int) -> None:
 
 
 @native
+def arrive_at(thread: int, line: int) -> None:
+    """Say at which line this thread is about to wait; the block goes no further if others wait elsewhere."""
+    block = word(thread, r.BLOCK)
+    if word(block, r.ARRIVED) == 0:
+        put(block, r.LINE, line)
+    elif word(block, r.LINE) != line:
+        state = word(block, r.STATE)
+        put(state, _state.FAULT_LINE, line)
+        put(state, _state.FAULT_INDEX, word(block, r.LINE))
+        put(block, r.FAILED, thread)
+        stop(block, thread, r.TWO_BARRIERS)
+
+
+@native
 def count_in_block(thread: int, predicate: int) -> int:
     """Wait as `wait_for_block`; return how many came with a true predicate."""
     block = word(thread, r.BLOCK)

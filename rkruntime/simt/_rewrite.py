@@ -253,8 +253,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def _use(self, feature: Feature, node: ast.AST, *args: ast.expr) -> ast.Call:
         """Note a feature, and make the call that stands for it."""
-        self.unit.features.setdefault(feature, getattr(node, "lineno", 0))
-        context = (ast.Name(CONTEXT, ast.Load()),) if feature.takes_ctx else ()
+        line = getattr(node, "lineno", 0)
+        self.unit.features.setdefault(feature, line)
+        context: tuple[ast.expr, ...] = (ast.Name(CONTEXT, ast.Load()),) if feature.takes_ctx else ()
+        if self.debug and feature.category is Category.BARRIER:
+            context = (called("arriving", *context, ast.Constant(line), at=node),)
         return called(feature.name, *context, *args, at=node)
 
     def _call_feature(self, feature: Feature, node: ast.Call) -> ast.Call:

@@ -8,7 +8,7 @@ from numba import cuda
 from simt_launching import run
 
 from rkruntime import simt
-from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, LaunchCancelled
+from rkruntime.errors import BarrierDivergence, InvalidLaunch, KernelCompileError, KernelFault, LaunchCancelled
 from rkruntime.simt import _state
 
 
@@ -118,6 +118,40 @@ def test_debug_mode_names_index_and_shape():
     assert "index 10" in fault.what
     assert "axis 0" in fault.what
     assert "10" in fault.what
+
+
+@cuda.jit
+def two_barriers(out):
+    i = cuda.grid(1)
+    if i % 8 < 5:
+        cuda.syncthreads()
+    else:
+        out[i] = cuda.syncthreads_count(1)  # the second
+    cuda.syncthreads()
+
+
+def test_debug_mode_names_both_barriers_that_threads_wait_at():
+    with pytest.raises(BarrierDivergence) as caught:
+        run(two_barriers, 2, 8, np.zeros(16), debug=True)
+    fault = caught.value
+    assert (fault.block, fault.thread) == ((0, 0, 0), (5, 0, 0))
+    assert fault.line == line_in(two_barriers, "# the second")
+    assert f"line {line_in(two_barriers, 'cuda.syncthreads()')}" in fault.what
+
+
+@cuda.jit
+def one_barrier(out):
+    i = cuda.threadIdx.x
+    for turn in range(3):
+        if i == turn:
+            return
+        out[i] += cuda.syncthreads_count(i < 6)
+
+
+def test_debug_mode_lets_threads_return_before_a_barrier():
+    out = np.zeros(8)
+    run(one_barrier, 1, 8, out, debug=True)
+    np.testing.assert_array_equal(out, [0, 5, 9, 12, 12, 12, 12, 12])
 
 
 @cuda.jit
