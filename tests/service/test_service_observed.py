@@ -1,12 +1,17 @@
 """What a running service tells: metrics for a real scrape, spans for a real collector, a trace for Perfetto."""
 
 from pathlib import Path
+from typing import Any
 
 from otlp_collector import attributes, collecting
 from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from service_process import serving
 from trace_format import load
+
+from rkruntime.config import ProductionConfig
+from rkruntime.observability import Observability
+from rkruntime.service._observed import Observed
 
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 LAUNCH = "/v1/kernels/{name}/launch"
@@ -54,3 +59,24 @@ def test_a_service_without_metrics_says_so(tmp_path: Path) -> None:
         answer = service.client.get("/metrics")
     assert answer.status_code == 404
     assert "metrics_enabled" in answer.text
+
+
+async def test_what_a_stranger_makes_up_adds_nothing_to_what_is_counted() -> None:
+    told = Observability(ProductionConfig())
+    assert told.metrics is not None
+    seen = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        seen.append(told.metrics.requests_in_flight() if told.metrics else 0)
+        if scope["method"] == "GET":
+            await send({"type": "http.response.start", "status": 204})
+
+    async def sent(message: Any) -> None:
+        pass
+
+    observed = Observed(app, told)
+    for method in ("BREW", "WHEN", "GET"):
+        await observed({"type": "http", "method": method}, None, sent)  # type: ignore[arg-type]
+    assert seen == [1, 1, 1]
+    assert told.metrics.requests_in_flight() == 0
+    assert told.metrics.requests == {("", "OTHER", "499"): 2, ("", "GET", "204"): 1}, "499: no answer was begun"
