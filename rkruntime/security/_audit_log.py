@@ -201,7 +201,7 @@ class AuditLog:
         device, inode, size = self._place
         log_file.append(self._fd, line, size)
         self._place = (device, inode, size + len(line))
-        self._head, self._dirty = head, True
+        self._head, self._dirty = head, not self._always
         if self._always:
             os.fsync(self._fd)
         return head

@@ -70,8 +70,10 @@ class ServerTls:
 
     def _load(self) -> None:
         try:
-            # Without a callback OpenSSL asks the terminal for the password of an encrypted key, and waits.
-            self.context.load_cert_chain(self._certificate, self._key, password=lambda: "")
+            # On trial first: a pair that does not fit would leave the context that is in use without a key.
+            for context in (ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self.context):
+                # Without a callback OpenSSL asks the terminal for the password of an encrypted key, and waits.
+                context.load_cert_chain(self._certificate, self._key, password=lambda: "")
         except (OSError, ValueError) as error:
             why = f"the certificate and its key cannot be loaded: {_reason(error)}"
             raise UnreadableInput(

@@ -66,6 +66,25 @@ def test_a_configuration_opens_a_log_or_none(path: Path) -> None:
     log.close()
 
 
+@pytest.mark.parametrize(("fsync", "counts"), [("always", [2, 2, 2]), ("interval", [0, 1, 1]), ("never", [0, 0, 0])])
+def test_when_records_are_forced_to_the_disk(
+    fsync: str, counts: list[int], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AuditLog(path, fsync=fsync).close()  # what making the file takes is not counted
+    forced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (forced.append(fd), real(fd))[1])
+    found = []
+    with AuditLog(path, fsync=fsync) as log:
+        log.write("decision")
+        found.append(len(forced))
+        log.sync()
+        found.append(len(forced))
+        log.sync()
+        found.append(len(forced))
+    assert found == counts
+
+
 def test_a_torn_end_is_set_aside_wherever_it_was_torn(path: Path) -> None:
     lines = chain(2)
     for size in (*range(1, 40), *range(40, len(lines[1]), 17), len(lines[1]) - 1):

@@ -122,6 +122,12 @@ def test_every_endpoint_for_everyone(route: RouteSpec, who: str, secured: Secure
         assert ("retry-after" in headers) == (status == 429)
 
 
+def test_head_takes_what_get_takes(secured: Secured) -> None:
+    for path, status in (("/v1/kernels", 403), ("/v1/runtime", 403), ("/healthz", 200), ("/v1/runtime/drain", 405)):
+        headers = secured.headers["token without a role"]
+        assert secured.service.client.head(path, headers=headers).status_code == status
+
+
 def test_the_table_has_all_permissions_and_endpoints() -> None:
     assert {route.permission for route in ROUTES} >= {None, Permission.READ, Permission.LAUNCH, Permission.DRAIN}
     assert len(ROUTES) >= 10
@@ -190,6 +196,7 @@ def test_every_answer_has_the_headers(path: str, secured: Secured) -> None:
     assert "unsafe" not in policy
     assert ("script-src 'self'" in policy) == (path == "/")
     assert "set-cookie" not in headers
+    assert not any(name.startswith("access-control-") for name in headers)
     assert "strict-transport-security" not in headers
 
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -185,6 +186,40 @@ def test_files_that_do_not_do_are_told_at_the_start(bad: str, tmp_path: Path) ->
     paths = {name: str(tmp_path / file) for name, file in (given | changes.get(bad, {})).items()}
     with pytest.raises(UnreadableInput):
         ServerTls(SecurityConfig(**paths))
+
+
+@pytest.mark.parametrize("bad", ["another's", "none", "gone"])
+def test_a_new_certificate_that_does_not_do_leaves_the_old_one(bad: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pem = authority.server()
+    tls = ServerTls(SecurityConfig(tls_certificate=str(pem), tls_key=str(pem.with_suffix(".key"))))
+    if bad == "gone":
+        pem.unlink()
+    else:
+        pem.write_bytes(authority.server("other").read_bytes() if bad == "another's" else b"none")
+    tls.look()
+    assert b"server" in shaken(tls.context, client_context(authority))
+    authority.server("next").replace(pem)
+    (tmp_path / "next.key").replace(tmp_path / "server.key")
+    tls.look()
+    assert b"next" in shaken(tls.context, client_context(authority))
+
+
+def shaken(server: ssl.SSLContext, client: ssl.SSLContext) -> bytes:
+    """Shake hands over a pair of sockets, and return the server's certificate."""
+    one, other = socket.socketpair()
+
+    def serve() -> None:
+        with server.wrap_socket(one, server_side=True) as spoken:
+            spoken.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with client.wrap_socket(other, server_hostname="127.0.0.1") as spoken:
+        certificate = spoken.getpeercert(binary_form=True)
+        spoken.sendall(b"x")
+    thread.join(LIMIT_S)
+    return certificate or b""
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:
