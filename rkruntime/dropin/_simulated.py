@@ -17,6 +17,7 @@ from numba.cuda.simulator import kernel as simulator
 from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray, FakeWithinKernelCUDAArray
 from numba.cuda.simulator.kernelapi import FakeCUDAModule
 
+from rkruntime.dropin._arguments import view_of
 from rkruntime.dropin._numba import cuda, dispatcher
 
 __all__ = ("NotSimulated", "simulate")
@@ -102,6 +103,8 @@ class _Rebinder:
             return _Late(self._fake, name) if name in ("threadIdx", "blockIdx") else getattr(self._fake, name)
         if type(value).__name__ == "ExternFunction":
             raise NotSimulated(f"a call of {value.name}, which is linked from CUDA C++ or PTX")
+        if hasattr(value, "__cuda_array_interface__"):
+            return _inner(_outer(view_of(value)))
         if isinstance(value, dispatcher.CUDADispatcher):
             return self.function(value.py_func)
         if isinstance(value, FunctionType) and _knows_cuda(value.__globals__):
