@@ -11,12 +11,16 @@ from command_line import LIMIT_S, running
 
 from rkruntime.config import RuntimeConfig
 
+PATIENT = {
+    "RUSTKERNEL_RUNTIME_SHUTDOWN_TIMEOUT": f"{LIMIT_S}s"
+}  # the drain may have to wait for the kernel's compilation
 BOTH = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
 
 @BOTH
 def test_first_signal_drains_under_load(folder: Path, number: signal.Signals) -> None:
-    with running(folder, "run", "sobel", "--repeat", "1000000", "--parallel", "8", "--json") as process:
+    words = ("run", "sobel", "--repeat", "1000000", "--parallel", "8", "--json")
+    with running(folder, *words, **PATIENT) as process:
         process.send_signal(number)
         out, _ = process.communicate(timeout=LIMIT_S)
     told: dict[str, Any] = json.loads(out)
@@ -31,7 +35,8 @@ def test_first_signal_drains_under_load(folder: Path, number: signal.Signals) ->
 
 @BOTH
 def test_long_kernel_finishes_after_the_first_signal(folder: Path, number: signal.Signals) -> None:
-    with running(folder, "run", "mine.py:long", "--out", "x=long_out.npy", "--json", "--device", "cpu") as process:
+    words = ("run", "mine.py:long", "--out", "x=long_out.npy", "--json", "--device", "cpu")
+    with running(folder, *words, **PATIENT) as process:
         process.send_signal(number)
         out, _ = process.communicate(timeout=LIMIT_S)
     told = json.loads(out)
