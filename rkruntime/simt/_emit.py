@@ -160,7 +160,8 @@ def _declared(dispatcher: Any, function: FunctionType) -> Any:
 def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
     """Whether a function looks at the thread's index in its block, or at the block's."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
+    told = not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
+    return told or any(name.startswith(PREFIX + "in_place_of_extended") for name in names)  # an overload may look
 
 
 MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions

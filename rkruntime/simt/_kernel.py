@@ -214,6 +214,8 @@ class Kernel:
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
         if choice.lowering == "lanes":
             choice = attrs.evolve(choice, width=choose_width(self.program, argument_types, self._width))
+            if any(not one.cacheable for unit in self.program.units.values() for one in unit.stand_ins.values()):
+                raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
         if whole and choice.lowering == "loop":
@@ -282,6 +284,8 @@ class Kernel:
         try:
             frozen = [f"{name} = {_cache.describe(value)}" for name, value in values]
         except _cache.Uncacheable:
+            return None
+        if not all(one.cacheable for unit in units for one in unit.stand_ins.values()):
             return None
         frozen += [f"{name} = {one.spelling}" for unit in units for name, one in unit.stand_ins.items()]
         frozen += [f"signatures {declared_for(function)}" for function in self.program.units]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
+import re
 from collections.abc import Iterable
 from types import FunctionType, ModuleType
 from typing import Any
@@ -18,11 +19,13 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._extensions import Extension, extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
+from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
-from rkruntime.simt._stand_ins import stand_in_for
+from rkruntime.simt._stand_ins import StandIn, stand_in_for
 from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, variant_of
 
 __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
@@ -30,13 +33,14 @@ __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
 LOCAL_BYTES = 512 * 1024
 
 
-def rewrite(kernel: FunctionType, name: str, debug: bool = False) -> Program:
+def rewrite(kernel: FunctionType, name: str, debug: bool = False, *, device: bool = False) -> Program:
     """Read and rewrite a kernel and the device functions that it reaches.
 
     Args:
         kernel: The plain function.
         name: What errors call it.
         debug: Check every subscript.
+        device: Whether it is a device function, which may return a value.
 
     Raises:
         UnsupportedKernel: It cannot be read, or uses what the CPU compiler cannot take.
@@ -48,10 +52,10 @@ def rewrite(kernel: FunctionType, name: str, debug: bool = False) -> Program:
         function = waiting.pop()
         if function in units:
             continue
-        source = read(function, name, device=function is not kernel)
+        source = read(function, name, device=device or function is not kernel)
         rewriter = _Rewriter(source, sites, debug)
         unit = units[function] = rewriter.run()
-        if function is kernel:
+        if function is kernel and not device:
             _check_kernel(source)
         waiting.extend(unit.devices.values())
         _check_local(units.values(), unit)
@@ -152,6 +156,9 @@ class _Rewriter(ast.NodeTransformer):
         feature = None if value is UNKNOWN else feature_of(value)
         if isinstance(feature, Feature) and feature.form not in ("extent", "value", "constant"):
             return self._call_feature(feature, node)
+        extension = None if value is UNKNOWN else extension_of(value)
+        if extension is not None:
+            return self._call_extension(extension, node)
         device = None if value is UNKNOWN else self._device(value)
         if device is None:
             self.generic_visit(node)
@@ -162,6 +169,24 @@ class _Rewriter(ast.NodeTransformer):
         function = ast.Name(self._name_device(device), ast.Load())
         made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], keywords)
         return ast.fix_missing_locations(ast.copy_location(made, node))
+
+    def _call_extension(self, extension: Extension, node: ast.Call) -> ast.Call:
+        """Call a function that has overloads for the cuda target: they may use the context."""
+        by_name = {one.arg: one.value for one in node.keywords}
+        further = extension.parameters[len(node.args) :][: len(by_name)]
+        if set(further) != set(by_name):
+            raise self._refuse(node, f"{ast.unparse(node)} by keyword", "give arguments by position")
+        args = [self.visit(one) for one in (*node.args, *(by_name[name] for name in further))]
+        function = self._put(extension.stand_in, node)
+        made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], [])
+        return ast.fix_missing_locations(ast.copy_location(made, node))
+
+    def _put(self, stand_in: StandIn, node: ast.expr) -> ast.Name:
+        """Name what stands in for an object."""
+        name = f"{PREFIX}in_place_of_{re.sub('[^A-Za-z0-9_]', '_', stand_in.spelling)}"
+        while self.unit.stand_ins.setdefault(name, stand_in) is not stand_in:
+            name += "_"
+        return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def _bind_arguments(self, device: FunctionType, node: ast.Call) -> tuple[FunctionType, ast.Call]:
         """Bind parameters of a device function to the functions, features and types that it is called with.
@@ -213,8 +238,8 @@ class _Rewriter(ast.NodeTransformer):
         replaced = None if value is UNKNOWN else self._replace(node, value)
         if replaced is not None:
             return replaced
-        if _of_numba_cuda(owner):
-            if not _is_plain(value):
+        if of_numba_cuda(owner):
+            if not is_plain(value):
                 spelling = f"{getattr(owner, '__name__', owner)}.{node.attr}".replace("numba.cuda", "cuda", 1)
                 raise self._refuse(
                     node, spelling, "leave it to the host, or see docs/guide/kernels.md for what kernels may use"
@@ -228,11 +253,9 @@ class _Rewriter(ast.NodeTransformer):
 
     def _replace(self, node: ast.expr, value: Any) -> ast.expr | None:
         """Return what stands for a feature that is used without a call, or None where `value` is no feature."""
-        stand_in = stand_in_for(value)
+        stand_in = stand_in_for(value) or intrinsic_of(value)
         if stand_in is not None:
-            name = f"{PREFIX}in_place_of_{stand_in.spelling.replace('.', '_')}"
-            self.unit.stand_ins[name] = stand_in
-            return ast.copy_location(ast.Name(name, ast.Load()), node)
+            return self._put(stand_in, node)
         feature = feature_of(value)
         if isinstance(feature, Unsupported):
             raise self._refuse(node, feature.spelling, feature.mend)
@@ -303,7 +326,7 @@ class _Rewriter(ast.NodeTransformer):
         if feature.category is Category.SHARED:
             return self._use(feature, node, ast.Constant(next(self.sites)), text, self._dtype(dtype))
         count = math.prod(int(one) for one in extents)
-        self.unit.local_bytes += count * _item_bytes(self.names.evaluate(dtype))
+        self.unit.local_bytes += count * item_bytes(self.names.evaluate(dtype))
         return self._use(feature, node, text, self._dtype(dtype))
 
     def _dtype(self, node: ast.expr) -> ast.expr:
@@ -340,17 +363,6 @@ class _Rewriter(ast.NodeTransformer):
         return refuse(self.source, node, construct, mend)
 
 
-def _item_bytes(dtype: Any) -> int:
-    """Return the size of an array's element; the largest number's where it is not known."""
-    from numba.core import types
-    from numba.np import numpy_support
-
-    try:
-        return np.dtype(numpy_support.as_dtype(dtype) if isinstance(dtype, types.Type) else dtype).itemsize
-    except (TypeError, NotImplementedError):
-        return 16
-
-
 def _is_docstring(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
@@ -365,15 +377,3 @@ def _varies(index: ast.expr) -> bool:
     return not any(isinstance(one, ast.Slice) for one in parts) and any(
         not isinstance(one, ast.Constant) for one in parts
     )
-
-
-def _of_numba_cuda(owner: ModuleType | type) -> bool:
-    name = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
-    return name == "numba.cuda" or name.startswith("numba.cuda.")
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether a value of numba-cuda's namespace means the same on the CPU: numbers, types and modules."""
-    from numba.core import types
-
-    return isinstance(value, int | float | types.Type | np.generic | np.dtype | ModuleType)

@@ -27,10 +27,12 @@ class StandIn:
     Args:
         spelling: What people call the object, such as `libdevice.sinf`; it tells compiled kernels apart on disk.
         value: What numba compiles in its place.
+        cacheable: Whether the spelling tells all that machine code depends on.
     """
 
     spelling: str
     value: Any
+    cacheable: bool = True
 
 
 # Module of the object: (what people call it, our module)

@@ -1,0 +1,66 @@
+"""Functions given to the cuda target by numba's extension API."""
+
+import numba.extending
+import numpy as np
+from llvmlite import ir
+from numba import cuda
+from numba.core import types
+from numba.core.typing import signature
+from numba.cuda import extending
+from simt_launching import run
+
+
+def scaled(x, by): ...
+
+
+def place(x): ...
+
+
+@extending.overload(scaled)
+def scaled_real(x, by):
+    if isinstance(x, types.Float):
+        return lambda x, by: x * by
+    return None
+
+
+@extending.overload(scaled)
+def scaled_whole(x, by):
+    if not isinstance(x, types.Integer):
+        return None
+
+    def scaled(x, by):
+        return x * by + 100 * cuda.threadIdx.x
+
+    return scaled
+
+
+@numba.extending.overload(place, target="cuda")
+def place_of(x):
+    def place(x):
+        return scaled(cuda.grid(1), x)
+
+    return place
+
+
+@extending.intrinsic
+def flipped(typing_context, x):
+    def codegen(context, builder, sig, args):
+        return builder.xor(args[0], ir.Constant(args[0].type, -1))
+
+    return signature(types.int64, types.int64), codegen
+
+
+@cuda.jit
+def extended(out):
+    i = cuda.grid(1)
+    out[i, 0] = scaled(1.5, by=2)
+    out[i, 1] = scaled(i, 3)
+    out[i, 2] = place(2)
+    out[i, 3] = flipped(i)
+
+
+def test_overloads_and_intrinsics_of_the_cuda_target():
+    out = np.zeros((6, 4))
+    run(extended, 2, 3, out)
+    i, t = np.arange(6), np.arange(6) % 3
+    np.testing.assert_array_equal(out.T, [np.full(6, 3.0), 3 * i + 100 * t, 2 * i + 100 * t, ~i])
