@@ -115,7 +115,8 @@ def _pod(config: ProductionConfig) -> dict[str, Any]:
     places = {"tmp": "/tmp", "state": "/var/lib/rustkernel"}
     given: Mapping[str, tuple[str, dict[str, Any]]] = {
         "config": ("/etc/rustkernel", {"configMap": {"name": "rustkernel"}}),
-        "keys": ("/etc/rustkernel/keys", {"secret": {"secretName": "rustkernel-keys"}}),
+        # A file of keys that everybody may read is refused; the group is fsGroup below.
+        "keys": ("/etc/rustkernel/keys", {"secret": {"secretName": "rustkernel-keys", "defaultMode": 0o440}}),
     }
     container = {
         "name": "rustkernel",

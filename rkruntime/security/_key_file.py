@@ -128,6 +128,7 @@ def _replace(target: Path, records: Sequence[KeyRecord]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         with open(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
+            _hand_on(target, file.fileno())
             json.dump(told, file, indent=1)
             file.write("\n")
             file.flush()
@@ -135,6 +136,15 @@ def _replace(target: Path, records: Sequence[KeyRecord]) -> None:
         os.replace(beside, target)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _hand_on(target: Path, fd: int) -> None:
+    """Give a file owner, group and mode of the one that it replaces: root must not take a service's keys from it."""
+    with contextlib.suppress(FileNotFoundError):
+        about = os.stat(target)
+        if (about.st_uid, about.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(fd, about.st_uid, about.st_gid)
+        os.fchmod(fd, stat.S_IMODE(about.st_mode) & ~FOR_OTHERS)
 
 
 @contextmanager

@@ -183,6 +183,18 @@ def test_the_file_is_its_owners_alone_and_holds_no_key(path: str) -> None:
     assert os.listdir(os.path.dirname(path)) == ["keys.json"]
 
 
+def test_a_file_that_is_written_again_keeps_its_owner_and_group(path: str) -> None:
+    _, record = issue_key(path, "ann", Role.VIEWER)
+    os.chmod(path, 0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 10001, 10002)
+    before = os.stat(path)
+    revoke_key(path, record.id)
+    after = os.stat(path)
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+    assert after.st_ino != before.st_ino
+
+
 def test_writers_at_once_lose_nothing(path: str) -> None:
     made: list[str] = []
 
