@@ -10,7 +10,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from cuda.bindings import driver as binding
 
@@ -223,6 +223,11 @@ def _nothing(*args: Any) -> None:
     """Do what has no meaning here, or is done already."""
 
 
+def _refuse_module(*_args: Any) -> NoReturn:
+    """Refuse PTX and machine code of a GPU, which scripts may load by themselves."""
+    raise failure("cuLibraryLoadData", "NOT_SUPPORTED")
+
+
 def _attribute(code: Any, _device: Any) -> int:
     return ATTRIBUTES.get(code.name.removeprefix("CU_DEVICE_ATTRIBUTE_"), 0)
 
@@ -274,4 +279,5 @@ def install_driver() -> HostDriver:
     drv.ExperimentalDevice = HostDevice
     drv._to_core_stream = core_stream
     drv.Stream.add_callback = host.add_callback()
+    drv.load_module_image = _refuse_module
     return host

@@ -14,6 +14,7 @@ from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
 from rkruntime.dropin._faults import LaunchRefused, as_cuda_raises
+from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
 from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, Report
@@ -165,6 +166,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             if "FakeCUDA" in str(error):
                 raise self.refused from error  # the simulator does not have it either
             raise
+        except NotImplementedError as error:
+            raise self.refused from error  # numba's intrinsics say so, which compiled code alone can call
         except Exception as error:
             error.add_note(f"The kernel was simulated, since it could not be compiled: {self.refused}")
             raise
@@ -221,8 +224,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     @property
     def _codelibrary(self) -> Any:
-        attributes = SimpleNamespace(max_threads_per_block=self.max_threads_per_block)
-        function = SimpleNamespace(kernel=SimpleNamespace(attributes=attributes), handle=0, name=self.entry_name)
+        function = HostFunction(self.entry_name, self.max_threads_per_block)
         return SimpleNamespace(get_cufunc=lambda: function, _linking_files=frozenset())
 
     # what a GPU would run: numba-cuda compiles it, where NVVM is installed

@@ -36,6 +36,12 @@ def outcomes(results: Results) -> dict[str, dict[str, str]]:
     return {name: test for one in results.values() for name, test in one["tests"].items()}
 
 
+def skipped(name: str, tests: dict[str, dict[str, str]]) -> bool:
+    """Whether a test is skipped, by itself or with its whole module."""
+    module = ".".join(name.split(".")[:2])
+    return (tests.get(name) or tests.get(module) or {}).get("outcome") == "skip"
+
+
 def counts(tests: dict[str, dict[str, str]]) -> list[str]:
     found = Counter(test["outcome"] for test in tests.values())
     return [f"{found[outcome]:,}" for outcome in OUTCOMES]
@@ -51,7 +57,7 @@ def reason(text: str) -> str:
 def page(here: Results, there: Results) -> Iterator[str]:
     ours, theirs = outcomes(here), outcomes(there)
     lost = {n for n, t in theirs.items() if t["outcome"] == "pass" and ours.get(n, {}).get("outcome") != "pass"}
-    won = {n for n, t in theirs.items() if t["outcome"] == "skip" and ours.get(n, {}).get("outcome") == "pass"}
+    won = {n for n, t in ours.items() if t["outcome"] == "pass" and skipped(n, theirs)}
     kept = {n for n, t in theirs.items() if t["outcome"] == "pass"} - lost
     yield "# Conformance\n"
     yield (

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._memory import ALIGNMENT_BYTES, HostMemory
 from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, Report
@@ -106,6 +107,15 @@ PTX = """
 
 def test_ptx_says_how_much_memory_a_kernel_takes() -> None:
     assert [bytes_in(PTX, space) for space in (".shared", ".local", ".const")] == [408, 4000, 256]
+
+
+def test_hints_about_a_gpus_caches_are_taken_and_checked() -> None:
+    function = HostFunction("saxpy", 256)
+    assert function.kernel.attributes.max_threads_per_block == 256
+    function.cache_config(prefer_shared=True)
+    function.set_shared_memory_carveout(-1)
+    with pytest.raises(ValueError, match="between -1 and 100"):
+        function.set_shared_memory_carveout(101)
 
 
 def test_a_report_adds_up_launches_of_one_kernel() -> None:
