@@ -78,6 +78,7 @@ class Load:
         self.end_s = 0.0
         self.sent = 0
         self.live = 0
+        self.all_sent = False
         self.done = asyncio.Event()
 
     async def run(self) -> dict[str, Any]:
@@ -124,6 +125,7 @@ class Load:
             else:
                 self.overdue.append(due_s)
             number += 1
+        self.all_sent = True
         self.finish_if_done()
 
     def ready(self, connection: Connection) -> None:
@@ -163,7 +165,7 @@ class Load:
             self.done.set()
 
     def finish_if_done(self) -> None:
-        if time.perf_counter() >= self.end_s and len(self.took) + self.lost >= self.sent:
+        if self.all_sent and len(self.took) + self.lost >= self.sent:
             self.done.set()
 
 

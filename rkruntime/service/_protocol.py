@@ -7,7 +7,7 @@ read its answer open for good. Each bound here is answered with a problem, where
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -16,6 +16,7 @@ from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import as_json
 from rkruntime.service._certified import CertifiedProtocol
+from rkruntime.service._corked import Corked
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
 
 __all__ = ("GuardedProtocol", "guarded")
@@ -46,7 +47,7 @@ class GuardedProtocol(CertifiedProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(
                 503, f"{self.bounds.max_connections} connections are open", "close one that is not needed", 1.0
