@@ -115,15 +115,16 @@ class AuditLog:
         """Force what has been written to the disk; it may take long, and any thread may do it."""
         if self._never or not self._dirty:
             return
-        with self._lock:
-            self._dirty = False
-            fd = os.dup(self._fd)
         try:
-            os.fsync(fd)
+            with self._lock:
+                self._dirty = False
+                fd = os.dup(self._fd)
+            try:
+                os.fsync(fd)  # on a copy, so that nobody who writes has to wait for the disk
+            finally:
+                os.close(fd)
         except OSError as error:
             raise AuditUnavailable(self.path, error.strerror or str(error)) from error
-        finally:
-            os.close(fd)
 
     def close(self) -> None:
         """Force what has been written to the disk, and close; a second time does nothing."""

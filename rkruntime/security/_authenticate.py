@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rkruntime.config import SecurityConfig
 from rkruntime.redact import KEY_PREFIX
@@ -35,11 +35,6 @@ class Authenticator:
         self._keys = ApiKeys(config.api_keys_file, config.admin_key_hash, on_change=on_change)
         self._tokens = _tokens(config)
         self._certificate_roles = read_role_map(config.tls_role_map)
-
-    @classmethod
-    def of(cls, config: SecurityConfig) -> Self:
-        """Make one as the configuration says."""
-        return cls(config)
 
     def known(self, bearer: str | None, certificate: Sequence[str]) -> Identity | Unproven | None:
         """Say who asks, if that is known without work; None where `prove` has to say. Quick, and never waits.

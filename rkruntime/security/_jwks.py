@@ -55,8 +55,8 @@ def read_jwks(data: bytes) -> Jwks:
             continue
         try:
             key = jwt.PyJWK.from_dict(item, algorithm).key
-        except (jwt.PyJWTError, ValueError, TypeError):
-            continue
+        except (jwt.PyJWTError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            continue  # one that is broken does not keep the others out
         if algorithm != "RS256" or key.key_size >= LEAST_RSA_BITS:
             found[item.get("kid"), algorithm] = key
     return MappingProxyType(found)
@@ -66,12 +66,11 @@ def _algorithm(item: Any) -> str | None:
     """Return the algorithm that a key is used with; None for one that is not used, such as a private one."""
     if not isinstance(item, dict) or not isinstance(item.get("kid"), str | None) or "d" in item:
         return None
-    algorithm = ALGORITHMS.get((str(item.get("kty")), item.get("crv")))
+    curve, uses = item.get("crv"), item.get("key_ops", ["verify"])
+    algorithm = ALGORITHMS.get((str(item.get("kty")), None if curve is None else str(curve)))
     if item.get("use", "sig") != "sig" or item.get("alg", algorithm) != algorithm:
         return None
-    if not {"verify"}.issubset(item.get("key_ops") or ("verify",)):
-        return None
-    return algorithm
+    return algorithm if isinstance(uses, list) and "verify" in uses else None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

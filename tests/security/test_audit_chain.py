@@ -14,6 +14,7 @@ from rkruntime.security._chain import NOTHING, Link, line_of, read_line
 
 LINES = chain(9)
 HEAD = json.loads(LINES[-1])["hash"]
+NAN = b'{"seq":1,"x":NaN,"prev":"","hash":""}'
 bounded = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 
 

@@ -223,6 +223,19 @@ def test_keys_of_other_kinds_and_uses_are_left_out() -> None:
     assert read_jwks(b'{"keys": [3, null]}') == {}
 
 
+JSON = st.none() | st.booleans() | st.integers() | st.text("aA0-_=", max_size=4) | st.lists(st.integers(), max_size=2)
+FIELDS = ("kid", "use", "alg", "key_ops", "n", "e", "x", "y", "crv", "d")
+KINDS = st.sampled_from(["RSA", "EC", "OKP", "oct", "", None, 3])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([*PRIVATE]), st.dictionaries(st.sampled_from(FIELDS), JSON | st.sampled_from(["P-256"])), KINDS)
+def test_no_key_keeps_the_others_out(algorithm: str, changed: dict[str, Any], kind: object) -> None:
+    good = jwk(PRIVATE["RS256"], "RS256", "good")
+    for bad in (jwk(PRIVATE[algorithm], algorithm, "bad") | changed, changed | {"kty": kind}):
+        assert ("good", "RS256") in read_jwks(jwks_of(bad=bad, good=good))
+
+
 def test_an_unknown_key_is_looked_for_at_most_so_often() -> None:
     clock, remote = Clock(), Remote(jwks("RS256"))
     checked = tokens(JwksSource(URL, 300.0, ticks=clock, read=remote))
