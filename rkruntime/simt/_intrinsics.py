@@ -21,7 +21,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE, LoopContext
-from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._numba import intrinsic, overload, overload_method, types
 
 __all__ = ("Interrupted", "dtype_of", "local_array", "read_anew")
 
@@ -248,6 +248,11 @@ def _popc(typing_context, x):
 @overload(_stubs.popc, jit_options=INLINE)
 def _popc_overload(x):
     return (lambda x: _popc(x)) if isinstance(x, types.Integer) else None
+
+
+@overload_method(types.Integer, "bit_count", jit_options=INLINE)
+def _bit_count(x):
+    return lambda x: _popc(x)
 
 
 @intrinsic

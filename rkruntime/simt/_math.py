@@ -1,6 +1,7 @@
 """Functions of `math` that numba-cuda has and numba's CPU target lacks."""
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG005
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from numba.core.errors import TypingError
 
 from rkruntime.simt._context import INLINE
@@ -59,5 +61,37 @@ def _modf(x):
     return parts
 
 
+def rounded(x, ndigits=None): ...
+
+
+@overload(rounded, jit_options=INLINE)
+def _rounded(x, ndigits=None):
+    """Round half to even: to an int64, or to decimal digits, as numba-cuda does it in float64."""
+    real = real_of(x)
+    if ndigits is None or isinstance(ndigits, types.Omitted | types.NoneType):
+        return lambda x, ndigits=None: np.int64(np.rint(np.float64(x)))
+
+    def to_digits(x, ndigits=None):
+        value = np.float64(x)
+        if math.isinf(value) or math.isnan(value):
+            return real(x)
+        first, second = 10.0 ** min(abs(ndigits), 22), 10.0 ** max(abs(ndigits) - 22, 0)
+        moved = value * first * second if ndigits >= 0 else value / (first * second)
+        if math.isinf(moved):
+            return real(x)
+        whole = np.rint(moved)
+        return real(whole / second / first if ndigits >= 0 else whole * (first * second))
+
+    return to_digits
+
+
 # What stands in for what.
-FUNCTIONS: Mapping[Any, Any] = {math.fmod: fmod, math.remainder: remainder, math.modf: modf}
+FUNCTIONS: Mapping[Any, Any] = {
+    math.fmod: fmod,
+    math.remainder: remainder,
+    math.modf: modf,
+    math.floor: np.floor,
+    math.ceil: np.ceil,
+    math.trunc: np.trunc,
+    round: rounded,
+}

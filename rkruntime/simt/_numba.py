@@ -8,10 +8,11 @@ import numba
 import numba.core.types
 import numba.extending
 
-__all__ = ("intrinsic", "njit", "overload", "typeof", "types")
+__all__ = ("intrinsic", "njit", "overload", "overload_method", "typeof", "types")
 
 njit: Any = numba.njit
 intrinsic: Any = numba.extending.intrinsic
 overload: Any = numba.extending.overload
+overload_method: Any = numba.extending.overload_method
 types: Any = numba.core.types
 typeof: Any = numba.typeof

@@ -291,6 +291,7 @@ class _Rewriter(ast.NodeTransformer):
                 raise self._refuse(node, f"{feature.spelling} takes the number 1, 2 or 3", "write the number itself")
             return self._use(attrs.evolve(feature, name=f"{feature.name}_{axes}"), node)
         if feature.form == "array":
+            self._check_alignment(feature, node, self.names.evaluate(args[2]))
             return self._make_array(feature, node, args[0], args[1])
         visited = [self.visit(one) for one in args]
         if feature.form == "site":
@@ -312,6 +313,15 @@ class _Rewriter(ast.NodeTransformer):
                 node, f"{feature.spelling} with {ast.unparse(node)}", f"it takes {', '.join(feature.parameters or ())}"
             )
         return [given[name] for name in parameters]
+
+    def _check_alignment(self, feature: Feature, node: ast.Call, alignment: Any) -> None:
+        """Hold `alignment=` to what CUDA takes; a CPU needs none beyond the element's own."""
+        if alignment is None:
+            return
+        whole = isinstance(alignment, int) and not isinstance(alignment, bool)
+        if not whole or alignment < 8 or alignment & (alignment - 1):
+            construct = f"{feature.spelling} with alignment={alignment!r}"
+            raise self._refuse(node, construct, "give a constant power of 2, at least 8")
 
     def _make_array(self, feature: Feature, node: ast.Call, shape: ast.expr, dtype: ast.expr) -> ast.Call:
         known = self.names.evaluate(shape)

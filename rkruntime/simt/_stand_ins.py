@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import numpy as np
 
 __all__ = ("StandIn", "stand_in_for")
 
@@ -48,14 +46,13 @@ def _of_math() -> Mapping[int, StandIn]:
     """Return the table for functions of `math`, keyed by `id`."""
     from rkruntime.simt import _math
 
-    table: dict[Any, Any] = {math.floor: np.floor, math.ceil: np.ceil, math.trunc: np.trunc, **_math.FUNCTIONS}
-    return {id(function): StandIn(f"math.{function.__name__}", value) for function, value in table.items()}
+    return {id(function): StandIn(f"math.{function.__name__}", value) for function, value in _math.FUNCTIONS.items()}
 
 
 def stand_in_for(found: object) -> StandIn | None:
     """Return what takes the place of an object in kernels, or None where it stays as it is."""
     module = getattr(found, "__module__", None)
-    if module == "math":
+    if module == "math" or found is round:
         return _of_math().get(id(found))
     library = _LIBRARIES.get(module) if isinstance(module, str) else None
     name = str(getattr(found, "__name__", ""))

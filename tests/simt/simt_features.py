@@ -11,6 +11,12 @@ from enum import IntEnum
 
 import numpy as np
 from numba import cuda
+from numba.cuda.random import (
+    xoroshiro128p_dtype,
+    xoroshiro128p_normal_float64,
+    xoroshiro128p_uniform_float32,
+    xoroshiro128p_uniform_float64,
+)
 
 Case = namedtuple("Case", "kernel grid block args reference simulated shared", defaults=(True, 0))
 
@@ -91,6 +97,8 @@ def mathematics(x, y, out):
     out[i, 6] = math.trunc(x[i] / 3)
     out[i, 7] = math.copysign(1.0, math.fmod(-0.0, y[i]))
     out[i, 8] = math.erf(y[i]) + math.gamma(3.0) + math.lgamma(2.5) + math.frexp(y[i])[0] + math.ldexp(1.5, 2)
+    out[i, 10] = round(y[i] * 1.25) + i.bit_count()
+    out[i, 11] = round(y[i] * 0.123, 2)
     out[i, 9] = math.hypot(3.0, y[i]) + math.expm1(0.1) + math.log1p(0.1) + math.log2(8.0) + math.atan2(1.0, y[i])
 
 
@@ -107,7 +115,52 @@ def mathematics_reference(x, y, out):
             -1,
         )
         out[i, 8] = math.erf(b) + 2 + math.lgamma(2.5) + math.frexp(b)[0] + 6
+        out[i, 10] = round(b * 1.25) + i.bit_count()
+        out[i, 11] = round(b * 0.123, 2)
         out[i, 9] = math.hypot(3, b) + math.expm1(0.1) + math.log1p(0.1) + 3 + math.atan2(1, b)
+
+
+# Random numbers: numba-cuda's own functions, and xoroshiro128+ written down once more with Python's integers.
+
+STATES = 6
+MASK = 2**64 - 1
+
+
+@cuda.jit
+def random_numbers(states, uniform, single, normal):
+    i = cuda.grid(1)
+    if i < uniform.size:
+        uniform[i] = xoroshiro128p_uniform_float64(states, i)
+        single[i] = xoroshiro128p_uniform_float32(states, i)
+        normal[i] = xoroshiro128p_normal_float64(states, i)
+
+
+def next_random(state):
+    """Return the next 64 bits, and move the state on (Blackman and Vigna, 2016 constants)."""
+    s0, s1 = state
+    s1 ^= s0
+    turned = [(s0 << 55 | s0 >> 9) & MASK, (s1 << 36 | s1 >> 28) & MASK]
+    made = sum(state) & MASK
+    state[:] = turned[0] ^ s1 ^ (s1 << 14 & MASK), turned[1]
+    return made
+
+
+def random_numbers_reference(states, uniform, single, normal):
+    for i in range(len(uniform)):
+        state = [int(states[i]["s0"]), int(states[i]["s1"])]
+        uniform[i] = (next_random(state) >> 11) * 2.0**-53
+        single[i] = np.float32((next_random(state) >> 11) * 2.0**-53)
+        first, second = (np.float32((next_random(state) >> 11) * 2.0**-53) for _ in range(2))
+        normal[i] = math.sqrt(-2 * float(np.log(first))) * math.cos(2 * math.pi * float(second))
+        states[i] = tuple(state)
+
+
+def random_numbers_case():
+    words = np.random.default_rng(9).integers(0, 2**64, (STATES, 2), dtype=np.uint64)
+    states = np.zeros(STATES, xoroshiro128p_dtype)
+    states["s0"], states["s1"] = words.T
+    args = states, np.zeros(STATES), np.zeros(STATES, np.float32), np.zeros(STATES, np.float32)
+    return Case(random_numbers, 2, 4, args, random_numbers_reference, False)  # the simulator takes long for each number
 
 
 # Arguments: tuples, named ones, enums, None, records within records, and arrays of every kind.
@@ -303,8 +356,9 @@ def cases():
     y = np.array([2.0, 2.0, 0.1, 3.0, 7.0, -3.0, 0.5, 0.5])
     return [
         Case(functions, 2, 4, (np.zeros((8, 6), np.int64),), functions_reference),
-        Case(mathematics, 2, 4, (x, y, np.zeros((8, 10))), mathematics_reference),
+        Case(mathematics, 2, 4, (x, y, np.zeros((8, 12))), mathematics_reference),
         Case(vectors, 2, 4, (np.zeros((8, 4)),), vectors_reference, False),  # the simulator keeps 2.75 in an int32x2
+        random_numbers_case(),
         arguments_case(),
         layouts_case(),
         Case(

@@ -76,7 +76,14 @@ def too_much_local(out):
     out[0] = mine[0, 0]
 
 
+@cuda.jit
+def odd_alignment(out):
+    mine = cuda.local.array(4, numba.float64, alignment=17)
+    out[0] = mine[0]
+
+
 REFUSED = {
+    odd_alignment: "alignment=17",
     too_much_local: "720,000 bytes of local arrays",
     unknown_feature: "cuda.no_such_thing",
     host_feature: "cuda.synchronize",
