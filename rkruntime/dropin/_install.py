@@ -49,6 +49,6 @@ def report() -> str:
     """Return a table of the kernels that ran: lowering, launches, time on the clock, and time to compile."""
     if _host is None:
         return "rkruntime.dropin: not installed"
-    from rkruntime.dropin._kernel import report as kernels
+    from rkruntime.dropin._report import kernels
 
     return str(kernels)

@@ -17,16 +17,15 @@ from rkruntime.dropin._faults import LaunchRefused, as_cuda_raises
 from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
 from rkruntime.dropin._ptx import bytes_in
-from rkruntime.dropin._report import Entry, Report
+from rkruntime.dropin._report import Entry, kernels
 from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent
 
-__all__ = ("HostKernel", "report")
+__all__ = ("HostKernel",)
 
 _engine = Engine()
-report = Report()
 
 
 class HostKernel(ReduceMixin):  # type: ignore[misc]
@@ -177,10 +176,10 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         place = f"{code.co_filename}:{code.co_firstlineno}"
         if special is None:
             types_of = ", ".join(map(str, self.argtypes))
-            report.count(self, Entry(self.entry_name, place, types_of, "simulator"), took_s)
+            kernels.count(self, Entry(self.entry_name, place, types_of, "simulator"), took_s)
         else:
             entry = Entry(special.name, place, special.signature, special.lowering, compile_s=special.compile_s)
-            report.count(special, entry, took_s)
+            kernels.count(special, entry, took_s)
 
     # what scripts ask a compiled kernel for
 

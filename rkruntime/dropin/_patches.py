@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rkruntime.dropin._arrays import HostAssignment, transpose
 from rkruntime.dropin._driver import HostDriver, install_driver
-from rkruntime.dropin._kernel import HostKernel
 from rkruntime.dropin._numba import (
     config,
     cuda,
@@ -20,13 +19,16 @@ from rkruntime.dropin._numba import (
 )
 from rkruntime.dropin._sources import exec_with_source
 
+if TYPE_CHECKING:
+    from rkruntime.dropin._kernel import HostKernel
+
 __all__ = ("patch",)
 
 
 def patch() -> HostDriver:
     """Exchange the driver and the kernels."""
     host = install_driver()
-    _set(dispatcher, "_Kernel", HostKernel)
+    _set(dispatcher, "_Kernel", LateKernel())
     _set(devicearray, "_assign_kernel", HostAssignment)
     _set(transposing, "transpose", transpose)
     _set(dispatcher.CUDADispatcher, "compile", _compile(dispatcher.CUDADispatcher.compile))
@@ -36,6 +38,21 @@ def patch() -> HostDriver:
     config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # a few blocks are enough for a CPU
     config.CUDA_WARN_ON_IMPLICIT_COPY = 0  # nothing is copied
     return host
+
+
+class LateKernel:
+    """Makes kernels, and imports the compiler with the first one: that takes as long as numba-cuda itself."""
+
+    def __call__(self, *args: Any, **options: Any) -> HostKernel:
+        """Make a kernel, as the class does."""
+        from rkruntime.dropin._kernel import HostKernel
+
+        return HostKernel(*args, **options)
+
+    def _rebuild(self, **state: Any) -> HostKernel:
+        from rkruntime.dropin._kernel import HostKernel
+
+        return HostKernel._rebuild(**state)
 
 
 def _compile(theirs: Callable[[Any, Any], Any]) -> Callable[[Any, Any], HostKernel]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-__all__ = ("Entry", "Report")
+__all__ = ("Entry", "Report", "kernels")
 
 
 @attrs.define
@@ -76,3 +76,7 @@ class Report:
 
 def _time(seconds: float) -> str:
     return f"{seconds:.3f} s" if seconds >= 1 else f"{seconds * 1e3:.3f} ms"
+
+
+kernels = Report()
+"""The kernels of this process."""
