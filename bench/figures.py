@@ -33,7 +33,8 @@ class Figure:
         low: 2.5 % of the rounds lie below.
         high: 2.5 % of the rounds lie above.
         unit: `x` for a ratio.
-        target: `<= 1.2`, `>= 1.3`, or `no more than 1`, judged by `low`; nothing where none was asked for.
+        target: `<= 1.2`, `>= 1.3`, or `no more than 1`, judged by `low` to the two digits shown; nothing where none was
+            asked for.
         quiet: It was taken by the wall clock, and means little on a machine that others use.
     """
 
@@ -59,7 +60,7 @@ class Figure:
         if not self.target:
             return None
         if self.target == "no more than 1":
-            return self.low <= 1.0
+            return round(self.low, 2) <= 1.0
         relation, bound = self.target.split()
         return self.value <= float(bound) if relation == "<=" else self.value >= float(bound)
 
