@@ -15,7 +15,7 @@ from rkruntime.simt._rewrite import Program
 
 __all__ = ("WIDEST", "Choice", "Width", "choose", "choose_width", "has_barriers")
 
-NORMAL, WIDEST = 16, 64
+NORMAL, WIDE, WIDEST = 16, 32, 64
 
 WHY_FIBERS = {
     Category.BARRIER: "threads wait for one another",
@@ -109,18 +109,21 @@ def choose(program: Program, *, debug: bool) -> Choice:
     return Choice("loop", "threads run straight through, and LLVM makes vectors of them")
 
 
-def choose_width(program: Program, argument_types: Sequence[Any], wanted: int | None = None) -> Width:
+def choose_width(
+    program: Program, argument_types: Sequence[Any], wanted: int | None = None, *, joined: bool = False
+) -> Width:
     """Choose how many neighbouring threads are one vector.
 
-    Sixteen numbers of four bytes are the widest register, and a cache line. More lanes hide the latency of long chains
-    of arithmetic, where there is nothing else; and where elements have one byte, only more lanes use a whole cache line
-    before another thread's is needed. A block that is narrower than a vector leaves lanes idle, so kernels whose blocks
-    cannot be joined along x get 16, but for one-byte elements.
+    Measured (`bench/bench_simt.py`): where blocks that are neighbours along x run as one row, 64 threads share the cost
+    of what is the same for all, and four registers of numbers of four bytes hide each other's latency; but where each
+    thread's loop ends when its own data say so, more lanes wait for the slowest. Elements of one byte use a whole cache
+    line only with 64 lanes. Otherwise a block may be narrower than that, and 16 numbers of four bytes are a register.
 
     Args:
         program: The kernel and its device functions.
         argument_types: Numba's types of its arguments.
         wanted: The width to have, if it was asked for.
+        joined: Whether blocks that are neighbours along x run as one row.
 
     Raises:
         ValueError: A width that is none.
@@ -129,26 +132,45 @@ def choose_width(program: Program, argument_types: Sequence[Any], wanted: int | 
         if not 1 <= wanted <= WIDEST or wanted & (wanted - 1):
             raise ValueError(f"width={wanted}: give a power of 2 up to {WIDEST}")
         return Width(wanted, "it was asked for")
-    sizes = [one.dtype.bitwidth for one in argument_types if isinstance(getattr(one, "dtype", None), types.Integer)]
+    sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     if sizes and min(sizes) == 8:
         return Width(WIDEST, "64 elements of one byte are a cache line")
-    if not has_barriers(program) and _only_computes(program):
-        return Width(WIDEST, "loops only compute, and four vectors at once hide the latency of arithmetic")
-    return Width(NORMAL, "16 numbers of four bytes are the widest register")
+    if not joined:
+        return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")
+    if _loops_by_data(program):
+        return Width(NORMAL, "each thread's loop ends where its data say, and more lanes wait for the slowest")
+    if sizes and max(sizes) > 32:
+        return Width(WIDE, "blocks run as one row, and 32 numbers of eight bytes are four registers")
+    return Width(WIDEST, "blocks run as one row, and 64 numbers of four bytes are four registers")
 
 
-def _only_computes(program: Program) -> bool:
-    """Whether no loop looks at memory."""
-    loops = [
-        node for unit in program.units.values() for node in ast.walk(unit.tree) if isinstance(node, ast.For | ast.While)
-    ]
-    inner = [node for loop in loops for statement in loop.body for node in ast.walk(statement)]
-    return bool(loops) and not any(isinstance(node, ast.Subscript) or _touches_memory(node) for node in inner)
+def _bits(dtype: Any) -> int:
+    """Return the bits of an array's element; the largest number's where it is none."""
+    return int(getattr(dtype, "bitwidth", 64))
 
 
-def _touches_memory(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id.startswith(("_rk_atomic", "_rk_load", "_rk_store", "_rk_device"))
+def _loops_by_data(program: Program) -> bool:
+    """Whether the turns of a `for` loop are read from memory, at once or by a name that was."""
+    for unit in program.units.values():
+        nodes = list(ast.walk(unit.tree))
+        read = {
+            target.id
+            for node in nodes
+            if isinstance(node, ast.Assign) and _reads(node.value)
+            for target in ast.walk(node.targets[0])
+            if isinstance(target, ast.Name)
+        }
+        for node in nodes:
+            if isinstance(node, ast.For):
+                names = {part.id for part in ast.walk(node.iter) if isinstance(part, ast.Name)}
+                if _reads(node.iter) or names & read:
+                    return True
+    return False
+
+
+def _reads(expression: ast.expr) -> bool:
+    """Whether an expression reads elements of arrays; their extents are none."""
+    return any(
+        isinstance(part, ast.Subscript) and not (isinstance(part.value, ast.Attribute) and part.value.attr == "shape")
+        for part in ast.walk(expression)
     )

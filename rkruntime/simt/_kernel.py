@@ -212,10 +212,10 @@ class Kernel:
         return self._compile_as(choice, argument_types)
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
-        if choice.lowering == "lanes":
-            choice = attrs.evolve(choice, width=choose_width(self.program, argument_types, self._width))
-            if any(not one.cacheable for unit in self.program.units.values() for one in unit.stand_ins.values()):
-                raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
+        if choice.lowering == "lanes" and any(
+            not one.cacheable for unit in self.program.units.values() for one in unit.stand_ins.values()
+        ):
+            raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
         if whole and choice.lowering == "loop":
@@ -229,6 +229,9 @@ class Kernel:
         )
         if "float16" in signature or mentions_half(self.program):
             importlib.import_module("rkruntime.simt._half")  # numba lacks the type; most kernels do not want it
+        if choice.lowering == "lanes":
+            width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
+            choice = attrs.evolve(choice, width=width)
         key = self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
@@ -265,13 +268,15 @@ class Kernel:
             body.compile((LoopContext, *argument_types))
             run = make_block_run(body, private)
         else:
-            emitted.body.compile((LoopContext, *argument_types))
-            lanes = None
             if lowering == "lanes":
                 compiler = compiler_for(width, blocks=False, private=private)
                 lanes = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
                 lanes.compile((LoopContext, *argument_types))
-            run = make_run(make_row(emitted.body, lanes, width), emitted.limits, wide=emitted.wide, private=private)
+                row = make_row(lanes=lanes, width=width)
+            else:
+                emitted.body.compile((LoopContext, *argument_types))
+                row = make_row(emitted.body)
+            run = make_run(row, emitted.limits, wide=emitted.wide, private=private)
         drive = make_drive(run)
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))

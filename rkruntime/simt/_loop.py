@@ -68,12 +68,12 @@ def end_of(base, extent, place, thread):
     return min(base + extent, place, base + thread)
 
 
-def make_row(body: Any, lanes: Any = None, width: int = 1) -> Any:
+def make_row(body: Any = None, lanes: Any = None, width: int = 1) -> Any:
     """Build the function that runs neighbouring threads along x.
 
     Args:
         body: `body(ctx, *args)`, which runs one thread.
-        lanes: `lanes(ctx, *args)`, which runs `width` threads, the first of which has that context.
+        lanes: Instead, `lanes(ctx, *args)`, which runs up to `width` threads, the first of which has that context.
         width: How many.
     """
 
@@ -89,14 +89,15 @@ def make_row(body: Any, lanes: Any = None, width: int = 1) -> Any:
 
     @njit(**OPTIONS, inline="always")
     def by_lanes(first, count, y, z, base, index, dim, grid, state, cancel, args):
-        for k in range(count // width):
-            place = (first + k * width, y, z)
+        put(state, _state.LANES, width)
+        for k in range(0, count, width):
+            if count - k < width:
+                put(state, _state.LANES, count - k)
+            place = (first + k, y, z)
             thread = (place[0] - base[0], y - base[1], z - base[2])
             put(state, _state.FAULT_LANE, 0)
             call_noting(lanes, make_context(thread, place, index, dim, grid, state, cancel), args, state)
-        left = max(count, 0) % width
         put(state, _state.FAULT_LANE, 0)
-        one_by_one(first + count - left, left, y, z, base, index, dim, grid, state, cancel, args)
 
     return by_lanes
 

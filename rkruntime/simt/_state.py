@@ -22,7 +22,8 @@ FAULT_LINE = 14
 FAULT_LANE = 15  # lanes: which of its vector's threads failed
 STACK_LIMIT = 16  # address that the worker's own stack must not reach
 COPIES = 17  # lanes: a bit for each argument that the worker has a copy of
-STATE_WORDS = 18
+LANES = 18  # lanes: how many threads of the vector there are
+STATE_WORDS = 19
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too

@@ -19,6 +19,7 @@ from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
+from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
@@ -26,6 +27,7 @@ from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._expressions import VectorExpressions
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
 from rkruntime.simt.lanes._origins import origins
+from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
 from rkruntime.simt.lanes._slots import store_lane
 
@@ -64,7 +66,10 @@ def _with_one_end(blocks: Any) -> dict[int, Any]:
 
 
 class LanesLower(VectorExpressions):
-    """Lowers a kernel's body for `width` neighbouring threads; the context is that of the first."""
+    """Lowers a kernel's body for up to `width` neighbouring threads; the context is that of the first.
+
+    A word of the state record tells how many there are.
+    """
 
     # The function as a whole
 
@@ -72,11 +77,16 @@ class LanesLower(VectorExpressions):
         """Emit every block, and return the entry block."""
         self.analyse()
         self.pre_lower()
-        entry = self.builder.basic_block
-        begin = self.function.append_basic_block("begin")
-        self.builder.position_at_end(begin)
-        self.emit_threads(frozenset(self.blocks), None, None)
-        self.builder.branch(self.blkmap[self.firstblk])
+        entry, builder = self.builder.basic_block, self.builder
+        begin, whole, some = (self.function.append_basic_block(name) for name in ("begin", "whole", "some"))
+        builder.position_at_end(begin)
+        count = builder.load(self._state_word(_state.LANES))
+        builder.cbranch(builder.icmp_unsigned("==", count, count.type(self.width)), whole, some)
+        for block in (whole, some):
+            builder.position_at_end(block)
+            mask = None if block is whole else first_lanes(builder, count, self.width)
+            self.emit_threads(frozenset(self.blocks), mask, None)
+            builder.branch(self.blkmap[self.firstblk])
         self.blkmap[self.firstblk] = begin  # numba branches there from the entry
         self.post_lower()
         return entry

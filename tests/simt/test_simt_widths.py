@@ -1,0 +1,54 @@
+"""How many threads are one vector: a table, by what a kernel does and what its arrays hold."""
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from rkruntime import simt
+
+
+@cuda.jit
+def by_extent(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(x.shape[0]):
+            out[i] += x[k]
+
+
+@cuda.jit
+def by_data(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        end = int(x[i])
+        for k in range(end):
+            out[i] += k
+
+
+@cuda.jit
+def by_block(x, out):
+    i = cuda.blockIdx.x * 4 + cuda.threadIdx.x % 4
+    for k in range(x.size):
+        out[i] += x[k]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "lanes", "why"),
+    [
+        (by_extent, "f4", 64, "four bytes"),
+        (by_extent, "f8", 32, "eight bytes"),
+        (by_extent, "u1", 64, "one byte"),
+        (by_data, "f4", 16, "their data say"),
+        (by_block, "f4", 16, "blocks may be narrow"),
+    ],
+)
+def test_the_width_follows_the_kernel(kernel, dtype, lanes, why):
+    special = simt.Kernel(kernel).specialize((np.zeros(8, dtype), np.zeros(8, dtype)))
+    assert special.lanes == lanes
+    assert f"vectors: {lanes} threads, since " in special.explain()
+    assert why in special.explain()
+
+
+@pytest.mark.parametrize("width", [0, 3, 128])
+def test_a_width_is_a_power_of_two(width):
+    with pytest.raises(ValueError, match=f"width={width}"):
+        simt.Kernel(by_extent, width=width).specialize((np.zeros(8), np.zeros(8)))
