@@ -17,6 +17,7 @@ help:
 	@echo "make docs   the tables and drawings of the pages, from the code"
 	@echo "make conformance  numba-cuda's own tests in drop-in mode and under its simulator, and the page about them"
 	@echo "make bench  the benchmarks, as ratios within one run"
+	@echo "make fuzz   random kernels, each lowering against the others, for SECONDS (600)"
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +52,9 @@ docs: $(STAMP)
 conformance: $(STAMP)
 	for mode in dropin simulator; do $(BIN)/python tests/conformance/run_modules.py $$mode build/conformance || exit 1; done
 	$(BIN)/python tests/conformance/write_page.py build/conformance
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/simt/fuzzing.py --seconds $(or $(SECONDS),600)
 
 bench: $(STAMP)
 	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done

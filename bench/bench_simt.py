@@ -140,12 +140,13 @@ def main() -> None:
         if not wanted or name in wanted:
             rows.append(measure_case(make(), workers, 0.1 if options.quick else options.seconds, missing))
             print(".", end="", file=sys.stderr, flush=True)
+            if options.json:  # after each row, so that a long run that is ended leaves what it has
+                record = {"machine": platform.processor(), "python": platform.python_version()}
+                record |= {"numba": numba.__version__, "threads": options.threads, "rows": rows}
+                Path(options.json).write_text(json.dumps(record, indent=1))
     workers.close()
     print(f"\nbest times in ms on {options.threads} threads; speed: the peer's best over ours")
     print(table(rows))
-    if options.json:
-        record = {"machine": platform.processor(), "python": platform.python_version(), "numba": numba.__version__}
-        Path(options.json).write_text(json.dumps({**record, "threads": options.threads, "rows": rows}, indent=1))
 
 
 if __name__ == "__main__":

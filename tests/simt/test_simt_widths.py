@@ -37,7 +37,7 @@ def by_block(x, out):
         (by_extent, "f4", 64, "four bytes"),
         (by_extent, "f8", 32, "eight bytes"),
         (by_extent, "u1", 64, "one byte"),
-        (by_data, "f4", 16, "their data say"),
+        (by_data, "f4", 16, "its data say"),
         (by_block, "f4", 16, "blocks may be narrow"),
     ],
 )
