@@ -57,7 +57,7 @@ The source is read as a syntax tree; what stands for a feature of `numba.cuda` i
 Each feature is a call of one of the compiler's own functions, with a hidden first argument that says where the thread
 is. A loop looks whether its launch is cancelled.
 
-```python
+```
 {rewritten}
 ```
 
