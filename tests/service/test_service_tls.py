@@ -99,7 +99,9 @@ def test_a_certificate_is_an_identity_with_a_role(
         launch = client.post("/v1/kernels/nothing/launch", json={})
         drain = client.post("/v1/runtime/drain", json={"nothing": 1})
         wrong = client.get("/v1/kernels", headers={"authorization": "Bearer nonsense"})
+        foreign = client.post("/v1/runtime/drain", json={}, headers={"origin": "https://evil.example.org"})
     assert (read.status_code, launch.status_code, drain.status_code) == statuses
+    assert foreign.status_code == 403, "a browser sends its certificate for any page, and so the page is looked at"
     assert wrong.status_code == 401, "a wrong key is refused, whatever certificate comes with it"
     assert read.headers["strict-transport-security"]
     lines = [json.loads(line) for line in (authority.folder / "audit.jsonl").read_text().splitlines()]
