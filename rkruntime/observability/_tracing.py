@@ -65,7 +65,7 @@ class Tracing:
         self._processor = BatchSpanProcessor(self._counting, max_queue_size=MOST_WAITING)
         self._resource = Resource.create({"service.name": "rkruntime", **(resource or {})})
         self._scope = InstrumentationScope("rkruntime", rkruntime.__version__)
-        self._sample_ratio = sample_ratio
+        self.sample_ratio = sample_ratio
         self._given = 0
         self._refused = 0
         self._to_unix_s = 0.0
@@ -82,7 +82,7 @@ class Tracing:
 
     def begin_request(self) -> Trace:
         """Begin a request's trace, or decide that it is not traced; on the service's thread."""
-        return Trace.begin() if RANDOM.random() < self._sample_ratio else UNSAMPLED
+        return Trace.begin() if RANDOM.random() < self.sample_ratio else UNSAMPLED
 
     def __call__(self, record: object) -> None:
         """Send the spans of a record, where its trace is sampled."""
@@ -129,6 +129,10 @@ class Tracing:
             instrumentation_scope=self._scope,
         )
         self._processor.on_end(made)
+
+    def flush(self) -> None:
+        """Send what waits now, and not in some seconds; blocks until the collector has answered."""
+        self._processor.force_flush()
 
     def close(self) -> None:
         """Send what is left, and end the thread; blocks for some seconds where the collector does not answer."""
