@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CORE := */rkruntime/actors/*,*/rkruntime/runtime/*,*/rkruntime/memory/*,*/rkruntime/kernels/*,*/rkruntime/device/*,*/rkruntime/blocking.py
 DECISIONS := */runtime/_lifecycle.py,*/runtime/_drain.py,*/actors/_restart.py,*/memory/_classes.py,*/memory/_pressure.py
 
-.PHONY: run test lint types imports check conformance bench docs clean
+.PHONY: run test lint types imports check conformance bench soak docs clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make conformance  numba-cuda's own tests in drop-in mode and under its simulator, and the page about them"
 	@echo "make bench  the benchmarks, as ratios within one run"
 	@echo "make fuzz   random kernels, each lowering against the others, for SECONDS (600)"
+	@echo "make soak   the service under load for a minute: memory and descriptors stay flat"
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +59,9 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	for name in bench/bench_*.py; do $(BIN)/python $$name || exit 1; done
+
+soak: $(STAMP)
+	$(BIN)/python bench/soak_service.py
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist
