@@ -212,10 +212,8 @@ class Kernel:
         return self._compile_as(choice, argument_types)
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
-        if choice.lowering == "lanes" and any(
-            not one.cacheable for unit in self.program.units.values() for one in unit.stand_ins.values()
-        ):
-            raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
+        if choice.lowering == "lanes":
+            _check_for_lanes(self.program)
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
         if whole and choice.lowering == "loop":
@@ -297,6 +295,14 @@ class Kernel:
         files = [unit.source.file for unit in units]
         trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
         return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])
+
+
+def _check_for_lanes(program: Program) -> None:
+    """Refuse for lanes what is called by way of a function that is made once types are known."""
+    if any(not one.cacheable for unit in program.units.values() for one in unit.stand_ins.values()):
+        raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
+    if any(map(declared_for, program.units)):
+        raise LanesRefused("a device function declares signatures, and converts to them one thread at a time")
 
 
 def mentions_half(program: Program) -> bool:

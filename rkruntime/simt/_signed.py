@@ -10,6 +10,7 @@ from typing import Any
 
 import numba.core.typing
 from numba.core.errors import TypingError
+from numba.core.imputils import impl_ret_borrowed
 from numba.core.registry import cpu_target
 
 from rkruntime.simt._context import INLINE
@@ -53,7 +54,8 @@ def _converter(wanted: Any) -> Any:
     @intrinsic
     def convert(typing_context, value):
         def codegen(context, builder, signature, args):
-            return context.cast(builder, args[0], value, wanted)
+            found = context.cast(builder, args[0], value, wanted)
+            return impl_ret_borrowed(context, builder, wanted, found)
 
         return wanted(value), codegen
 

@@ -1,5 +1,6 @@
 """Device functions that are called with functions, features and types, and such as declare signatures."""
 
+import sys
 from types import SimpleNamespace
 
 import numba
@@ -96,6 +97,48 @@ def test_arguments_and_results_are_converted_as_a_signature_says(add, signatures
     out = np.zeros(1)
     run(kernel_over(declared(add, *signatures)), 1, 1, out, *args)
     assert out[0] == wanted
+
+
+def test_a_loop_over_a_declared_function_is_left_to_threads_of_their_own(add):
+    declared(add, WHOLE)
+
+    @cuda.jit
+    def sums(x, out):
+        i = cuda.grid(1)
+        total = 0
+        for k in range(x.size):
+            total = add(total, x[k])
+        out[i] = total
+
+    out = np.zeros(8)
+    special = run(sums, 2, 4, np.full(5, 1.75), out)
+    assert special.lowering == "loop"
+    np.testing.assert_array_equal(out, 5)
+
+
+def test_arrays_given_to_a_declared_function_stay_alive():
+    # Converted arrays were counted as given back twice, so that memory was freed under its owner.
+    @cuda.jit(device=True)
+    def total(x, out):
+        for k in range(x.size):
+            out[0] += x[k]
+
+    declared(total, signature(types.none, types.float64[:], types.float64[:]))
+
+    @cuda.jit
+    def totals(x, out):
+        i = cuda.grid(1)
+        if i < out.size:
+            total(x[i, :], out[i : i + 1])
+
+    x, out = np.ones((1000, 3)), np.zeros(1000)
+    counts = sys.getrefcount(x), sys.getrefcount(out)
+    try:
+        run(totals, 10, 100, x, out)
+    finally:
+        total.overloads.clear()
+    assert (sys.getrefcount(x), sys.getrefcount(out)) == counts
+    np.testing.assert_array_equal(out, 3)
 
 
 def test_an_argument_that_no_signature_takes_is_named(add):
