@@ -20,7 +20,8 @@ class Listening:
 
     def __init__(self, bound: socket.socket) -> None:
         self.told: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
-        threading.Thread(target=self._take, args=(bound,), daemon=True).start()
+        self.thread = threading.Thread(target=self._take, args=(bound,), daemon=True)
+        self.thread.start()
 
     def _take(self, bound: socket.socket) -> None:
         while (message := bound.recv(4096)) != b"end":
@@ -34,9 +35,11 @@ class Listening:
 def listening_at(address: str) -> Iterator[Listening]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
         bound.bind(address)
-        yield Listening(bound)
+        listening = Listening(bound)
+        yield listening
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ending:
             ending.sendto(b"end", address)
+        listening.thread.join(LIMIT_S)  # before its socket is closed under it
 
 
 def test_a_service_tells_that_it_is_ready_alive_and_stopping(tmp_path: Path) -> None:
