@@ -107,6 +107,8 @@ class _Rebinder:
             return _inner(_outer(view_of(value)))
         if isinstance(value, dispatcher.CUDADispatcher):
             return self.function(value.py_func)
+        if isinstance(value, FunctionType) and _has_compiled_meaning(value):
+            raise NotSimulated(f"a call of {value.__qualname__}, which means something in compiled code alone")
         if isinstance(value, FunctionType) and _knows_cuda(value.__globals__):
             return self.function(value)
         return value
@@ -116,6 +118,15 @@ def _names_in(code: CodeType) -> set[str]:
     """Return the global names that a function and those inside it may ask for."""
     inner = [_names_in(const) for const in code.co_consts if isinstance(const, CodeType)]
     return set(code.co_names).union(*inner)
+
+
+def _has_compiled_meaning(function: FunctionType) -> bool:
+    """Whether numba-cuda calls something else for a function, so that its Python body says nothing."""
+    if function.__module__.partition(".")[0] == "numpy":
+        return False
+    context = dispatcher.cuda_target.typing_context
+    context.refresh()
+    return context._lookup_global(function) is not None
 
 
 def _knows_cuda(scope: Mapping[str, Any]) -> bool:

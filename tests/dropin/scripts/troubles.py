@@ -69,6 +69,16 @@ def a_kernel_without_source_is_simulated():
     assert "simulator  2" in report()
 
 
+def what_means_something_in_compiled_code_alone_is_not_simulated():
+    scope = {"ldca": cuda.ldca}
+    exec("def load(x, out):\n    out[0] = ldca(x, 0)\n", scope)
+    load = cuda.jit(scope["load"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(UnsupportedKernel):
+            load[1, 1](np.ones(1), np.zeros(1))
+
+
 def an_error_of_types_is_numba_cudas():
     with pytest.raises((TypingError, CpuTypingError), match="no_such_method"):
         no_such_method[1, 1](np.zeros(1))
@@ -117,6 +127,7 @@ def launches_that_no_device_takes_are_refused():
 
 CHECKS = (
     a_kernel_without_source_is_simulated,
+    what_means_something_in_compiled_code_alone_is_not_simulated,
     an_error_of_types_is_numba_cudas,
     a_fault_is_raised,
     under_debug_it_is_the_class_that_cuda_raises,
