@@ -89,6 +89,7 @@ class Service:
         self._wraps = wraps
         self._observability = observability
         self._failure: ServiceFailed | None = None
+        self._server: Server | None = None
         self._notifier = Notifier(os.environ if environ is None else environ)
 
     async def run(
@@ -123,7 +124,7 @@ class Service:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
                 app = guard.around(make_app(state, (*self._wraps, guard)))
-                server = Server(
+                server = self._server = Server(
                     app, self.config.service, listening, bridge.attach, None if guard.tls is None else guard.tls.context
                 )
                 self.address = server.address

@@ -182,3 +182,21 @@ def test_what_is_no_launch_is_refused(service: ServiceProcess, name: str) -> Non
 def test_an_answer_in_no_accepted_form_is_refused_before_the_launch(service: ServiceProcess) -> None:
     answer = launch(service, "bump", json={"args": {"x": [1]}, "over": 1}, headers={"accept": "text/html"})
     assert answer.status_code == 406
+
+
+def test_columns_of_arrow_go_in_and_out(service: ServiceProcess) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+    table = arrow.table({"x": np.arange(5.0)})
+    table = table.replace_schema_metadata({"launch": '{"over": 5}'})
+    sink = io.BytesIO()
+    with arrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    kind = "application/vnd.apache.arrow.stream"
+    answer = launch(service, "bump", content=sink.getvalue(), headers={"content-type": kind})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind), answer.text
+    with arrow.ipc.open_stream(answer.content) as reader:
+        told = reader.read_all()
+    np.testing.assert_array_equal(told.column("x").to_numpy(), np.arange(5.0) + 1)
+    assert json.loads(told.schema.metadata[b"launch"])["timings"]["total_s"] > 0
+    for broken in (b"junk", sink.getvalue()[: len(sink.getvalue()) // 2]):
+        assert launch(service, "bump", content=broken, headers={"content-type": kind}).status_code == 400

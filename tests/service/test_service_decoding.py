@@ -1,0 +1,139 @@
+"""What is read from the outside, against whatever may come: it is read right, or refused with what to do about it."""
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from rkruntime.errors import RkError
+from rkruntime.kernels import as_spec
+from rkruntime.service._accept import choose
+from rkruntime.service._asked import DTYPES, plan, read_launch
+from rkruntime.service._multipart import Part, read_parts, write_parts
+from rkruntime.service._npy import npy_bytes, read_npy, read_npy_header
+from rkruntime.service._rate import Bucket, take
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
+ARRAYS = hnp.arrays(
+    dtype=st.sampled_from([dtype for dtype in DTYPES.values() if dtype.kind in "biuf"]),
+    shape=hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
+)
+
+
+def kernel(a: Any, x: Any, out: Any) -> None:
+    out[0] = a * x[0]
+
+
+SPEC = as_spec(kernel)
+
+
+@PATIENT
+@given(ARRAYS, st.booleans())
+def test_what_numpy_saves_is_read_back(array: Any, fortran: bool) -> None:
+    file = io.BytesIO()
+    np.save(file, np.asfortranarray(array) if fortran and array.ndim else array)
+    read = read_npy(bytearray(file.getvalue()), "it")
+    np.testing.assert_array_equal(read, array, strict=True)
+    assert read.flags.writeable
+    assert read.flags.aligned
+
+
+@PATIENT
+@given(ARRAYS)
+def test_numpy_reads_what_is_written(array: Any) -> None:
+    np.testing.assert_array_equal(np.load(io.BytesIO(npy_bytes(array))), array, strict=True)
+
+
+@PATIENT
+@given(st.binary(max_size=400), st.binary(max_size=40), st.integers(0, 120))
+def test_no_bytes_make_the_reader_fail(junk: bytes, change: bytes, place: int) -> None:
+    file = io.BytesIO()
+    np.save(file, np.arange(5.0))
+    good = bytearray(file.getvalue())
+    good[place : place + len(change)] = change
+    for data in (junk, b"\x93NUMPY\x01\x00" + junk, bytes(good)):
+        try:
+            header = read_npy_header(data, "it")
+        except RkError:
+            continue
+        assert header.array.dtype in DTYPES.values()
+        try:
+            assert read_npy(bytearray(data), "it").shape == header.array.shape
+        except RkError:
+            assert len(data) != header.length
+
+
+KEYS = st.sampled_from(["shape", "dtype", "data", "value"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner),
+    max_leaves=12,
+)
+
+
+@PATIENT
+@given(st.dictionaries(st.sampled_from(["args", "over", "grid", "block", "shared", "x"]), VALUES), VALUES, VALUES)
+def test_no_json_makes_the_reader_fail(told: dict[str, Any], x: Any, out: Any) -> None:
+    for asked in (told, {"args": {"a": 1.0, "x": x, "out": out}, "over": 1}):
+        try:
+            launch = plan(SPEC, read_launch(SPEC, json.dumps(asked)), 1000)
+        except RkError:
+            continue
+        assert list(launch.args) == ["a", "x", "out"]
+
+
+@PATIENT
+@given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), st.binary(max_size=100), max_size=5))
+def test_parts_are_read_back(fields: dict[str, bytes]) -> None:
+    body, kind = write_parts([Part(name, "application/x-npy", bytearray(data)) for name, data in fields.items()])
+    assert {part.name: bytes(part.data) for part in read_parts(bytearray(body), kind)} == fields
+
+
+@PATIENT
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_reader_of_parts_fail(junk: bytes) -> None:
+    for data in (junk, b"--b\r\n" + junk, b'--b\r\ncontent-disposition: form-data; name="x"\r\n\r\n' + junk):
+        try:
+            parts = read_parts(bytearray(data), "multipart/form-data; boundary=b")
+        except RkError:
+            continue
+        assert sum(len(part.data) for part in parts) <= len(data)
+
+
+OFFERED = ("application/json", "application/x-npy", "multipart/form-data")
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/x-npy", "application/x-npy"),
+        ("application/x-npy;q=0.5, application/json;q=0.4", "application/x-npy"),
+        ("application/*;q=0.5, application/json;q=0", "application/x-npy"),
+        ("multipart/*", "multipart/form-data"),
+        ("text/html", None),
+        ("*/*;q=0", None),
+        ("application/json;q=nonsense", None),
+    ],
+)
+def test_the_form_that_the_client_likes_best(accept: str | None, chosen: str | None) -> None:
+    assert choose(accept, OFFERED) == chosen
+
+
+@PATIENT
+@given(st.lists(st.floats(0, 5), max_size=60), st.floats(0.5, 10), st.integers(1, 10))
+def test_no_caller_gets_more_than_burst_and_rate(gaps: list[float], rate: float, burst: int) -> None:
+    bucket, now_s, taken = Bucket(burst, 0.0), 0.0, 0
+    for gap in gaps:
+        now_s += gap
+        bucket, wait_s = take(bucket, now_s, rate, burst)
+        taken += wait_s == 0
+        assert taken <= burst + rate * now_s + 1e-6
+        if wait_s:
+            assert take(bucket, now_s + wait_s + 1e-9, rate, burst)[1] == 0

@@ -1,0 +1,67 @@
+"""The server's thread under its supervisor, in this process."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from rkruntime.config import load_config
+from rkruntime.errors import AddressUnavailable, RkError, ServiceFailed
+from rkruntime.runtime import State
+from rkruntime.service import Service
+
+
+def make_service(**settings: object) -> Service:
+    told = {"service.port": 0, "runtime.device": "cpu", "runtime.worker_threads": 1, **settings}
+    return Service(load_config(arguments=told, environ={}).config, {}, environ={})
+
+
+def only(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        (group,) = group.exceptions
+    return group
+
+
+async def test_if_the_server_ends_the_runtime_drains_and_says_why() -> None:
+    service = make_service()
+    with pytest.raises(BaseExceptionGroup) as raised, trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service.run)
+            assert service.runtime.state is State.RUNNING
+            assert service._server is not None
+            service._server.end()  # nobody asked for a drain: to the supervisor, its thread ended by itself
+    assert isinstance(only(raised.value), ServiceFailed)
+    assert service.runtime.state is State.STOPPED
+    assert service.runtime.report is not None
+
+
+async def test_a_runtime_that_cannot_start_ends_the_server_too() -> None:
+    service = make_service(**{"runtime.gpu_enabled": True, "runtime.device": "cuda"})
+    with pytest.raises(RkError), trio.fail_after(60):
+        await service.run()
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{service.address[1]}/healthz")
+
+
+async def test_a_service_that_is_cancelled_ends() -> None:
+    service = make_service()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service.run)
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(f"http://127.0.0.1:{service.address[1]}/readyz")
+                assert answer.status_code == 200
+            nursery.cancel_scope.cancel()
+    assert service.runtime.state is State.STOPPED
+
+
+async def test_a_taken_address_is_told_before_anything_starts(tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = make_service(**{"service.port": taken.getsockname()[1]})
+        with pytest.raises(AddressUnavailable):
+            await service.run()
+    assert service.runtime.state is State.CREATED
