@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import trio
 
-from rkruntime.actors import MessageDone
+from rkruntime.actors import EndedMessages, MessageDone
 from rkruntime.config import MemoryConfig, RuntimeConfig
 from rkruntime.context import TRACE, Trace, current_ids, following
 from rkruntime.errors import LaunchCancelled, RkError
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange, PressureLevel
-from rkruntime.runtime import Actor, DrainReport, Runtime, Transition, open_runtime
+from rkruntime.runtime import Actor, DrainReport, HookFor, Runtime, Transition, open_runtime
 from rkruntime.testing import FakeDevice, RecordingHook
 
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -190,3 +190,69 @@ async def test_a_launch_that_somebody_else_stops_counts_as_cancelled(autojump_cl
         await trio.testing.wait_all_tasks_blocked()
         device.cancel(device.launches[-1].event)
     assert [done.outcome for done in hook.of(LaunchDone)] == ["cancelled"]
+
+
+class PatientHook(RecordingHook):
+    """Takes messages in batches, and notes when each batch came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.takes: dict[type, Any] = {}
+        self.batches: list[tuple[float, int]] = []
+
+    def take_messages(self, ended: EndedMessages) -> None:
+        self.batches.append((trio.current_time(), len(ended)))
+        self.records += ended
+
+
+async def test_a_patient_hook_hears_once_a_second_and_at_the_end(autojump_clock: trio.testing.MockClock) -> None:
+    hook = PatientHook()
+    async with open_runtime(device=FakeDevice(), hooks=[hook]) as runtime:
+        nested = await runtime.spawn(Nested)
+        for _ in range(3):
+            await nested.ask(Nested.both, 0.4)
+        assert hook.batches == [(1.0, 2)]
+        runtime.hand_over_messages()
+        await nested.ask(Nested.both, 0.1)
+    assert hook.batches == [(1.0, 2), (pytest.approx(1.2), 1), (pytest.approx(1.3), 1)]
+    assert [done.ran_s for done in hook.of(MessageDone)] == [pytest.approx(each) for each in (0.4, 0.4, 0.4, 0.1)]
+    assert hook.of(LaunchDone) == [], "it takes none"
+
+
+async def test_many_messages_are_handed_over_before_that(autojump_clock: trio.testing.MockClock) -> None:
+    hook = PatientHook()
+    async with open_runtime(device=FakeDevice(), hooks=[hook]) as runtime:
+        nested = await runtime.spawn(Nested)
+        for _ in range(1100):
+            await nested.ask(Nested.both, 0.0)
+    assert [count for _, count in hook.batches] == [512, 512, 76]
+
+
+async def test_an_eager_hook_beside_it_hears_of_each_message_at_once(autojump_clock: trio.testing.MockClock) -> None:
+    patient, eager = PatientHook(), RecordingHook()
+    async with open_runtime(device=FakeDevice(), hooks=[patient, eager]) as runtime:
+        nested = await runtime.spawn(Nested)
+        await nested.ask(Nested.both, 0.5)
+        assert len(eager.of(MessageDone)) == 1
+        assert eager.of(MessageDone) == patient.of(MessageDone)
+
+
+async def test_messages_are_timed_by_trios_clock() -> None:
+    hook = RecordingHook()
+    async with open_runtime(device=FakeDevice(), hooks=[hook]) as runtime:
+        nested = await runtime.spawn(Nested)
+        before_s = trio.current_time()
+        await nested.ask(Nested.both, 0.001)
+        after_s = trio.current_time()
+    (done,) = hook.of(MessageDone)
+    assert before_s <= done.began_s <= done.began_s + done.ran_s <= after_s + 1e-6
+    assert done.ran_s >= 0.001
+
+
+async def test_nobody_who_takes_messages_means_that_none_is_kept(autojump_clock: trio.testing.MockClock) -> None:
+    hook = RecordingHook()
+    async with open_runtime(device=FakeDevice(), hooks=[HookFor(LaunchDone, hook)]) as runtime:
+        assert runtime._parts is not None
+        assert runtime._parts.system.message_log is None
+        await (await runtime.spawn(fill)).launch(np.zeros(4), over=4)
+    assert [type(record) for record in hook.records] == [LaunchDone]
