@@ -50,7 +50,8 @@ def variant_of(
     if not bound and signatures == declared_for(function):
         return function
     objects = {**bound_to(function), **bound}
-    key = (function.__code__, function.__closure__, tuple(map(str, signatures)), *_identities(objects))
+    cells = tuple(map(id, function.__closure__ or ()))
+    key = (function.__code__, cells, tuple(map(str, signatures)), *_identities(objects))
     if key not in _variants:
         made = FunctionType(
             function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__

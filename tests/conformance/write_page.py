@@ -48,10 +48,17 @@ def counts(tests: dict[str, dict[str, str]]) -> list[str]:
 
 
 def reason(text: str) -> str:
-    """Make a reason fit for a line of the page: one line, no places of the machine that it was found on."""
-    text = re.sub(r"/\S+/(?=[^/\s]+\.py)", "", " ".join(text.split()))
-    text = re.sub(r"0x[0-9a-f]{6,}", "0x...", text)
-    return text[:220].replace("`", "'").replace("|", "/")
+    """Make a reason fit for a line of the page: one line, and nothing in it that differs from run to run."""
+    text = " ".join(text.split())
+    for pattern, general in (
+        (r"(?<![\w.])/(?:[^\s'\"/]+/)+", ""),  # folders of the machine
+        (r"0x[0-9a-f]{6,}", "0x..."),
+        (r"tid=\[[\d, ]+\] ctaid=\[[\d, ]+\]", "in a simulated thread"),
+        (r"\S+:\d+: kernel \S+: ", ""),
+        (r"a call of \w+, which is linked", "a call of a function that is linked"),
+    ):
+        text = re.sub(pattern, general, text)
+    return text[:200].replace("`", "'").replace("|", "/").replace("<", "(").replace(">", ")")
 
 
 def page(here: Results, there: Results) -> Iterator[str]:
@@ -71,7 +78,7 @@ def page(here: Results, there: Results) -> Iterator[str]:
     yield f"- Of {len(kept) + len(lost):,} tests that pass under the simulator, {len(kept):,} pass here."
     yield f"- Of those that the simulator skips, {len(won):,} run and pass here.\n"
     yield "## Pass under the simulator, and not here\n"
-    yield from by_reason({name: ours.get(name, {"reason": "did not run"}) for name in lost})
+    yield from by_reason({name: ours.get(name, {"outcome": "skip", "reason": "it was not run"}) for name in lost})
     yield "## Fail here, and do not pass under the simulator either\n"
     failed = {n: t for n, t in ours.items() if t["outcome"] == "fail" and n not in lost}
     yield "They test what a GPU's compiler makes, or what neither has.\n"
@@ -91,9 +98,10 @@ def short(tests: dict[str, dict[str, str]]) -> str:
 
 
 def by_reason(tests: dict[str, dict[str, str]]) -> Iterator[str]:
+    said = {"skip": "skips itself", "unexpected success": "passes, though its author expects it to fail"}
     grouped: dict[str, list[str]] = defaultdict(list)
     for name, test in tests.items():
-        grouped[reason(test["reason"]) or test.get("outcome", "")].append(name)
+        grouped[": ".join(filter(None, (said.get(test["outcome"]), reason(test["reason"]))))].append(name)
     if not grouped:
         yield "None.\n"
     for why, names in sorted(grouped.items(), key=lambda item: (-len(item[1]), item[0])):

@@ -208,14 +208,20 @@ def imported_inside():
     from numba import cuda as gpu
     from numba.cuda import grid as where
 
+    step = 10
+
+    @gpu.jit("int64(int64)", device=True)
+    def scaled(i):
+        return step * i
+
     @gpu.jit
     def fill(x):
         i = where(1)
-        x[i] = i
+        x[i] = scaled(i)
 
     x = np.zeros(4)
     fill[1, 4](x)
-    assert x.tolist() == [0, 1, 2, 3]
+    assert x.tolist() == [0, 10, 20, 30]
 
 
 CHECKS = (
