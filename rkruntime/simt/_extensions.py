@@ -21,7 +21,7 @@ import attrs
 
 from rkruntime.simt._stand_ins import StandIn
 
-__all__ = ("Extension", "extension_of", "intrinsic_of")
+__all__ = ("Extension", "carry_attributes", "extension_of", "intrinsic_of")
 
 
 @attrs.frozen(eq=False)
@@ -63,6 +63,30 @@ def _overloads_of(function: FunctionType) -> list[Callable[..., Any]]:
     found += theirs.builtin_registry.functions
     of_function = [one for one in found if getattr(one, "key", None) is function and hasattr(one, "_overload_func")]
     return [inspect.unwrap(one._overload_func) for one in reversed(of_function)]
+
+
+_carried: set[Any] = set()
+
+
+def carry_attributes() -> bool:
+    """Give attributes and methods that users have registered for the cuda target to numba's CPU target too.
+
+    Returns:
+        Whether there are any: machine code then depends on what no digest tells.
+    """
+    import numba.cuda.typing.templates
+    import numba.extending
+
+    theirs: Any = numba.cuda.typing.templates
+    for template in theirs.builtin_registry.attributes:
+        function, attribute = getattr(template, "_overload_func", None), getattr(template, "_attr", None)
+        if function is None or attribute is None or template in _carried or function.__module__.startswith("numba."):
+            continue
+        is_method = any("Method" in one.__name__ for one in template.__mro__)
+        register = numba.extending.overload_method if is_method else numba.extending.overload_attribute
+        register(template.key, attribute)(function)
+        _carried.add(template)
+    return bool(_carried)
 
 
 @functools.cache

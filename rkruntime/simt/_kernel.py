@@ -22,6 +22,7 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
+from rkruntime.simt._extensions import carry_attributes
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
@@ -230,7 +231,8 @@ class Kernel:
         if choice.lowering == "lanes":
             width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
             choice = attrs.evolve(choice, width=width)
-        key = self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
+        carried = carry_attributes()
+        key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None

@@ -50,6 +50,28 @@ def flipped(typing_context, x):
     return signature(types.int64, types.int64), codegen
 
 
+@extending.overload_method(types.Array, "first_times")
+def first_times(array, by):
+    return lambda array, by: array[0, 3] * by
+
+
+@extending.overload_attribute(types.Array, "rows_and_columns")
+def rows_and_columns(array):
+    return lambda array: array.shape[0] * 10 + array.shape[1]
+
+
+@cuda.jit
+def with_attributes(out):
+    out[0, 0] = out.first_times(2)
+    out[0, 1] = out.rows_and_columns
+
+
+def test_methods_and_attributes_of_the_cuda_target():
+    out = np.full((6, 4), 3.0)
+    run(with_attributes, 1, 1, out)
+    assert out[0, :2].tolist() == [6, 64]
+
+
 @cuda.jit
 def extended(out):
     i = cuda.grid(1)
