@@ -117,7 +117,8 @@ def choose_width(
     Measured (`bench/bench_simt.py`): where blocks that are neighbours along x run as one row, 64 threads share the cost
     of what is the same for all, and four registers of numbers of four bytes hide each other's latency; but where each
     thread's loop ends when its own data say so, more lanes wait for the slowest. Elements of one byte use a whole cache
-    line only with 64 lanes. Otherwise a block may be narrower than that, and 16 numbers of four bytes are a register.
+    line only with 64 lanes. A block of one dimension has at least a warp, as a rule. Others may be narrow, and 16
+    numbers of four bytes are a register.
 
     Args:
         program: The kernel and its device functions.
@@ -133,15 +134,30 @@ def choose_width(
             raise ValueError(f"width={wanted}: give a power of 2 up to {WIDEST}")
         return Width(wanted, "it was asked for")
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
+    if not joined and not _is_flat(program):
+        return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")
     if sizes and min(sizes) == 8:
         return Width(WIDEST, "64 elements of one byte are a cache line")
     if not joined:
-        return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")
+        lanes = NORMAL if sizes and max(sizes) > 32 else WIDE
+        return Width(lanes, "blocks have one dimension, and two registers hide each other's latency")
     if _loops_by_data(program):
         return Width(NORMAL, "each thread's loop ends where its data say, and more lanes wait for the slowest")
     if sizes and max(sizes) > 32:
         return Width(WIDE, "blocks run as one row, and 32 numbers of eight bytes are four registers")
     return Width(WIDEST, "blocks run as one row, and 64 numbers of four bytes are four registers")
+
+
+def _is_flat(program: Program) -> bool:
+    """Whether a kernel looks at places along x alone, so that its blocks are as wide as they are large."""
+    for unit in program.units.values():
+        for node in ast.walk(unit.tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("_rk_"):
+                name, axes = node.func.id, node.args[1:2]
+                other = isinstance(axes[0], ast.Constant) and axes[0].value != 0 if axes else False
+                if name[-2:] in ("_2", "_3") or (name in ("_rk_thread_idx", "_rk_block_dim") and other):
+                    return False
+    return True
 
 
 def _bits(dtype: Any) -> int:

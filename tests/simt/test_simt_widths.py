@@ -31,6 +31,13 @@ def by_block(x, out):
         out[i] += x[k]
 
 
+@cuda.jit
+def by_square(x, out):
+    i = cuda.blockIdx.x * 4 + cuda.threadIdx.x % 4 + cuda.threadIdx.y
+    for k in range(x.size):
+        out[i] += x[k]
+
+
 @pytest.mark.parametrize(
     ("kernel", "dtype", "lanes", "why"),
     [
@@ -38,7 +45,10 @@ def by_block(x, out):
         (by_extent, "f8", 32, "eight bytes"),
         (by_extent, "u1", 64, "one byte"),
         (by_data, "f4", 16, "its data say"),
-        (by_block, "f4", 16, "blocks may be narrow"),
+        (by_block, "f4", 32, "one dimension"),
+        (by_block, "f8", 16, "one dimension"),
+        (by_block, "u1", 64, "one byte"),
+        (by_square, "u1", 16, "blocks may be narrow"),
     ],
 )
 def test_the_width_follows_the_kernel(kernel, dtype, lanes, why):
