@@ -1,6 +1,7 @@
-"""Completion in a real bash, and the command on a real terminal."""
+"""Completion in real shells, and the command on a real terminal."""
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -11,21 +12,31 @@ from pathlib import Path
 import pytest
 from command_line import COMMAND, LIMIT_S, OnTerminal, running, rustkernel
 
-SETUP = (
-    'PS1=READY\\ ; bind "set bell-style none"; bind "set completion-query-items 0"; '
-    'eval "$(rustkernel completion bash)"\n'
-)
+COMMANDS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+}
+SETUPS = {
+    "bash": (
+        'PS1=READY\\ ; bind "set bell-style none"; bind "set completion-query-items 0"; '
+        'eval "$(rustkernel completion bash)"\n'
+    ),
+    "zsh": (
+        "autoload -U compinit; compinit -u -D; unsetopt prompt_cr prompt_sp beep zle_bracketed_paste; "
+        'eval "$(rustkernel completion zsh)"; PS1="READY "\n'
+    ),
+}
 
 
-class Bash:
-    """An interactive bash on a terminal of its own."""
+class Shell:
+    """An interactive shell on a terminal of its own."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    def __init__(self, shell: str, folder: Path, **environment: str) -> None:
         self._master, terminal = os.openpty()
         path = f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"
         plain = {name: value for name, value in os.environ.items() if not name.startswith("RUSTKERNEL_")}
         self._process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "-i"],
+            COMMANDS[shell],
             cwd=folder,
             env=plain | {"PATH": path, "TERM": "dumb", "PS1": "$ ", "INPUTRC": "/dev/null"} | environment,
             stdin=terminal,
@@ -34,7 +45,7 @@ class Bash:
             start_new_session=True,
         )
         os.close(terminal)
-        self.type(SETUP)
+        self.type(SETUPS[shell])
         self.read_until("\nREADY ")
 
     def type(self, text: str) -> None:
@@ -42,7 +53,7 @@ class Bash:
 
     def read_until(self, wanted: str) -> str:
         seen = ""
-        while wanted not in seen:
+        while wanted not in re.sub(r"[^\b]\x08", "", seen):  # zsh takes back what it completes beyond
             assert select.select([self._master], [], [], LIMIT_S)[0], f"no {wanted!r} in {seen!r}"
             seen += os.read(self._master, 65536).decode(errors="replace").replace("\r", "")
         return seen
@@ -54,15 +65,17 @@ class Bash:
 
 
 @contextmanager
-def bash(folder: Path, **environment: str) -> Iterator[Bash]:
-    shell = Bash(folder, **environment)
+def interactive(name: str, folder: Path, **environment: str) -> Iterator[Shell]:
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name} here")
+    shell = Shell(name, folder, **environment)
     try:
         yield shell
     finally:
         shell.close()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize("name", ["bash", "zsh"])
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
@@ -73,18 +86,40 @@ def bash(folder: Path, **environment: str) -> Iterator[Bash]:
         ("rustkernel explain mi\t", "rustkernel explain mine.py "),
     ],
 )
-def test_bash_completes(typed: str, completed: str, tmp_path: Path) -> None:
+def test_shells_complete(name: str, typed: str, completed: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("")
-    with bash(tmp_path) as shell:
+    with interactive(name, tmp_path) as shell:
         shell.type(typed)
         shell.read_until(completed)
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish here")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("rustkernel doc", "doctor"),
+        ("rustkernel runtime init --preset prod", "production"),
+        ("rustkernel kernels show sax", "saxpy"),
+    ],
+)
+def test_fish_completes(typed: str, completed: str, tmp_path: Path) -> None:
+    path = f"{Path(COMMAND).parent}{os.pathsep}{os.environ['PATH']}"
+    told = subprocess.run(
+        ["fish", "--no-config", "-c", f"rustkernel completion fish | source; complete -C '{typed}'"],
+        env=os.environ | {"PATH": path, "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=True,
+    )
+    assert [line.partition("\t")[0] for line in told.stdout.splitlines()] == [completed]
+
+
 def test_bash_completes_the_names_of_running_instances(folder: Path) -> None:
     with (
         running(folder, "run", "mine.py:forever", "--device", "cpu", "--instance", "night-shift"),
-        bash(folder) as shell,
+        interactive("bash", folder) as shell,
     ):
         shell.type("rustkernel runtime status --instance ni\t")
         shell.read_until("rustkernel runtime status --instance night-shift ")
