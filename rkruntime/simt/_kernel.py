@@ -48,6 +48,7 @@ class Special:
         lowering: `lanes`, `loop` or `fibers`.
         cooperative: Whether all threads of the grid wait for one another: all blocks then run together, on one worker.
         lanes: Threads of a vector; 1 where there are none.
+        together: Threads along x that are best run by one worker: those of a vector, where it spans blocks.
         written: Places of the arguments, from 0, that the kernel may store to.
         compile_s: Seconds that compiling took; 0 where it came from the cache on disk.
         has_open_loop: Whether the kernel, or a device function of it, has a loop whose turns are no constant: how long
@@ -81,6 +82,7 @@ class Special:
         self.lowering = choice.lowering
         self.cooperative = Category.GRID in program.categories
         self.lanes = choice.lanes
+        self.together = choice.lanes if emitted.wide and not has_barriers(program) else 1
         self.compile_s = compile_s
         nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
@@ -217,6 +219,13 @@ class Kernel:
             _check_for_lanes(self.program)
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
+        if (
+            choice.lowering == "lanes"
+            and self._wanted is None
+            and not whole
+            and any(map(_holds_records, argument_types))
+        ):
+            raise LanesRefused("fields of records are read one thread at a time, which a loop does best")
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         emitted = emit(
@@ -312,6 +321,10 @@ def mentions_half(program: Program) -> bool:
     halves = (np.float16, types.float16)
     values = (value for unit in program.units.values() for value in (*unit.globals.values(), *unit.members.values()))
     return any(value is half for value in values for half in halves)
+
+
+def _holds_records(type_: Any) -> bool:
+    return isinstance(type_, types.Array) and isinstance(type_.dtype, types.Record)
 
 
 def _signature(argument_types: Sequence[Any]) -> str:

@@ -47,6 +47,7 @@ class Runnable(Protocol):
     lowering: str
     ns_per_block: float | None
     cooperative: bool
+    together: int
 
     def drive(
         self, control: int, state: int, grid: Extent, block: Extent, shared_bytes: int, args: tuple[Any, ...]

@@ -155,7 +155,9 @@ class Launch:
         ns = self.special.ns_per_block
         if self.special.cooperative:
             return self.blocks
-        return 1 if ns is None else max(1, min(int(CHUNK_NS / ns), -(-self.blocks // 4)))
+        row = min(-(-self.special.together // self.block[0]), self.grid[0])  # blocks whose threads are one vector
+        chunk = 1 if ns is None else max(1, min(int(CHUNK_NS / ns), -(-self.blocks // 4)))
+        return max(row, chunk // row * row)
 
 
 class Call:

@@ -35,6 +35,7 @@ class HeldKernel:
         self.name = "held"
         self.ns_per_block = ns_per_block
         self.cooperative = False
+        self.together = 1
         self.has_open_loop = False
         self.each = each
         self.threads: list[str] = []

@@ -29,6 +29,7 @@ class PythonKernel:
         self.name = name
         self.ns_per_block: float | None = None
         self.cooperative = False
+        self.together = 1
         self.each = each
         self.chunks: list[tuple[str, int, int]] = []  # thread, first block, end
 

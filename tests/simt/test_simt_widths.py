@@ -62,3 +62,32 @@ def test_the_width_follows_the_kernel(kernel, dtype, lanes, why):
 def test_a_width_is_a_power_of_two(width):
     with pytest.raises(ValueError, match=f"width={width}"):
         simt.Kernel(by_extent, width=width).specialize((np.zeros(8), np.zeros(8)))
+
+
+@cuda.jit
+def of_records(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(3):
+            x[i]["a"] += k
+            out[i] += x[i]["a"]
+
+
+def test_records_are_left_to_loops():
+    x, out = np.zeros(8, [("a", "f4"), ("b", "i8")]), np.zeros(8)
+    special = simt.Kernel(of_records).specialize((x, out))
+    assert special.lowering == "loop"
+    assert "since fields of records" in special.explain()
+
+
+def test_a_worker_takes_as_many_blocks_as_fill_a_vector():
+    x, out = np.ones(8, np.float32), np.zeros(1024, np.float32)
+    special = simt.Kernel(by_extent).specialize((x, out))
+    special.ns_per_block = 1e9  # a worker would take one block at a time
+    workers = simt.Workers(2)
+    try:
+        simt.run(special, 256, 4, (x, out), workers=workers)
+    finally:
+        workers.close()
+    assert special.together == 64
+    np.testing.assert_array_equal(out, 8)
