@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import Self
 
 import attrs
+
+from rkruntime.machine import usable_cores, usable_memory_bytes
 
 __all__ = ("Machine",)
 
@@ -16,7 +17,7 @@ class Machine:
 
     Args:
         cores: Cores that this process may use.
-        memory_bytes: Its main memory.
+        memory_bytes: Its main memory, or the container's.
     """
 
     cores: int
@@ -25,6 +26,4 @@ class Machine:
     @classmethod
     def here(cls) -> Self:
         """Measure this machine."""
-        return cls(
-            cores=len(os.sched_getaffinity(0)), memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        )
+        return cls(cores=usable_cores(), memory_bytes=usable_memory_bytes())

@@ -22,10 +22,11 @@ import trio
 
 from rkruntime import simt
 from rkruntime.device._api import Compiled, DeviceEvent, DeviceProperties, DeviceStream, Dim3, HostArray, KernelSource
-from rkruntime.device._cpu_memory import CpuMemory, machine_memory_bytes
+from rkruntime.device._cpu_memory import CpuMemory
 from rkruntime.device._cpu_streams import CpuEvent, CpuStream, Operation
 from rkruntime.device._limits import check_launch
 from rkruntime.errors import ArgumentMismatch, NotRunning
+from rkruntime.machine import usable_memory_bytes
 from rkruntime.simt._schedule import Call, InPlace, Launch, Workers
 from rkruntime.simt._stacks import ArenaStats
 
@@ -80,7 +81,7 @@ class CpuDevice:
         self._properties = DeviceProperties(
             name=_processor_name(),
             kind="cpu",
-            total_memory_bytes=machine_memory_bytes(),
+            total_memory_bytes=usable_memory_bytes(),
             compute_units=worker_threads,
             host_accessible=True,
             cancels_kernels=True,

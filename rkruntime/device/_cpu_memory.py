@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-import os
 from bisect import bisect_right
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,23 +12,9 @@ import numpy as np
 from rkruntime.device._api import HostArray
 from rkruntime.errors import BufferMisuse
 
-__all__ = ("CpuMemory", "machine_memory_bytes")
+__all__ = ("CpuMemory",)
 
 ALIGNMENT_BYTES = 256
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def machine_memory_bytes() -> int:
-    """Return the memory of the machine, or of the container if that has less."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUP_LIMITS:
-        try:
-            text = path.read_text().strip()
-        except OSError:
-            continue
-        if text.isdecimal():
-            physical = min(physical, int(text))
-    return physical
 
 
 HUGE_BYTES = 2**22

@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ("ATTRIBUTES", "COMPUTE_CAPABILITY", "device_name", "device_uuid", "machine_memory_bytes", "processors")
+from rkruntime.machine import usable_cores
+
+__all__ = ("ATTRIBUTES", "COMPUTE_CAPABILITY", "device_name", "device_uuid")
 
 COMPUTE_CAPABILITY = (8, 0)
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-
-
-def processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine_memory_bytes() -> int:
-    """Return the memory of the machine, or of the container if that has less."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in _CGROUP_LIMITS:
-        try:
-            text = path.read_text().strip()
-        except OSError:
-            continue
-        if text.isdecimal():
-            physical = min(physical, int(text))
-    return physical
 
 
 def device_name() -> str:
@@ -78,7 +58,7 @@ ATTRIBUTES: Mapping[str, int] = {
     "MAX_THREADS_PER_BLOCK": 1024,
     "MAX_THREADS_PER_MULTIPROCESSOR": 1024,
     "MEMORY_CLOCK_RATE": 1_000_000,
-    "MULTIPROCESSOR_COUNT": processors(),
+    "MULTIPROCESSOR_COUNT": usable_cores(),
     "PAGEABLE_MEMORY_ACCESS": 1,
     "SINGLE_TO_DOUBLE_PRECISION_PERF_RATIO": 2,
     "TEXTURE_ALIGNMENT": 512,

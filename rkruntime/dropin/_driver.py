@@ -19,11 +19,11 @@ from rkruntime.dropin._device import (
     COMPUTE_CAPABILITY,
     device_name,
     device_uuid,
-    machine_memory_bytes,
 )
 from rkruntime.dropin._memory import HostMemory
 from rkruntime.dropin._numba import drv
 from rkruntime.dropin._streams import Callbacks, Events, Handles
+from rkruntime.machine import usable_memory_bytes
 
 __all__ = ("HostDevice", "HostDriver", "HostStream", "install_driver")
 
@@ -86,7 +86,7 @@ class HostDriver:
     """The driver's state, and its functions by their names."""
 
     def __init__(self) -> None:
-        self.memory = HostMemory(machine_memory_bytes())
+        self.memory = HostMemory(usable_memory_bytes())
         self.streams = Handles(0x10000)
         self.events = Events()
         self.callbacks = Callbacks()

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import Any
 
-from rkruntime.dropin._device import processors
+from rkruntime.machine import usable_cores
 from rkruntime.simt import Workers
 from rkruntime.simt._runner import Extent, InPlace
 
@@ -24,7 +24,7 @@ class Engine:
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self.count = count or processors()
+        self.count = count or usable_cores()
         self._local = threading.local()
         self._workers: Workers | None = None
         self._starting = threading.Lock()
