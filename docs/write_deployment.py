@@ -1,4 +1,4 @@
-"""Write the unit and the manifests in deploy/ from the configuration there: `python docs/write_deployment.py`.
+"""Write the unit and the manifests in docs/deploy/ from the configuration there: `python docs/write_deployment.py`.
 
 How long a drain may take decides how long systemd and Kubernetes have to wait, so these numbers are written once.
 """
@@ -13,7 +13,7 @@ import yaml
 from rkruntime.config import ProductionConfig, load_config
 from rkruntime.service import longest_end_s
 
-FOLDER = Path(__file__).parents[1] / "deploy"
+FOLDER = Path(__file__).with_name("deploy")
 PROPAGATION_S = 5
 """Seconds for which a pod goes on as before while Kubernetes takes it out of its services."""
 STARTS_IN_S = 120

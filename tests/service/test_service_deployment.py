@@ -1,4 +1,4 @@
-"""The files in deploy/: written from the configuration there, and good by the judgement of those who read them."""
+"""The files in docs/deploy/: written from the configuration there, and good by the judgement of those who read them."""
 
 import math
 import re
@@ -16,7 +16,7 @@ from rkruntime.config import Machine, check_config, load_config
 from rkruntime.service import longest_end_s
 
 ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
+DEPLOY = ROOT / "docs" / "deploy"
 WRITE = runpy.run_path(str(ROOT / "docs" / "write_deployment.py"))
 CONFIG = WRITE["configuration"]()
 MANIFESTS: list[dict[str, Any]] = WRITE["manifests"](CONFIG)
