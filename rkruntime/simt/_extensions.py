@@ -52,7 +52,15 @@ def intrinsic_of(found: object) -> StandIn | None:
     return _intrinsic(found)
 
 
-def _overloads_of(function: FunctionType) -> list[Callable[..., Any]]:
+@attrs.frozen
+class _Overload:
+    """One overload, and whether it wants to see the values of literals."""
+
+    define: Callable[..., Any]
+    prefers_literals: bool
+
+
+def _overloads_of(function: FunctionType) -> list[_Overload]:
     """Return what was registered with either package for the cuda target, the last first."""
     import numba.core.typing.templates
     import numba.cuda.typing.templates
@@ -62,7 +70,7 @@ def _overloads_of(function: FunctionType) -> list[Callable[..., Any]]:
     found = [one for one in ours.builtin_registry.functions if getattr(one, "metadata", {}).get("target") == "cuda"]
     found += theirs.builtin_registry.functions
     of_function = [one for one in found if getattr(one, "key", None) is function and hasattr(one, "_overload_func")]
-    return [inspect.unwrap(one._overload_func) for one in reversed(of_function)]
+    return [_Overload(inspect.unwrap(one._overload_func), one.prefer_literal) for one in reversed(of_function)]
 
 
 _carried: set[Any] = set()
@@ -90,7 +98,9 @@ def carry_attributes() -> bool:
 
 
 @functools.cache
-def _extension(function: FunctionType, overloads: tuple[Callable[..., Any], ...]) -> Extension:
+def _extension(function: FunctionType, overloads: tuple[_Overload, ...]) -> Extension:
+    from numba import types
+
     from rkruntime.simt._context import INLINE
     from rkruntime.simt._numba import overload
 
@@ -98,16 +108,18 @@ def _extension(function: FunctionType, overloads: tuple[Callable[..., Any], ...]
 
     def call(ctx, *args): ...
 
-    @overload(call, jit_options=INLINE, strict=False)
+    prefers_literals = any(one.prefers_literals for one in overloads)
+
+    @overload(call, jit_options=INLINE, strict=False, prefer_literal=prefers_literals)
     def define(ctx, *args):
         for one in overloads:
-            implementation = one(*args)
+            implementation = one.define(*(args if one.prefers_literals else map(types.unliteral, args)))
             if implementation is not None:
                 body = _compiled(implementation, name)
                 return lambda ctx, *args: body(ctx, *args)
         return None
 
-    parameters = tuple(inspect.signature(overloads[0]).parameters)
+    parameters = tuple(inspect.signature(overloads[0].define).parameters)
     return Extension(parameters, StandIn(f"extended {name}", call, cacheable=False))
 
 

@@ -4,7 +4,7 @@ import numba.extending
 import numpy as np
 from llvmlite import ir
 from numba import cuda
-from numba.core import types
+from numba.core import errors, types
 from numba.core.typing import signature
 from numba.cuda import extending
 from simt_launching import run
@@ -14,6 +14,33 @@ def scaled(x, by): ...
 
 
 def place(x): ...
+
+
+def told(x): ...
+
+
+def untold(x): ...
+
+
+def seen(x):
+    if not isinstance(x, types.IntegerLiteral):
+        return lambda x: x * 100
+    if x.literal_value == 1:
+        return lambda x: 7
+    raise errors.TypingError("another literal")
+
+
+extending.overload(told, prefer_literal=True)(seen)
+extending.overload(untold)(seen)
+
+
+@cuda.jit
+def with_literals(x, out):
+    out[0] = told(1)
+    out[1] = told(2)
+    out[2] = told(x)
+    out[3] = untold(1)
+    out[4] = untold(x)
 
 
 @extending.overload(scaled)
@@ -64,6 +91,12 @@ def rows_and_columns(array):
 def with_attributes(out):
     out[0, 0] = out.first_times(2)
     out[0, 1] = out.rows_and_columns
+
+
+def test_overloads_see_the_values_of_literals_where_they_ask_to():
+    out = np.zeros(5)
+    run(with_literals, 1, 1, 3, out)
+    assert out.tolist() == [7, 200, 300, 100, 300]
 
 
 def test_methods_and_attributes_of_the_cuda_target():
