@@ -171,7 +171,7 @@ class Writer:
         name = f"w{self.loops}"
         self.loops += 1
         self.line(f"{name} = ({self.expression(1)}) % 6")
-        self.line(f"while {name} > 0 and {self.condition()}:")
+        self.line(f"while {name} > 0 and ({self.condition()}):")
         self.nested(lambda: self.line(f"{name} -= 1"), lambda: self.statements(2, level + 1, loop=True))
 
     def effect(self) -> None:
