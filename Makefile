@@ -43,7 +43,7 @@ test: lint types imports
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n logical
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=80
+	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --include='$(CORE)' --fail-under=95
 	$(BIN)/coverage report --include='$(DECISIONS)' --fail-under=100
 
