@@ -124,14 +124,14 @@ def interleaved(
 
 
 def compare(
-    name: str, ours: Callable[[], object], peer: Callable[[], object], *, target: str = "", threads: int = 1
+    name: str, ours: Callable[[], object], peer: Callable[[], object], *, target: str = "", on_workers: bool = False
 ) -> list[Figure]:
     """Return the peer's time over ours, round by round and of the best rounds; above 1 we are faster."""
-    clock = time.perf_counter if threads > 1 else time.thread_time
+    clock = time.perf_counter if on_workers else time.thread_time
     own, others = interleaved([ours, peer], clock)
     ratios = [other / mine for mine, other in zip(own, others, strict=True)]
     return [
-        Figure.of(f"{name}: its time / ours", ratios, target=target, quiet=threads > 1),
+        Figure.of(f"{name}: its time / ours", ratios, target=target, quiet=on_workers),
         Figure.of("likewise, the best round of each", [min(others) / min(own)]),
         Figure.of("likewise, ours", [took * 1e3 for took in own], unit="ms"),
     ]
@@ -163,7 +163,7 @@ def cases(threads: int) -> list[Figure]:
             ours,
             lambda: saxpy_by_hand(a, x, y, wanted),
             target=">= 0.9",
-            threads=threads,
+            on_workers=True,
         )
         assert np.array_equal(out, wanted)
     image = random.random((1024, 1024), dtype=np.float32)
