@@ -16,24 +16,12 @@ import numba
 import numpy as np
 from figures import Figure, tell
 from numba import cuda
+from simt_kernels import saxpy, saxpy_by_hand
 
 from rkruntime import simt
 from rkruntime.simt._schedule import InPlace
 
 ROUNDS = 21
-
-
-@cuda.jit
-def saxpy(a, x, y, out):
-    i = cuda.grid(1)
-    if i < out.size:
-        out[i] = a * x[i] + y[i]
-
-
-@numba.njit(parallel=True, fastmath={"contract"})
-def saxpy_by_hand(a, x, y, out):
-    for i in numba.prange(out.size):
-        out[i] = a * x[i] + y[i]
 
 
 @cuda.jit
