@@ -6,11 +6,11 @@ code, and what is not for GPUs alone means the same on a CPU.
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 from collections.abc import Callable
@@ -19,26 +19,18 @@ from typing import Any
 
 import attrs
 
+from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._foreign import for_cpus
 from rkruntime.simt._stand_ins import StandIn
 
-__all__ = ("Extension", "carry_attributes", "extension_of", "intrinsic_of")
+__all__ = ("Overload", "extension_of", "intrinsic_of", "without_context")
 
 
-@attrs.frozen(eq=False)
-class Extension:
-    """A function with overloads for the cuda target.
+def extension_of(found: object) -> StandIn | None:
+    """Return what kernels call in place of a function with overloads for the cuda target, or None where it has none.
 
-    Args:
-        parameters: Names of its parameters.
-        stand_in: What kernels call in its place, with the context first.
+    Its first parameter is the context.
     """
-
-    parameters: tuple[str, ...]
-    stand_in: StandIn
-
-
-def extension_of(found: object) -> Extension | None:
-    """Return the overloads of a function for the cuda target, or None where it has none."""
     if not isinstance(found, FunctionType):
         return None
     overloads = tuple(_overloads_of(found))
@@ -53,14 +45,46 @@ def intrinsic_of(found: object) -> StandIn | None:
 
 
 @attrs.frozen
-class _Overload:
-    """One overload, and whether it wants to see the values of literals."""
+class Overload:
+    """One overload, as the template that numba-cuda makes of it."""
 
-    define: Callable[..., Any]
-    prefers_literals: bool
+    template: Any
+
+    @property
+    def define(self) -> Callable[..., Any]:
+        """The function that takes types, and returns an implementation or None."""
+        define: Callable[..., Any] = inspect.unwrap(self.template._overload_func)
+        return define
+
+    @property
+    def prefers_literals(self) -> bool:
+        """Whether it wants to see the values of literals."""
+        return bool(getattr(self.template, "prefer_literal", False))
+
+    def implementation(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, FunctionType] | None:
+        """Return a signature or None, and the implementation for these types; None where it takes others.
+
+        Raises:
+            NumbaError: The implementation has other parameters than the overload, which is strict.
+        """
+        from numba.core.errors import TypingError
+        from numba.core.types import unliteral
+
+        if not self.prefers_literals:
+            args, keywords = tuple(map(unliteral, args)), {name: unliteral(one) for name, one in keywords.items()}
+        found = self.define(*args, **keywords)
+        signature, implementation = found if isinstance(found, tuple) else (None, found)
+        if implementation is None:
+            return None
+        if getattr(self.template, "_strict", False):
+            try:
+                self.template._validate_sigs(None, self.define, implementation)
+            except Exception as error:  # an internal error of numba-cuda's, though it is the author's
+                raise TypingError(str(error)) from error
+        return signature, implementation
 
 
-def _overloads_of(function: FunctionType) -> list[_Overload]:
+def _overloads_of(function: FunctionType) -> list[Overload]:
     """Return what was registered with either package for the cuda target, the last first."""
     import numba.core.typing.templates
     import numba.cuda.typing.templates
@@ -70,38 +94,12 @@ def _overloads_of(function: FunctionType) -> list[_Overload]:
     found = [one for one in ours.builtin_registry.functions if getattr(one, "metadata", {}).get("target") == "cuda"]
     found += theirs.builtin_registry.functions
     of_function = [one for one in found if getattr(one, "key", None) is function and hasattr(one, "_overload_func")]
-    return [_Overload(inspect.unwrap(one._overload_func), one.prefer_literal) for one in reversed(of_function)]
-
-
-_carried: set[Any] = set()
-
-
-def carry_attributes() -> bool:
-    """Give attributes and methods that users have registered for the cuda target to numba's CPU target too.
-
-    Returns:
-        Whether there are any: machine code then depends on what no digest tells.
-    """
-    import numba.cuda.typing.templates
-    import numba.extending
-
-    theirs: Any = numba.cuda.typing.templates
-    for template in theirs.builtin_registry.attributes:
-        function, attribute = getattr(template, "_overload_func", None), getattr(template, "_attr", None)
-        if function is None or attribute is None or template in _carried or function.__module__.startswith("numba."):
-            continue
-        is_method = any("Method" in one.__name__ for one in template.__mro__)
-        register = numba.extending.overload_method if is_method else numba.extending.overload_attribute
-        register(template.key, attribute)(function)
-        _carried.add(template)
-    return bool(_carried)
+    return [Overload(one) for one in reversed(of_function)]
 
 
 @functools.cache
-def _extension(function: FunctionType, overloads: tuple[_Overload, ...]) -> Extension:
-    from numba import types
-
-    from rkruntime.simt._context import INLINE
+def _extension(function: FunctionType, overloads: tuple[Overload, ...]) -> StandIn:
+    from rkruntime.simt._emit import Options
     from rkruntime.simt._numba import overload
 
     name = function.__name__
@@ -110,34 +108,68 @@ def _extension(function: FunctionType, overloads: tuple[_Overload, ...]) -> Exte
 
     prefers_literals = any(one.prefers_literals for one in overloads)
 
-    @overload(call, jit_options=INLINE, strict=False, prefer_literal=prefers_literals)
-    def define(ctx, *args):
+    @overload(call, jit_options=_jit_options(Options()), strict=False, prefer_literal=prefers_literals)
+    def define(ctx, *args, **keywords):
         for one in overloads:
-            implementation = one.define(*(args if one.prefers_literals else map(types.unliteral, args)))
-            if implementation is not None:
-                body = _compiled(implementation, name)
-                return lambda ctx, *args: body(ctx, *args)
+            found = one.implementation(args, keywords)
+            if found is None:
+                continue
+            signature, implementation = found
+            made = _rewritten(implementation, name)
+            return made if signature is None else (_signature(signature.return_type, ctx, *signature.args), made)
         return None
 
-    parameters = tuple(inspect.signature(overloads[0].define).parameters)
-    return Extension(parameters, StandIn(f"extended {name}", call, cacheable=False))
+    return StandIn(f"extended {name}", call, cacheable=False)
 
 
-def _compiled(implementation: FunctionType, name: str) -> Any:
+def _jit_options(options: Any) -> dict[str, Any]:
+    return {**options.numba, "forceinline": True}
+
+
+def _signature(result: Any, *args: Any) -> Any:
+    import numba.core.typing
+
+    make_signature: Any = getattr(numba.core.typing, "signature")  # noqa: B009 - which numba does not export
+    return make_signature(result, *args)
+
+
+def _rewritten(implementation: FunctionType, name: str) -> FunctionType:
     """Rewrite what an overload returned, as a device function."""
     from rkruntime.simt._emit import Options, emit
     from rkruntime.simt._rewrite import rewrite
 
-    return emit(rewrite(implementation, name, device=True), Options(), loops=False).body
+    function: FunctionType = emit(rewrite(implementation, name, device=True), Options(), loops=False).body.py_func
+    return function
+
+
+def without_context(implementation: FunctionType, name: str) -> FunctionType:
+    """Rewrite what an overload of a method, attribute or operator returned: nobody gives these a context.
+
+    Raises:
+        UnsupportedKernel: It uses a feature that needs to know the thread.
+    """
+    from rkruntime.simt._emit import Options, emit
+    from rkruntime.simt._program import CONTEXT
+    from rkruntime.simt._rewrite import rewrite
+
+    program = rewrite(implementation, name, device=True)
+    for feature, (file, line) in program.features.items():
+        if feature.takes_ctx:
+            construct = f"{feature.spelling} in an overload of the method, attribute or operator {name}"
+            mend = "compute it in the kernel and pass it, or write a function with `overload`"
+            raise UnsupportedKernel(name, construct, file, line, mend)
+    tree = program.kernel.tree
+    tree.args.args.pop(0)
+    nothing = ast.Assign([ast.Name(CONTEXT, ast.Store())], ast.Constant(None))
+    tree.body.insert(0, ast.fix_missing_locations(ast.copy_location(nothing, tree)))
+    emitted = emit(program, Options(), loops=False)
+    function: FunctionType = emitted.body.py_func
+    return function
 
 
 @functools.cache
 def _intrinsic(found: Any) -> StandIn:
-    import numba.core.typing
-
     from rkruntime.simt._numba import intrinsic
-
-    make_signature: Any = getattr(numba.core.typing, "signature")  # noqa: B009 - which numba does not export
 
     @functools.wraps(found._defn)
     def define(typing_context, *args):
@@ -145,7 +177,7 @@ def _intrinsic(found: Any) -> StandIn:
         if made is None:
             return None
         signature, codegen = made
-        return make_signature(signature.return_type, *signature.args), codegen
+        return _signature(signature.return_type, *signature.args), for_cpus(codegen)
 
     carried = intrinsic(prefer_literal=found._prefer_literal)(define)
     return StandIn(f"intrinsic {found._name}", carried, cacheable=False)

@@ -137,6 +137,9 @@ def read_anew(typing_context, address):
 
 @overload(_stubs.interrupt, jit_options=INLINE)
 def _interrupt(ctx):
+    if ctx == types.none:  # methods and operators that users gave to a type: they know of no launch
+        return lambda ctx: None
+
     def interrupt(ctx):
         if read_anew(_stubs.cancel_address(ctx)) != 0:
             raise Interrupted

@@ -22,13 +22,13 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
 from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
-from rkruntime.simt._extensions import carry_attributes
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
 from rkruntime.simt._numba import njit, types
 from rkruntime.simt._private import added_to_only
 from rkruntime.simt._read import plain_function
+from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._variants import declared_for
 from rkruntime.simt._written import written_parameters
@@ -240,7 +240,7 @@ class Kernel:
         if choice.lowering == "lanes":
             width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
             choice = attrs.evolve(choice, width=width)
-        carried = carry_attributes()
+        carried = carry_registered()
         key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":
             _fibers()  # machine code from the cache needs its symbols too

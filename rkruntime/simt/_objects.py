@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-__all__ = ("is_plain", "item_bytes", "of_numba_cuda")
+__all__ = ("is_plain", "is_users", "item_bytes", "of_numba_cuda")
 
 
 def item_bytes(dtype: Any) -> int:
     """Return the size of an array's element; the largest number's where it is not known."""
     from numba.core import types
+    from numba.core.errors import NumbaError
     from numba.np import numpy_support
 
     try:
         return np.dtype(numpy_support.as_dtype(dtype) if isinstance(dtype, types.Type) else dtype).itemsize
-    except (TypeError, NotImplementedError):
+    except (TypeError, NotImplementedError, NumbaError):
         return 16
 
 
 def of_numba_cuda(owner: ModuleType | type) -> bool:
+    """Whether a module or class is numba-cuda's; its tests stand for users."""
     name = owner.__name__ if isinstance(owner, ModuleType) else owner.__module__
-    return name == "numba.cuda" or name.startswith("numba.cuda.")
+    return name == "numba.cuda" or (name.startswith("numba.cuda.") and not name.startswith("numba.cuda.tests."))
+
+
+def is_users(value: Any) -> bool:
+    """Whether a function, class or type is a user's, by the module that it is from."""
+    if isinstance(value, str | ModuleType | int | tuple):
+        return False
+    module = getattr(value, "__module__", None)
+    if not isinstance(module, str):
+        module = type(value).__module__
+    root = module.partition(".")[0]
+    if root == "numba":
+        return module.startswith("numba.cuda.tests.")
+    return root not in sys.stdlib_module_names and root not in ("numpy", "llvmlite", "numba_cuda", "rkruntime")
 
 
 def is_plain(value: Any) -> bool:

@@ -19,7 +19,7 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
-from rkruntime.simt._extensions import Extension, extension_of, intrinsic_of
+from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
@@ -170,15 +170,11 @@ class _Rewriter(ast.NodeTransformer):
         made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], keywords)
         return ast.fix_missing_locations(ast.copy_location(made, node))
 
-    def _call_extension(self, extension: Extension, node: ast.Call) -> ast.Call:
+    def _call_extension(self, extension: StandIn, node: ast.Call) -> ast.Call:
         """Call a function that has overloads for the cuda target: they may use the context."""
-        by_name = {one.arg: one.value for one in node.keywords}
-        further = extension.parameters[len(node.args) :][: len(by_name)]
-        if set(further) != set(by_name):
-            raise self._refuse(node, f"{ast.unparse(node)} by keyword", "give arguments by position")
-        args = [self.visit(one) for one in (*node.args, *(by_name[name] for name in further))]
-        function = self._put(extension.stand_in, node)
-        made = ast.Call(function, [ast.Name(CONTEXT, ast.Load()), *args], [])
+        args = [self.visit(one) for one in node.args]
+        keywords = [ast.keyword(one.arg, self.visit(one.value)) for one in node.keywords]
+        made = ast.Call(self._put(extension, node), [ast.Name(CONTEXT, ast.Load()), *args], keywords)
         return ast.fix_missing_locations(ast.copy_location(made, node))
 
     def _put(self, stand_in: StandIn, node: ast.expr) -> ast.Name:

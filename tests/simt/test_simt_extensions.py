@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numba.extending
 import numpy as np
+import pytest
 from llvmlite import ir
 from numba import cuda
 from numba.core import errors, types
 from numba.core.typing import signature
 from numba.cuda import extending
 from simt_launching import run
+
+from rkruntime.errors import KernelCompileError
 
 
 def scaled(x, by): ...
@@ -95,6 +98,20 @@ def test_methods_and_attributes_of_the_cuda_target():
     assert json.loads(told.stdout) == [6, 64]
 
 
+def test_types_functions_and_operators_of_the_cuda_target():
+    """In a process of its own, for the same reason."""
+    script = Path(__file__).with_name("simt_user_types.py")
+    command = [sys.executable, str(script), "loop", "fibers", "lanes"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout) == {
+        "loop": ["alone", "with_overloads"],
+        "fibers": ["alone", "with_overloads", "together"],
+        "lanes": ["alone", "together"],
+        "refused": "cuda.threadIdx in an overload of the method, attribute or operator moved_by_thread",
+    }
+
+
 @cuda.jit
 def extended(out):
     i = cuda.grid(1)
@@ -109,3 +126,53 @@ def test_overloads_and_intrinsics_of_the_cuda_target():
     run(extended, 2, 3, out)
     i, t = np.arange(6), np.arange(6) % 3
     np.testing.assert_array_equal(out.T, [np.full(6, 3.0), 3 * i + 100 * t, 2 * i + 100 * t, ~i])
+
+
+@extending.intrinsic
+def clock_of_gpu(typing_context):
+    def codegen(context, builder, sig, args):
+        assembly = ir.InlineAsm(ir.FunctionType(ir.IntType(64), []), "mov.u64 $0, %globaltimer;", "=l")
+        return builder.call(assembly, [])
+
+    return signature(types.int64), codegen
+
+
+@extending.intrinsic
+def register_of_gpu(typing_context):
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(ir.Function(builder.module, kind, "llvm.nvvm.read.ptx.sreg.smid"), [])
+
+    return signature(types.int32), codegen
+
+
+@extending.intrinsic
+def nowhere_defined(typing_context):
+    def codegen(context, builder, sig, args):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(ir.Function(builder.module, kind, "defined_in_cuda_alone"), [])
+
+    return signature(types.int32), codegen
+
+
+def of_gpu(intrinsic):
+    @cuda.jit
+    def kernel(out):
+        out[0] = intrinsic()
+
+    return kernel
+
+
+@pytest.mark.parametrize(
+    ("intrinsic", "named"),
+    [
+        (clock_of_gpu, "inline assembly"),
+        (register_of_gpu, "llvm.nvvm.read.ptx.sreg.smid"),
+        (nowhere_defined, "defined_in_cuda_alone"),
+    ],
+    ids=["assembly", "nvvm", "undefined"],
+)
+def test_intrinsics_for_gpus_alone_are_refused_where_llvm_would_end_the_process(intrinsic, named):
+    with pytest.raises(KernelCompileError, match=named) as caught:
+        run(of_gpu(intrinsic), 1, 1, np.zeros(1))
+    assert caught.value.file == __file__
