@@ -40,6 +40,7 @@ LEAST_ROLE: Mapping[Permission, Role] = MappingProxyType(
     }
 )
 """Permission -> the least of the roles that have it."""
+_LEAST: Mapping[str, Role] = MappingProxyType({permission.value: role for permission, role in LEAST_ROLE.items()})
 
 
 def may(role: Role | None, permission: str) -> bool:
@@ -49,7 +50,7 @@ def may(role: Role | None, permission: str) -> bool:
         role: The role; None for somebody who has none, and so may do nothing.
         permission: The permission's name; one that is not in the table is nobody's.
     """
-    least = {name.value: least for name, least in LEAST_ROLE.items()}.get(permission)
+    least = _LEAST.get(permission)
     return role is not None and least is not None and _RANK[role] >= _RANK[least]
 
 

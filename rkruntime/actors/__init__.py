@@ -2,6 +2,7 @@
 
 from rkruntime.actors._actor import Actor as Actor
 from rkruntime.actors._actor import StopActor as StopActor
+from rkruntime.actors._mailbox import Answer as Answer
 from rkruntime.actors._message_log import EndedMessages as EndedMessages
 from rkruntime.actors._message_log import OnMessages as OnMessages
 from rkruntime.actors._records import ActorEvent as ActorEvent
@@ -20,6 +21,7 @@ __all__ = (
     "ActorEvent",
     "ActorInfo",
     "ActorSystem",
+    "Answer",
     "EndedMessages",
     "MessageDone",
     "OnMessages",

@@ -357,9 +357,9 @@ class Cell:
         """Answer whoever waits, and count how the message ended."""
         envelope.state = DONE
         self.running.discard(envelope)
-        waiter, envelope.waiter = envelope.waiter, None
-        if waiter is not None:
-            trio.lowlevel.reschedule(waiter, outcome.Value(result) if error is None else outcome.Error(error))
+        answer, envelope.answer = envelope.answer, None
+        if answer is not None:
+            answer(outcome.Value(result) if error is None else outcome.Error(error))
         elif how == "failed":
             self.last_error = error
         self.system.ledger.finish(self, envelope, how)

@@ -7,19 +7,22 @@ import enum
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import outcome
 import trio
 
 from rkruntime.context import Trace
 
-__all__ = ("NOT_STARTED", "Envelope", "Mailbox", "MessageState")
+__all__ = ("NOT_STARTED", "Answer", "Envelope", "Mailbox", "MessageState")
 
 NOT_STARTED = -1.0
 """In place of the time at which a handler began; clocks begin at 0 or later."""
 COMPACT_AT = 64
 """Withdrawn messages that may lie in the queue before it is cleared of them."""
+
+Answer: TypeAlias = Callable[[outcome.Outcome[Any]], object]
+"""Takes how a message ended: its handler's result, or the error that whoever asked gets."""
 
 
 class MessageState(enum.Enum):
@@ -39,6 +42,7 @@ class Envelope:
     __slots__ = (
         "above",
         "accepted_s",
+        "answer",
         "args",
         "came_s",
         "context",
@@ -53,7 +57,6 @@ class Envelope:
         "stop_reason",
         "trace",
         "urgent",
-        "waiter",
     )
 
     def __init__(
@@ -64,7 +67,7 @@ class Envelope:
         context: contextvars.Context,
         above: tuple[Any, ...],
         deadline_s: float = math.inf,
-        waiter: trio.lowlevel.Task | None = None,
+        answer: Answer | None = None,
     ) -> None:
         self.method = method
         self.args = args
@@ -72,7 +75,7 @@ class Envelope:
         self.context = context
         self.above = above
         self.deadline_s = deadline_s
-        self.waiter = waiter
+        self.answer = answer
         self.state = QUEUED
         self.scope: trio.CancelScope | None = None
         self.counted = True

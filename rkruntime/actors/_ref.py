@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextvars
 import math
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import trio
 
 from rkruntime.actors._actor import Actor
 from rkruntime.actors._cell import Cell
-from rkruntime.actors._mailbox import DONE, Envelope
+from rkruntime.actors._mailbox import DONE, Answer, Envelope
 from rkruntime.actors._turn import TURNS, Turn, turns_at_work
 from rkruntime.errors import ActorStopped, AskCycle, DeadlineExceeded, Overloaded
 
@@ -66,6 +67,41 @@ class Ref(Generic[A]):
         """Ask with a control message: it goes before all others that wait, and a full mailbox takes it."""
         return self._ask(method, args, kwargs, urgent=True)
 
+    def ask_soon(
+        self,
+        answer: Answer,
+        method: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        context: contextvars.Context,
+    ) -> Callable[[str], None]:
+        """Ask from outside any task, as another thread's calls do that come by `trio.lowlevel.TrioToken`; never waits.
+
+        No deadline travels with the message: whoever asks has no cancel scope, and cancels in time.
+
+        Args:
+            answer: Called once with an `outcome.Outcome`, on the Trio thread: the handler's result, or what `ask` would
+                raise. It must not raise.
+            method: An async method of the actor's class.
+            args: Its arguments after `self`, handed over as they are.
+            kwargs: The same, by name.
+            context: The context variables that the handler sees; no other code may run in it meanwhile.
+
+        Returns:
+            What cancels the message, queued or running, with a reason; harmless once it is over.
+
+        Raises:
+            Overloaded: The mailbox is full, whatever its policy.
+            ActorStopped, Draining, TypeError: As for `ask`.
+        """
+        cell = self._cell
+        call = cell._methods.get(method) or cell.method(method)
+        if not self._has_room():
+            raise Overloaded(cell.name, cell.mailbox.capacity)
+        envelope = Envelope(call, args, kwargs, context, (), math.inf, answer)
+        self._accept(envelope, urgent=False, has_place=False)
+        return partial(cell.cancel, envelope)
+
     async def tell(
         self, method: Callable[Concatenate[A, P], Awaitable[Any]], *args: P.args, **kwargs: P.kwargs
     ) -> None:
@@ -107,12 +143,12 @@ class Ref(Generic[A]):
             contextvars.copy_context(),
             above,
             trio.current_effective_deadline(),
-            trio.lowlevel.current_task(),
+            partial(trio.lowlevel.reschedule, trio.lowlevel.current_task()),
         )
         self._accept(envelope, urgent=urgent, has_place=has_place)
 
         def withdraw(_: object) -> trio.lowlevel.Abort:
-            envelope.waiter = None
+            envelope.answer = None
             if envelope.state is not DONE:
                 cell.cancel(envelope, "its caller was cancelled")
             return trio.lowlevel.Abort.SUCCEEDED

@@ -171,12 +171,12 @@ class Launcher:
 
     async def _end(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         """Wait for the launch, and raise its error; others have had a turn by then, also where it is done already."""
+        self._turn_at = perf_counter() + TURN_S  # before it waits: launches beside it need not give way too
         try:
             await self.device.wait(event)
         except trio.Cancelled:
             await self._stop(event, args)
             raise
-        self._turn_at = perf_counter() + TURN_S
 
     def _record(self, launch: _Begun, event: DeviceEvent, ended: float | None) -> LaunchRecord:
         """Account for the launch's time; `ended` is None where nothing was copied back."""

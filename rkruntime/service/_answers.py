@@ -1,16 +1,15 @@
-"""Write answers: JSON from plain values and attrs records."""
+"""What handlers answer with, as values: whole answers, and those that are sent part by part."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import orjson
-from starlette.types import Receive, Scope, Send
 
-__all__ = ("JSON", "Answer", "as_json", "json_response")
+__all__ = ("JSON", "Answer", "Reply", "Streamed", "as_json", "json_response")
 
 JSON = "application/json"
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -22,7 +21,7 @@ def as_json(value: Any) -> bytes:
 
 
 class Answer:
-    """An answer that is there as a whole; Starlette's Response, without what no answer of ours needs.
+    """An answer that is there as a whole.
 
     Args:
         body: What to send.
@@ -41,12 +40,34 @@ class Answer:
         self.kind = kind
         self.headers = headers
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
-        headers = [(b"content-type", self.kind.encode("latin-1")), (b"content-length", b"%d" % len(self.body))]
-        headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+
+class Streamed:
+    """An answer that is sent part by part.
+
+    Args:
+        parts: What to send; ends when its client has left or there is no more.
+        kind: The body's media type.
+        headers: Further headers, with names in lower case.
+        length: Bytes of all parts; None where nobody knows.
+    """
+
+    __slots__ = ("headers", "kind", "length", "parts", "status")
+
+    def __init__(
+        self,
+        parts: AsyncIterator[bytes | memoryview],
+        kind: str,
+        headers: Mapping[str, str] = NO_HEADERS,
+        length: int | None = None,
+    ) -> None:
+        self.parts = parts
+        self.status = 200
+        self.kind = kind
+        self.headers = headers
+        self.length = length
+
+
+Reply: TypeAlias = Answer | Streamed
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Answer:

@@ -1,67 +1,104 @@
-"""The ASGI application: routes from the table, each under the wraps that are handed in; errors become problems."""
+"""The ASGI application: a request comes in, its route's handler replies, errors become problems, the reply is sent."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rkruntime.context import REQUEST_ID, TRACE, Trace, parse_traceparent
+from rkruntime.context import REQUEST_ID, TRACE, parse_traceparent
 from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
-from rkruntime.service._incoming import Exchange, Incoming, deadline_of
-from rkruntime.service._limits import Held
-from rkruntime.service._observed import Named, Observed
+from rkruntime.service._answers import Reply
+from rkruntime.service._incoming import Exchange, deadline_of
+from rkruntime.service._observed import WENT_AWAY, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
+from rkruntime.service._routing import Routing
+from rkruntime.service._sending import HeadersFor, Sender
 from rkruntime.service._state import ServiceState
 
-__all__ = ("Wrap", "make_app")
+__all__ = ("Endpoint", "Wrap", "make_app")
 
-Wrap: TypeAlias = Callable[[RouteSpec, ASGIApp], ASGIApp]
-"""What stands around a route: given the route and what is inside it, it returns an ASGI application.
+Endpoint: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
+Wrap: TypeAlias = Callable[[RouteSpec, Endpoint], Endpoint]
+"""What stands around a route: given the route and what is inside it, it returns what answers in its place.
 
 It runs on the server's thread, with `REQUEST_ID` and `TRACE` set. An `RkError` that it raises is answered as a
-problem; `IDENTITY` that it sets holds for the limits and the launch inside it.
+problem; `IDENTITY` that it sets holds for the limits and the launch inside it. What is inside raises no other error
+than `ClientDisconnect`: every other one has become a reply.
 """
 
 GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
-def make_app(state: ServiceState, wraps: Sequence[Wrap] = ()) -> ASGIApp:
+def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap] = ()) -> ASGIApp:
     """Make the application.
 
     Args:
         state: What handlers answer from.
+        headers_for: Gives the headers that every reply with a body of some media type gets.
         wraps: What stands around every route, the outermost first.
     """
-    routes = [_route(spec, state, wraps) for spec in ROUTES]
-    return _Front(state, Router(routes, redirect_slashes=False, default=_nothing_here))
+
+    def endpoint(spec: RouteSpec) -> Endpoint:
+        inner: Endpoint = _Endpoint(spec, state)
+        for wrap in reversed(wraps):
+            inner = wrap(spec, _answering(inner))
+        return _answering(inner)
+
+    return _Front(state, Routing(ROUTES, endpoint), Sender(headers_for))
 
 
-def _route(spec: RouteSpec, state: ServiceState, wraps: Sequence[Wrap]) -> Route:
-    endpoint = _Endpoint(spec, state)
-    app: ASGIApp = endpoint
-    for wrap in reversed(wraps):
-        app = wrap(spec, _Told(app))
-    route = Route(spec.path, endpoint, methods=[spec.method])
-    route.app = Named(spec.path, app)  # a wrap may be a function, which Route would take for a handler of requests
-    return route
+class _Front:
+    """Takes requests: gives each its id and its trace, has it answered, sends the reply, and tells of it."""
 
+    def __init__(self, state: ServiceState, routing: Routing[Endpoint], sender: Sender) -> None:
+        self._runtime = state.runtime
+        self._limits = state.limits
+        self._routing = routing
+        self._sender = sender
+        self._observed = None if state.observability is None else Observed(state.observability)
 
-async def _nothing_here(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    raise HTTPException(404)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"{scope['type']} is not served")
+        exchange = Exchange(scope, receive, self._limits)
+        _identify(exchange)
+        observed = self._observed
+        if observed is not None:
+            observed.begin(exchange)
+        status = WENT_AWAY
+        try:
+            reply = await self._reply(exchange)
+            status = reply.status
+            closes = self._runtime.state is not State.RUNNING or not exchange.incoming.ended
+            await self._sender.send(exchange, reply, send, closes=closes)
+        except ClientDisconnect:
+            return
+        finally:
+            exchange.leave()
+            if observed is not None:
+                observed.end(exchange, status)
+
+    async def _reply(self, exchange: Exchange) -> Reply:
+        scope = exchange.scope
+        try:
+            spec, endpoint, scope["path_params"] = self._routing.find(scope["method"], scope["path"])
+        except HTTPException as error:
+            return await _refuse(exchange, error)
+        exchange.route = spec.path
+        return await endpoint(exchange)
 
 
 class _Endpoint:
-    """Runs one route's handler, within the service's limits."""
+    """Runs one route's handler, within the service's limits; the exchange holds its place until the reply is sent."""
 
     def __init__(self, spec: RouteSpec, state: ServiceState) -> None:
         self._handler = spec.handler
@@ -69,87 +106,42 @@ class _Endpoint:
         self._state = state
         self._most_s = state.config.service.request_timeout
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limits = self._state.limits
-        incoming: Incoming = scope["rk.incoming"]
-        deadline_s = deadline_of(incoming, self._most_s)
+    async def __call__(self, exchange: Exchange) -> Reply:
+        exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
         if self._limited:
-            limits.check_rate(scope)
-            await limits.enter(deadline_s)
-        held = Held(limits)
+            self._state.limits.check_rate(exchange.scope)
+            await exchange.enter()
+        return await self._handler(self._state, exchange)
+
+
+def _answering(endpoint: Endpoint) -> Endpoint:
+    """Make replies of the errors of an endpoint."""
+
+    async def answering(exchange: Exchange) -> Reply:
         try:
-            response = await self._handler(self._state, Exchange(scope, incoming, held, deadline_s))
-            await response(scope, receive, send)
-        finally:
-            held.give_back()
-            if self._limited:
-                limits.leave()
-
-
-class _Told:
-    """Answers what `app` raises as a problem, so that whatever stands around it sees a status and no exception."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        begun = False
-
-        async def watched(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
+            return await endpoint(exchange)
         except ClientDisconnect:
-            return
+            raise
         except Exception as error:
-            if not isinstance(error, RkError | HTTPException):
-                get_logger("rkruntime.service").exception("a request failed", request_id=REQUEST_ID.get())
-            if begun:  # half an answer cannot be mended: the connection ends, and the client sees that it is cut
-                raise
-            await scope["rk.incoming"].discard()
-            await problem_response(error)(scope, receive, send)
+            return await _refuse(exchange, error)
+
+    return answering
 
 
-class _Front:
-    """Gives each request its id and its trace, and closes connections after their answer while the runtime drains."""
-
-    def __init__(self, state: ServiceState, app: ASGIApp) -> None:
-        self._runtime = state.runtime
-        told = _Told(app)
-        self._app: ASGIApp = told if state.observability is None else Observed(told, state.observability)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            raise RuntimeError(f"{scope['type']} is not served")
-        scope["app"] = self
-        incoming = scope["rk.incoming"] = Incoming(scope, receive)
-        request_id = _enter(scope)
-        runtime = self._runtime
-
-        async def told(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.setdefault("headers", [])
-                headers.append((b"x-request-id", request_id))
-                if runtime.state is not State.RUNNING or not incoming.ended:
-                    headers.append((b"connection", b"close"))
-            await send(message)
-
-        await self._app(scope, incoming, told)
+async def _refuse(exchange: Exchange, error: Exception) -> Reply:
+    """Reply with a problem, once what is left of the request has been read."""
+    if not isinstance(error, RkError | HTTPException):
+        get_logger("rkruntime.service").error("a request failed", request_id=REQUEST_ID.get(), exc_info=error)
+    await exchange.incoming.discard()
+    return problem_response(error)
 
 
-def _enter(scope: Scope) -> bytes:
-    """Set the request's context variables, and return its id."""
-    request_id = b""
-    trace: Trace | None = None
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and GOOD_ID.fullmatch(value):
-            request_id = value
-        elif name == b"traceparent":
-            trace = parse_traceparent(value.decode("latin-1"))
-    request_id = request_id or b"%016x" % random.getrandbits(64)
-    REQUEST_ID.set(request_id.decode())
-    TRACE.set(trace)
-    return request_id
+def _identify(exchange: Exchange) -> None:
+    """Give a request its id, and the caller's trace."""
+    told = exchange.incoming.headers
+    asked_id = told.get(b"x-request-id")
+    good = asked_id is not None and GOOD_ID.fullmatch(asked_id)
+    exchange.request_id = asked_id if asked_id and good else b"%016x" % random.getrandbits(64)
+    REQUEST_ID.set(exchange.request_id.decode())
+    traceparent = told.get(b"traceparent")
+    TRACE.set(None if traceparent is None else parse_traceparent(traceparent.decode("latin-1")))

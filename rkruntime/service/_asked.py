@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-import attrs
 import numpy as np
 import orjson
 
 from rkruntime.errors import ArgumentMismatch, RequestRefused
 from rkruntime.kernels import KernelSpec, Out, as_declared
 
-__all__ = ("Launch", "Planned", "dtype_of", "output_bytes", "plan", "read_launch", "take_memory")
+__all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
 
 HOW = frozenset(("over", "grid", "block", "shared"))
 DTYPES = {
@@ -30,8 +30,7 @@ FORMS = (
 )
 
 
-@attrs.frozen
-class Planned:
+class Planned(NamedTuple):
     """An array that an argument will be: what it is like, before there is memory for it."""
 
     dtype: np.dtype[Any]
@@ -43,17 +42,18 @@ class Planned:
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-@attrs.frozen
-class Launch:
+class Launch(NamedTuple):
     """What is asked for.
 
     Args:
         args: By name, in the kernel's order: numbers, arrays, or `Planned` for outputs and for arrays still to come.
         how: Some of `over`, `grid`, `block` and `shared`.
+        output_bytes: Bytes of what is planned; known once `plan` has checked it.
     """
 
     args: dict[str, Any]
     how: dict[str, Any]
+    output_bytes: int = 0
 
 
 def read_launch(spec: KernelSpec, text: bytes | bytearray | str) -> Launch:
@@ -86,29 +86,27 @@ def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
         ArgumentMismatch: An argument is missing, or is not what the kernel's signature declares.
         RequestRefused: The outputs take more than `most_bytes` together.
     """
-    required = spec.parameters[: len(spec.parameters) - len(spec.defaults)]
-    missing = [name for name in required if name not in launch.args]
-    if missing:
-        got, mend = f"nothing, of {len(launch.args)} arguments given", f"give {', '.join(missing)} too"
-        raise ArgumentMismatch(spec.name, missing[0], got, spec.signature, mend)
-    defaults = dict(zip(spec.parameters[len(required) :], spec.defaults, strict=True))
-    args = {name: launch.args[name] if name in launch.args else defaults[name] for name in spec.parameters}
+    args = launch.args if (*launch.args,) == spec.parameters else _in_order(spec, launch)
     if spec.declared:
         as_declared(spec.name, spec.parameters, spec.declared, tuple(args.values()))
-    planned = Launch(args, launch.how)
-    taken = output_bytes(planned)
+    taken = sum([value.nbytes for value in args.values() if isinstance(value, Planned)])
     if taken > most_bytes:
         raise RequestRefused(
             413,
             f"the outputs take {taken:,} bytes, and {most_bytes:,} are allowed",
             "ask for less at once, or raise service.max_response_size",
         )
-    return planned
+    return Launch(args, launch.how, taken)
 
 
-def output_bytes(launch: Launch) -> int:
-    """Return the bytes of the arrays for which there is no memory yet."""
-    return sum([value.nbytes for value in launch.args.values() if isinstance(value, Planned)])
+def _in_order(spec: KernelSpec, launch: Launch) -> dict[str, Any]:
+    required = spec.parameters[: len(spec.parameters) - len(spec.defaults)]
+    missing = [name for name in required if name not in launch.args]
+    if missing:
+        got, mend = f"nothing, of {len(launch.args)} arguments given", f"give {', '.join(missing)} too"
+        raise ArgumentMismatch(spec.name, missing[0], got, spec.signature, mend)
+    defaults = dict(zip(spec.parameters[len(required) :], spec.defaults, strict=True))
+    return {name: launch.args[name] if name in launch.args else defaults[name] for name in spec.parameters}
 
 
 def take_memory(launch: Launch) -> tuple[Any, ...]:
@@ -170,6 +168,7 @@ def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None)
     return array if plain.size or dtype is None else np.zeros(plain.shape, dtype)
 
 
+@lru_cache(maxsize=4096)
 def _declared_dtype(spec: KernelSpec, name: str) -> np.dtype[Any] | None:
     """Return the dtype that every declared signature has for an argument, if there is one."""
     place = spec.parameters.index(name)

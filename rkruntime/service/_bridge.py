@@ -1,7 +1,8 @@
 """From the server's asyncio thread to the runtime's Trio thread, and back.
 
-A call crosses by `TrioToken.run_sync_soon`, its answer by `loop.call_soon_threadsafe`. Both sides take what has
-gathered at one wake-up, so that under load many calls share the cost of one crossing.
+A call crosses by `TrioToken.run_sync_soon`, its answer by `loop.call_soon_threadsafe`. Both threads share the
+interpreter's lock, so each first does all it has at hand and then lets what has gathered cross at one go: a thread that
+is woken for every call and every answer would mostly wait for that lock.
 """
 
 from __future__ import annotations
@@ -11,24 +12,30 @@ import contextvars
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
+import outcome
 import trio
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from rkruntime.errors import NotRunning, RequestRefused
+from rkruntime.errors import NotRunning
+from rkruntime.service._patience import Patience, out_of_time
 
-__all__ = ("Bridge",)
+__all__ = ("Bridge", "Soon")
 
 R = TypeVar("R")
+Soon: TypeAlias = Callable[..., Callable[[str], None] | None]
+"""Begins a call without a task: given what takes its outcome, its context and its arguments, it returns what cancels it
+with a reason; or None where that cannot be done now."""
+LEFT = "its caller left"
 
 
 class _Call:
     """One call on its way: what to run, in which context, until when; and, later, how it ended."""
 
-    __slots__ = ("args", "context", "error", "function", "future", "result", "scope", "timeout_s", "withdrawn")
+    __slots__ = ("args", "cancel", "context", "function", "future", "outcome", "soon", "timeout_s", "withdrawn")
 
     def __init__(
         self,
@@ -36,16 +43,22 @@ class _Call:
         args: tuple[Any, ...],
         future: asyncio.Future[Any],
         timeout_s: float,
+        soon: Soon | None,
     ) -> None:
         self.function = function
         self.args = args
         self.context = contextvars.copy_context()
         self.future = future
         self.timeout_s = timeout_s
-        self.scope: trio.CancelScope | None = None
+        self.soon = soon
+        self.cancel: Callable[[str], None] | None = None
         self.withdrawn = False
-        self.result: Any = None
-        self.error: BaseException | None = None
+        self.outcome: outcome.Outcome[Any] | None = None
+
+    def end(self) -> None:
+        """Cancel it; on the Trio thread."""
+        if self.cancel is not None:
+            self.cancel(LEFT)
 
 
 class Bridge:
@@ -61,6 +74,7 @@ class Bridge:
         self._token = trio.lowlevel.current_trio_token()
         self._nursery = nursery
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._patience: Patience | None = None
         self._asked: deque[_Call] = deque()
         self._crossing = False
         self._answered: deque[_Call] = deque()
@@ -70,6 +84,7 @@ class Bridge:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Say to which loop answers go; called once, on its thread, before the first call."""
         self._loop = loop
+        self._patience = Patience(loop)
 
     # On the asyncio thread
 
@@ -79,6 +94,7 @@ class Bridge:
         *args: Any,
         timeout_s: float = math.inf,
         receive: Receive | None = None,
+        soon: Soon | None = None,
     ) -> R:
         """Run `function(*args)` on the Trio thread, in the caller's context, and return its result.
 
@@ -89,6 +105,7 @@ class Bridge:
             args: Its arguments.
             timeout_s: Seconds until it is cancelled.
             receive: ASGI's, of a request whose body has been read: if its client leaves, the call is cancelled.
+            soon: Does the same without a task, where it can.
 
         Raises:
             ClientDisconnect: The client left.
@@ -96,47 +113,47 @@ class Bridge:
             RequestRefused: `timeout_s` passed (504).
         """
         assert self._loop is not None
-        call = _Call(function, args, self._loop.create_future(), timeout_s)
+        assert self._patience is not None
+        future: asyncio.Future[R] = self._loop.create_future()
+        call = _Call(function, args, future, timeout_s, soon)
         self._asked.append(call)
         if not self._crossing:
             self._crossing = True
-            self._soon(self._take)
-        watch = None if receive is None else _Watch(self._loop, receive, partial(self._leave, call))
+            self._loop.call_soon(self._cross)
+        self._patience.wait(future, timeout_s, receive)
         try:
-            return await call.future  # type: ignore[no-any-return]
-        except asyncio.CancelledError:
-            self._withdraw(call)
-            raise
+            return await future
         finally:
-            if watch is not None:
-                watch.end()
+            if call.outcome is None:
+                self._withdraw(call)
 
-    def _leave(self, call: _Call) -> None:
-        """The client has left: nobody waits for the call any more."""
-        if not call.future.done():
-            call.future.set_exception(ClientDisconnect())
-            self._withdraw(call)
+    def _cross(self) -> None:
+        self._crossing = False
+        try:
+            self._token.run_sync_soon(self._take)
+        except trio.RunFinishedError:
+            while self._asked:
+                self._asked[0].outcome = outcome.Error(NotRunning("stopped"))
+                self._answered.append(self._asked.popleft())
+            self._give()
 
     def _withdraw(self, call: _Call) -> None:
+        """Nobody waits for the call any more."""
         call.withdrawn = True
-        self._soon(self._cancel, call)
-
-    def _soon(self, function: Callable[..., None], *args: Any) -> None:
-        try:
-            self._token.run_sync_soon(function, *args)
-        except trio.RunFinishedError:
-            raise NotRunning("stopped") from None
+        with suppress(trio.RunFinishedError):
+            self._token.run_sync_soon(call.end)
 
     def _give(self) -> None:
         self._returning = False
         while self._answered:
             call = self._answered.popleft()
-            if call.future.done():
+            told = call.outcome
+            if call.future.done() or told is None:
                 continue
-            if call.error is not None:
-                call.future.set_exception(call.error)
-            else:
-                call.future.set_result(call.result)
+            if isinstance(told, outcome.Value):
+                call.future.set_result(told.value)
+            elif isinstance(told, outcome.Error):
+                call.future.set_exception(told.error)
 
     # On the Trio thread
 
@@ -145,84 +162,50 @@ class Bridge:
         self._closed = True
 
     def _take(self) -> None:
-        self._crossing = False
         while self._asked:
             call = self._asked.popleft()
             if self._closed:
-                call.error = NotRunning("stopped")
-                self._return(call)
-            elif not call.withdrawn:
+                self._return(call, outcome.Error(NotRunning("stopped")))
+            elif not call.withdrawn and not self._begin_soon(call):
                 call.context.run(self._nursery.start_soon, self._run, call)
 
-    @staticmethod
-    def _cancel(call: _Call) -> None:
-        if call.scope is not None:
-            call.scope.cancel()
+    def _begin_soon(self, call: _Call) -> bool:
+        """Begin a call without a task, where it can be; false where it cannot."""
+        if call.soon is None:
+            return False
+        try:
+            call.cancel = call.soon(partial(self._return, call), call.context, *call.args)
+        except Exception as error:
+            self._return(call, outcome.Error(error))
+            return True
+        return call.cancel is not None
 
     async def _run(self, call: _Call) -> None:
         """Run one call to its end, whatever that is; nothing that it raises harms the others."""
         if call.withdrawn:
             return
+        told: outcome.Outcome[Any] = outcome.Error(NotRunning("stopped"))
         try:
-            with trio.CancelScope(relative_deadline=call.timeout_s) as call.scope:
-                call.result = await call.function(*call.args)
-            if call.scope.cancelled_caught:
-                call.error = _out_of_time(call.timeout_s)
+            with trio.CancelScope(relative_deadline=call.timeout_s) as scope:
+                call.cancel = scope.cancel
+                told = outcome.Value(await call.function(*call.args))
+            if scope.cancelled_caught:
+                told = outcome.Error(out_of_time(call.timeout_s))
         except Exception as error:
-            call.error = error
-        except trio.Cancelled:
-            call.error = NotRunning("stopped")
-            raise
+            told = outcome.Error(error)
         finally:
-            self._return(call)
+            self._return(call, told)
 
-    def _return(self, call: _Call) -> None:
-        assert self._loop is not None
+    def _return(self, call: _Call, told: outcome.Outcome[Any]) -> None:
+        call.outcome = told
         self._answered.append(call)
         if not self._returning:
             self._returning = True
-            try:
-                self._loop.call_soon_threadsafe(self._give)
-            except RuntimeError:  # the loop is closed: nobody waits there any more
-                self._answered.clear()
+            self._token.run_sync_soon(self._hand_back)
 
-
-class _Watch:
-    """Notices when a client leaves, for a call that takes so long that this is worth a task.
-
-    Args:
-        loop: The server's.
-        receive: ASGI's.
-        left: Called when the client has left.
-    """
-
-    PATIENCE_S = 0.01
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, left: Callable[[], None]) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._left = left
-        self._task: asyncio.Task[None] | None = None
-        self._timer = loop.call_later(self.PATIENCE_S, self._begin)
-
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._wait())
-
-    async def _wait(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self._left()
-
-    def end(self) -> None:
-        """Watch no more."""
-        self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-
-
-def _out_of_time(timeout_s: float) -> RequestRefused:
-    return RequestRefused(
-        504,
-        f"the request had {timeout_s:g} s and needed more; its launch was cancelled",
-        "ask for less, or for more time with the header Request-Timeout, up to the service's request_timeout",
-    )
+    def _hand_back(self) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._give)
+        except RuntimeError:  # the loop is closed: nobody waits there any more
+            self._answered.clear()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import Context
+from typing import Any
 
 import trio
 
-from rkruntime.actors import Policy, Restart
-from rkruntime.errors import ActorStopped, KernelNotFound
+from rkruntime.actors import Answer, Policy, Restart
+from rkruntime.errors import ActorStopped, KernelNotFound, Overloaded
 from rkruntime.kernels import KernelSpec, LaunchRecord
 from rkruntime.runtime import KernelRef, Runtime
 
@@ -55,6 +57,40 @@ class Catalogue:
             if self._refs.get(name) is ref:
                 del self._refs[name]
             raise
+
+    def launch_soon(
+        self,
+        answer: Answer,
+        context: Context,
+        name: str,
+        args: tuple[object, ...],
+        how: dict[str, Any],
+    ) -> Callable[[str], None] | None:
+        """Launch without a task where the kernel's actor is there and has room; for the Trio thread.
+
+        Args:
+            answer: Called with how the launch ended.
+            context: The request's context variables.
+            name: The kernel.
+            args: Its arguments.
+            how: Some of `over`, `grid`, `block` and `shared`.
+
+        Returns:
+            What cancels the launch; None where it has to be asked for by `launch`, which waits.
+
+        Raises:
+            Draining: The runtime takes nothing new.
+        """
+        ref = self._refs.get(name)
+        if ref is None:
+            return None
+        try:
+            return ref.launch_soon(answer, args, how, context)
+        except ActorStopped:
+            del self._refs[name]
+        except Overloaded:
+            pass
+        return None
 
     async def _spawn(self, name: str) -> KernelRef:
         lock = self._spawning.setdefault(name, trio.Lock())

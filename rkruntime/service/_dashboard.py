@@ -8,9 +8,9 @@ from importlib.resources import files
 from types import MappingProxyType
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
 
+from rkruntime.service._answers import Answer
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("ASSETS", "asset", "page")
@@ -32,19 +32,19 @@ ASSETS: Mapping[str, str] = MappingProxyType(
 NO_CACHE = {"cache-control": "no-cache"}
 
 
-async def page(state: ServiceState, _: Request) -> Response:
+async def page(state: ServiceState, _: Exchange) -> Answer:
     """Serve the page. It holds no figures: it asks for them with the key that its user gives it."""
     _check_enabled(state)
-    return Response(_read("index.html"), headers=NO_CACHE, media_type="text/html; charset=utf-8")
+    return Answer(_read("index.html"), kind="text/html; charset=utf-8", headers=NO_CACHE)
 
 
-async def asset(state: ServiceState, request: Request) -> Response:
+async def asset(state: ServiceState, request: Exchange) -> Answer:
     """Serve a file that the page loads."""
     _check_enabled(state)
     name = request.path_params["name"]
     if name not in ASSETS:
         raise HTTPException(404)
-    return Response(_read(name), headers=NO_CACHE, media_type=ASSETS[name])
+    return Answer(_read(name), kind=ASSETS[name], headers=NO_CACHE)
 
 
 def _check_enabled(state: ServiceState) -> None:

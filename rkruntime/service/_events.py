@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
 
 from rkruntime.config import MemoryConfig
 from rkruntime.errors import NotRunning, RequestRefused
 from rkruntime.memory import MemoryStats
 from rkruntime.runtime import Runtime, snapshot
 from rkruntime.service._activity import Activity
-from rkruntime.service._answers import as_json
+from rkruntime.service._answers import Streamed, as_json
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("events", "take")
@@ -30,22 +28,22 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 """The second is for nginx, which would keep events back until a page is full."""
 
 
-async def events(state: ServiceState, _: Request) -> Response:
+async def events(state: ServiceState, request: Exchange) -> Streamed:
     """Stream a snapshot a second until the client leaves or the runtime has ended."""
     if not state.config.service.dashboard_enabled:
         raise HTTPException(404)
     if state.feed.streams >= MOST_STREAMS:
         raise RequestRefused(503, f"{MOST_STREAMS} event streams are open", "close one, or ask again later", 5.0)
-    return StreamingResponse(_stream(state), headers=HEADERS, media_type="text/event-stream")
+    return Streamed(_stream(state, request), "text/event-stream", HEADERS)
 
 
-async def _stream(state: ServiceState) -> AsyncIterator[bytes]:
+async def _stream(state: ServiceState, request: Exchange) -> AsyncIterator[bytes]:
     state.feed.streams += 1
     try:
         yield b"retry: 1000\n\n"
-        while True:
+        yield await state.feed.latest(lambda: state.bridge.call(_take, state))
+        while not await request.left_within(EACH_S):
             yield await state.feed.latest(lambda: state.bridge.call(_take, state))
-            await asyncio.sleep(EACH_S)
     except NotRunning:  # the runtime has ended, and with it what there is to tell
         return
     finally:

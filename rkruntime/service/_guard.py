@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Scope
 
 from rkruntime.access import LEAST_ROLE, Permission, may
 from rkruntime.config import ProductionConfig
@@ -26,7 +27,10 @@ from rkruntime.security import (
     security_headers,
     why_foreign,
 )
+from rkruntime.service._answers import Reply, Streamed
+from rkruntime.service._app import Endpoint
 from rkruntime.service._certified import names_of
+from rkruntime.service._incoming import Exchange
 from rkruntime.service._routes import RouteSpec
 
 __all__ = ("Guard",)
@@ -35,7 +39,9 @@ WAITING = 16
 """Keys and tokens that wait to be proven; one is at a time, so that guessing takes no more than one core."""
 ACTS = (Permission.DRAIN, Permission.ADMIN)
 """What is an administrative act, of which the outcome is put on record too."""
-LOOKED_AT = (b"host", b"origin", b"sec-fetch-site")
+LOOKED_AT = ((b"host", "host"), (b"origin", "origin"), (b"sec-fetch-site", "sec-fetch-site"))
+NOT_LOOKED_AT = Unproven("it was not looked at")
+EVENTS = "text/event-stream"
 
 
 class Guard:
@@ -65,44 +71,35 @@ class Guard:
         self._one_at_a_time = asyncio.Semaphore(1)
         self._waiting = 0
 
-    def __call__(self, spec: RouteSpec, app: ASGIApp) -> ASGIApp:
+    def __call__(self, spec: RouteSpec, inner: Endpoint) -> Endpoint:
         """Stand before a route; probes and the dashboard's files, which tell nothing, are for anyone."""
         if spec.permission is None:
-            return app
+            return inner
         permission = spec.permission
 
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            identity = await self._admit(scope, permission)
+        async def guarded(exchange: Exchange) -> Reply:
+            scope = exchange.scope
+            identity = await self._admit(exchange, permission)
             IDENTITY.set(identity.label)
             if permission not in ACTS:
-                await app(scope, receive, self._while_known(scope, send))
-                return
-            status = [0]
+                reply = await inner(exchange)
+                if self._demands and isinstance(reply, Streamed) and reply.kind == EVENTS:
+                    reply.parts = self._while_known(scope, reply.parts)
+                return reply
+            status = 0
             try:
-                await app(scope, receive, _noting(send, status))
+                reply = await inner(exchange)
+                status = reply.status
             finally:
-                await self._record("act", scope, permission, identity, status=status[0])
+                await self._record("act", scope, permission, identity, status=status)
+            return reply
 
         return guarded
 
-    def around(self, app: ASGIApp) -> ASGIApp:
-        """Stand around the whole application: every answer gets the headers that browsers are to heed."""
-        page, other = (_encoded(kind, tls=self.tls is not None) for kind in (b"text/html", b""))
-
-        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-            async def told(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    headers = list(message.get("headers", ()))
-                    there = dict(headers)
-                    headers += page if there.get(b"content-type", b"").startswith(b"text/html") else other
-                    if b"cache-control" not in there:
-                        headers.append((b"cache-control", b"no-store"))
-                    message["headers"] = headers
-                await send(message)
-
-            await app(scope, receive, told)
-
-        return guarded
+    def headers_for(self, kind: str) -> list[tuple[bytes, bytes]]:
+        """Return the headers that browsers are to heed, for a body of a media type."""
+        headers = security_headers(kind, tls=self.tls is not None)
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def hook(self, record: object) -> None:
         """Put what was asked over the control socket on record; a hook of the runtime."""
@@ -123,7 +120,7 @@ class Guard:
         if self._audit is not None:
             self._audit.close()
 
-    async def _admit(self, scope: Scope, permission: Permission) -> Identity:
+    async def _admit(self, exchange: Exchange, permission: Permission) -> Identity:
         """Return who asks, if they may.
 
         Raises:
@@ -132,9 +129,10 @@ class Guard:
             Forbidden: Who asks may not do this.
             AuditUnavailable: That cannot be put on record.
         """
-        found: Identity | Unproven = Unproven("it was not looked at")
+        scope = exchange.scope
+        found: Identity | Unproven = NOT_LOOKED_AT
         try:
-            self._refuse_foreign(scope)
+            self._refuse_foreign(exchange)
             found = await self._identify(scope)
             if isinstance(found, Unproven):
                 raise Unauthenticated(
@@ -147,12 +145,14 @@ class Guard:
             why = found.why if isinstance(found, Unproven) and isinstance(error, Unauthenticated) else str(error)
             await self._record("decision", scope, permission, found, allowed=False, why=why.partition("\n")[0])
             raise
-        await self._record("decision", scope, permission, found, allowed=True)
+        if self._audit is not None:
+            await self._record("decision", scope, permission, found, allowed=True)
         return found
 
-    def _refuse_foreign(self, scope: Scope) -> None:
-        headers = {n.decode(): v.decode("latin-1") for n, v in scope["headers"] if n in LOOKED_AT}
-        why = why_foreign(scope["method"], headers, self._hosts)
+    def _refuse_foreign(self, exchange: Exchange) -> None:
+        told = exchange.incoming.headers
+        headers = {name: told[known].decode("latin-1") for known, name in LOOKED_AT if known in told}
+        why = why_foreign(exchange.scope["method"], headers, self._hosts)
         if why is not None:
             mend = "call the service by its own name (security.allowed_hosts), from its own pages or from programs"
             raise RequestRefused(403, why, mend)
@@ -183,25 +183,15 @@ class Guard:
             self._attempts.failed(peer)
         return found
 
-    def _while_known(self, scope: Scope, send: Send) -> Send:
-        """Return a `send` that ends an event stream when who listens is not known any more, as by a revoked key."""
-        if not self._demands:
-            return send
-        streams = False
-
-        async def told(message: Message) -> None:
-            nonlocal streams
-            if message["type"] == "http.response.start":
-                headers = dict(message.get("headers", ()))
-                streams = headers.get(b"content-type", b"").startswith(b"text/event-stream")
-            elif streams and message.get("more_body"):
+    async def _while_known(self, scope: Scope, parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[Any]:
+        """End an event stream when who listens is not known any more, as by a revoked key."""
+        async with aclosing(parts):  # type: ignore[type-var]  # a generator, as every stream of events is
+            async for part in parts:
                 bearer = _bearer(scope)
                 known = None if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(scope))
                 if not isinstance(known, Identity):
-                    raise OSError("who listens is not known any more")  # as where a client has left
-            await send(message)
-
-        return told
+                    return
+                yield part
 
     async def _record(
         self, event: str, scope: Scope, permission: Permission, found: Identity | Unproven, **fields: Any
@@ -230,20 +220,6 @@ class Guard:
                 self._audit.write(event, **fields)
         except RkError as error:
             get_logger("rkruntime.security").error("not on record", event_lost=event, error=str(error), **fields)
-
-
-def _encoded(media_type: bytes, *, tls: bool) -> list[tuple[bytes, bytes]]:
-    headers = security_headers(media_type.decode(), tls=tls)
-    return [(name.encode(), value.encode()) for name, value in headers.items()]
-
-
-def _noting(send: Send, status: list[int]) -> Callable[[Message], Any]:
-    async def told(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            status[0] = message["status"]
-        await send(message)
-
-    return told
 
 
 def _bearer(scope: Scope) -> str | Unproven | None:

@@ -14,42 +14,22 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 import attrs
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rkruntime.errors import RequestRefused
+from rkruntime.service._answers import Answer, Reply
 
-__all__ = ("Answers", "Kept", "fingerprint")
+__all__ = ("Answers", "fingerprint")
 
 Place: TypeAlias = tuple[str, str, str]
 """Who asks, for what, under which key."""
-REPLAYED = (b"idempotent-replayed", b"true")
-
-
-@attrs.frozen
-class Kept:
-    """An answer as it was sent.
-
-    Args:
-        messages: ASGI's.
-        size: Bytes of its body.
-    """
-
-    messages: tuple[Message, ...]
-    size: int
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it again, and say so."""
-        first, *rest = self.messages
-        await send({**first, "headers": [*first["headers"], REPLAYED]})
-        for message in rest:
-            await send(message)
+REPLAYED = {"idempotent-replayed": "true"}
 
 
 @attrs.define(eq=False)
 class _Entry:
     fingerprint: bytes
     until_s: float
-    answer: asyncio.Future[Kept | None]
+    answer: asyncio.Future[Answer | None]
 
 
 def fingerprint(body: bytes | bytearray, *rest: str) -> bytes:
@@ -76,7 +56,7 @@ class Answers:
         self._entries: OrderedDict[Place, _Entry] = OrderedDict()
         self.held_bytes = 0
 
-    async def once(self, place: Place, of: bytes, make: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+    async def once(self, place: Place, of: bytes, make: Callable[[], Awaitable[Reply]]) -> Reply:
         """Return the answer that is kept, or that another request is about to get; else make it, and keep it.
 
         What failed is not kept, and what does not fit in neither: it is made again.
@@ -94,23 +74,21 @@ class Answers:
                 raise RequestRefused(422, why, "give each launch a key of its own")
             kept = await asyncio.shield(entry.answer)
             if kept is not None:
-                return kept
+                return Answer(kept.body, kept.status, kept.kind, {**kept.headers, **REPLAYED})
 
-    async def _make(self, place: Place, of: bytes, make: Callable[[], Awaitable[ASGIApp]]) -> ASGIApp:
+    async def _make(self, place: Place, of: bytes, make: Callable[[], Awaitable[Reply]]) -> Reply:
         entry = _Entry(of, self._clock() + self._window_s, asyncio.get_running_loop().create_future())
         self._entries[place] = entry
-        kept: Kept | None = None
         try:
             kept = await _gathered(await make())
-            if kept.size > self._most_bytes // 4:
-                return _As(kept)
-            self.held_bytes += kept.size
-            entry.answer.set_result(kept)
+            if len(kept.body) <= self._most_bytes // 4:
+                self.held_bytes += len(kept.body)
+                entry.answer.set_result(kept)
+            return kept
         finally:
             if not entry.answer.done():
                 entry.answer.set_result(None)
                 self._entries.pop(place, None)
-        return _As(kept)
 
     def _forget(self) -> None:
         """Forget what is too old, and then the oldest until the rest fits."""
@@ -122,30 +100,11 @@ class Answers:
             if entry.until_s > now_s and self.held_bytes <= self._most_bytes:
                 return
             del self._entries[place]
-            self.held_bytes -= kept.size if kept is not None else 0
+            self.held_bytes -= len(kept.body) if kept is not None else 0
 
 
-class _As:
-    """Sends an answer for the first time."""
-
-    def __init__(self, kept: Kept) -> None:
-        self._kept = kept
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        for message in self._kept.messages:
-            await send(message)
-
-
-async def _gathered(app: ASGIApp) -> Kept:
-    """Take down what an answer sends."""
-    messages: list[Message] = []
-
-    async def take(message: Message) -> None:
-        messages.append(message)
-
-    async def nothing() -> Message:
-        return {"type": "http.disconnect"}
-
-    await app({"type": "http"}, nothing, take)
-    whole = [{**message, "body": bytes(message["body"])} if "body" in message else message for message in messages]
-    return Kept(tuple(whole), sum(len(message.get("body", b"")) for message in whole))
+async def _gathered(reply: Reply) -> Answer:
+    """Return a reply as a whole."""
+    if isinstance(reply, Answer):
+        return reply
+    return Answer(b"".join([part async for part in reply.parts]), reply.status, reply.kind, reply.headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -11,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
 from rkruntime.errors import RequestRefused
-from rkruntime.service._limits import Held
+from rkruntime.service._limits import Held, Limits
 from rkruntime.units import parse_seconds
 
 __all__ = ("Exchange", "Incoming", "deadline_of")
@@ -48,20 +49,57 @@ class Exchange(Request):
 
     Args:
         scope: ASGI's.
+        receive: ASGI's.
+        limits: What the service holds at once.
+
+    Attributes:
         incoming: Its body.
         held: The bytes that it holds.
         deadline_s: When it is to be answered, by `time.monotonic`.
+        request_id: Its id.
+        route: The pattern of its route; empty where none fits.
+        began_s: When it came, by `time.perf_counter`; where it is observed.
     """
 
-    def __init__(self, scope: Scope, incoming: Incoming, held: Held, deadline_s: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+        incoming = Incoming(scope, receive)
         super().__init__(scope, incoming)
         self.incoming = incoming
-        self.held = held
-        self.deadline_s = deadline_s
+        self.held = Held(limits)
+        self.deadline_s = math.inf
+        self.request_id = b""
+        self.route = ""
+        self.began_s = 0.0
+        self._limits = limits
+        self._has_place = False
+
+    async def enter(self) -> None:
+        """Take a place among the requests in progress, until `leave`; see `Limits.enter`."""
+        if not self._limits.enter_at_once():
+            await self._limits.enter(self.deadline_s)
+        self._has_place = True
+
+    def leave(self) -> None:
+        """Hold nothing any more."""
+        self.held.give_back()
+        if self._has_place:
+            self._has_place = False
+            self._limits.leave()
+
+    async def left_within(self, seconds: float) -> bool:
+        """Wait so long for the client to leave; true once it has."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (await self.incoming())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            return False
+        return True
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
-        return self.incoming.header(name)
+        value = self.incoming.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def asked(self, name: str) -> str | None:
         """Return a parameter of the query."""
@@ -85,12 +123,12 @@ class Incoming:
         receive: ASGI's.
     """
 
-    __slots__ = ("_headers", "_receive", "_told", "body", "ended", "invited")
+    __slots__ = ("_receive", "_told", "body", "ended", "headers", "invited")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        self._headers = headers
+        self.headers = headers
         self.body = bytearray()
         told = headers.get(b"content-length")
         self._told = None if told is None else int(told)
@@ -99,7 +137,7 @@ class Incoming:
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
-        value = self._headers.get(name)
+        value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
     async def __call__(self) -> Message:
@@ -128,7 +166,7 @@ class Incoming:
             if self._told > most_bytes:
                 raise _too_large(self._told, most_bytes)
             held.take(self._told)
-        if b"request-timeout" not in self._headers:  # the connection bounds the time of every body by itself
+        if b"request-timeout" not in self.headers:  # the connection bounds the time of every body by itself
             return await self._gather(most_bytes, held, check)
         try:
             async with asyncio.timeout(deadline_s - time.monotonic()):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import ASGIApp
-
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec
-from rkruntime.service._answers import JSON
-from rkruntime.service._asked import Launch, output_bytes, take_memory
+from rkruntime.service._answers import JSON, Reply
+from rkruntime.service._asked import Launch, take_memory
 from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._limits import caller_of
@@ -23,7 +21,7 @@ __all__ = ("launch",)
 KEY = re.compile(r"[!-~]{1,128}")
 
 
-async def launch(state: ServiceState, request: Exchange) -> ASGIApp:
+async def launch(state: ServiceState, request: Exchange) -> Reply:
     """Launch one kernel; with an Idempotency-Key that was seen before, answer as then."""
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
@@ -38,7 +36,7 @@ async def launch(state: ServiceState, request: Exchange) -> ASGIApp:
 
 async def _run_once(
     state: ServiceState, request: Exchange, key: str, spec: KernelSpec, name: str, asked_in: str, form: str
-) -> ASGIApp:
+) -> Reply:
     if not KEY.fullmatch(key):
         raise RequestRefused(400, "the Idempotency-Key is no key", "give 1 to 128 letters, digits and signs, no spaces")
     asked = await read_asked(spec, request, asked_in, state.config.service)
@@ -48,11 +46,18 @@ async def _run_once(
     return await state.answers.once(place, of, lambda: _run(state, request, name, asked, form))
 
 
-async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> ASGIApp:
-    request.held.take(output_bytes(asked))
+async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> Reply:
+    request.held.take(asked.output_bytes)
     args = take_memory(asked)
+    catalogue = state.catalogue
     record = await state.bridge.call(
-        state.catalogue.launch, name, args, asked.how, timeout_s=request.left_s, receive=request.incoming
+        catalogue.launch,
+        name,
+        args,
+        asked.how,
+        timeout_s=request.left_s,
+        receive=request.incoming,
+        soon=catalogue.launch_soon,
     )
-    results = results_of(state.catalogue.spec(name), args, record)
+    results = results_of(catalogue.spec(name), args, record)
     return await answer(form, results, record, request.asked("result"))

@@ -90,8 +90,14 @@ class Limits:
                 429, f"more than {limit} requests a second came from this caller", "ask less often", wait_s
             )
 
+    def enter_at_once(self) -> bool:
+        """Take a place among the requests in progress, if there is one; give it back with `leave`."""
+        free = self.in_progress < self._config.max_requests
+        self.in_progress += free
+        return free
+
     async def enter(self, deadline_s: float) -> None:
-        """Take a place among the requests in progress, at once or in turn; give it back with `leave`.
+        """Wait for a place among the requests in progress, in turn; give it back with `leave`.
 
         Args:
             deadline_s: When to give up, by `time.monotonic`.
@@ -99,9 +105,6 @@ class Limits:
         Raises:
             RequestRefused: Too many wait already, or the deadline came (503).
         """
-        if self.in_progress < self._config.max_requests:
-            self.in_progress += 1
-            return
         if len(self._waiting) >= self._config.max_waiting_requests:
             raise _busy(f"{self.in_progress} requests are in progress and {self.waiting} wait")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -6,19 +6,18 @@ The format is NumPy's NEP 1. Pickles are never read: an object dtype has no way 
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from tokenize import TokenError
 from typing import Any
 
 import attrs
 import numpy as np
-from starlette.types import Receive, Scope, Send
 
 from rkruntime.errors import RequestRefused
+from rkruntime.service._answers import Streamed
 from rkruntime.service._asked import DTYPES, Planned
 
-__all__ = ("NPY", "NpyHeader", "NpyResponse", "check_length", "npy_bytes", "read_npy", "read_npy_header")
+__all__ = ("NPY", "NpyHeader", "check_length", "npy_bytes", "npy_reply", "read_npy", "read_npy_header")
 
 NPY = "application/x-npy"
 LONGEST_HEADER = 16 * 1024
@@ -115,30 +114,23 @@ def npy_bytes(array: np.ndarray[Any, Any]) -> bytes:
     return npy_header(array) + np.ascontiguousarray(array).tobytes()
 
 
-class NpyResponse:
-    """Answers with one array, sent piece by piece from where it lies.
+def npy_reply(array: np.ndarray[Any, Any], headers: dict[str, str]) -> Streamed:
+    """Reply with one array, sent piece by piece from where it lies.
 
     Args:
         array: What to send.
         headers: Further headers.
     """
+    array = np.ascontiguousarray(array) if array.ndim else array
+    header = npy_header(array)
+    return Streamed(_pieces(header, array), NPY, headers, len(header) + array.nbytes)
 
-    def __init__(self, array: np.ndarray[Any, Any], headers: dict[str, str]) -> None:
-        self._array = np.ascontiguousarray(array) if array.ndim else array
-        self._headers = headers
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's form
-        """Send it."""
-        header = npy_header(self._array)
-        told = {"content-type": NPY, "content-length": str(len(header) + self._array.nbytes)} | self._headers
-        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": encoded})
-        await send({"type": "http.response.body", "body": header, "more_body": True})
-        items = self._array.reshape(-1).view(np.uint8).data if self._array.size else memoryview(b"")
-        for place in range(math.ceil(len(items) / CHUNK_BYTES)):
-            part = items[place * CHUNK_BYTES : (place + 1) * CHUNK_BYTES]
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+async def _pieces(header: bytes, array: np.ndarray[Any, Any]) -> AsyncIterator[bytes | memoryview]:
+    yield header
+    items = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    for begin in range(0, len(items), CHUNK_BYTES):
+        yield items[begin : begin + CHUNK_BYTES]
 
 
 def _refused(what: str, why: str, mend: str) -> RequestRefused:

@@ -18,6 +18,7 @@ from rkruntime.service._answers import as_json
 from rkruntime.service._certified import CertifiedProtocol
 from rkruntime.service._corked import Corked
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
+from rkruntime.service._whole import Whole
 
 __all__ = ("GuardedProtocol", "guarded")
 
@@ -123,6 +124,7 @@ class GuardedProtocol(CertifiedProtocol):
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
         super().on_headers_complete()
+        Whole(self.cycle)
 
     def on_message_complete(self) -> None:
         """Have a request as a whole."""

@@ -6,17 +6,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 import attrs
-from starlette.types import ASGIApp
 
 from rkruntime.access import Permission
 from rkruntime.service import _dashboard, _events, _launches, _openapi, _pages, _probes, _types
-from rkruntime.service._answers import JSON
+from rkruntime.service._answers import JSON, Reply
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._state import ServiceState
 
 __all__ = ("ROUTES", "Handler", "RouteSpec")
 
-Handler: TypeAlias = Callable[[ServiceState, Exchange], Awaitable[ASGIApp]]
+Handler: TypeAlias = Callable[[ServiceState, Exchange], Awaitable[Reply]]
 
 
 @attrs.frozen(kw_only=True)

@@ -123,7 +123,7 @@ class Service:
             async with trio.open_nursery() as nursery:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
-                app = guard.around(make_app(state, (*self._wraps, guard)))
+                app = make_app(state, guard.headers_for, (*self._wraps, guard))
                 server = self._server = Server(
                     app, self.config.service, listening, bridge.attach, None if guard.tls is None else guard.tls.context
                 )

@@ -6,15 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from starlette.types import ASGIApp
 
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import LaunchRecord
 from rkruntime.service._accept import choose
-from rkruntime.service._answers import JSON, Answer, as_json
+from rkruntime.service._answers import JSON, Answer, Reply, as_json
 from rkruntime.service._arrow import ARROW, arrow_is_here, write_arrow
 from rkruntime.service._multipart import MULTIPART, Part, write_parts
-from rkruntime.service._npy import NPY, NpyResponse, npy_bytes
+from rkruntime.service._npy import NPY, npy_bytes, npy_reply
 from rkruntime.service._reading import off_loop
 from rkruntime.service._results import check_finite, json_results, launch_told, server_timing
 
@@ -40,7 +39,7 @@ def answer_form(accept: str | None, asked_in: str) -> str:
     return form
 
 
-async def answer(form: str, results: Results, record: LaunchRecord, wanted: str | None) -> ASGIApp:
+async def answer(form: str, results: Results, record: LaunchRecord, wanted: str | None) -> Reply:
     """Write results.
 
     Args:
@@ -63,7 +62,7 @@ async def answer(form: str, results: Results, record: LaunchRecord, wanted: str 
         return Answer(await off_loop(size, _as_json, results, record))
     timing = {"server-timing": server_timing(record)}
     if form == NPY:
-        return NpyResponse(_only(results), timing)
+        return npy_reply(_only(results), timing)
     if form == MULTIPART:
         body, kind = await off_loop(size, _as_parts, results, record)
         return Answer(body, kind=kind, headers=timing)

@@ -1,7 +1,14 @@
 """Launches over HTTP, against NumPy."""
 
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
 import numpy as np
-from service_process import ServiceProcess
+from service_process import LIMIT_S, ServiceProcess
+
+from rkruntime.service._serve import SIDE_BY_SIDE
 
 OUT = {"shape": [3], "dtype": "float64"}
 
@@ -37,3 +44,41 @@ def test_a_fault_in_the_kernel_is_a_problem_that_names_its_line(service: Service
     assert "served.py:" in problem["detail"]
     assert problem["mend"]
     assert problem["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_launch_that_waits_behind_others_is_answered_at_its_deadline(service: ServiceProcess) -> None:
+    """All of the actor's places are taken by launches that go on; the deadline of one that waits is its own."""
+    spin = {"args": {"x": [0.0], "turns": 10**13}, "grid": 1, "block": 1}
+
+    def launch(timeout: str) -> tuple[int, float]:
+        began = time.monotonic()
+        with httpx.Client(base_url=service.url, timeout=LIMIT_S) as client:
+            answer = client.post("/v1/kernels/spin/launch", json=spin, headers={"request-timeout": timeout})
+        return answer.status_code, time.monotonic() - began
+
+    with ThreadPoolExecutor(16) as threads:
+        long = [threads.submit(launch, "20s") for _ in range(SIDE_BY_SIDE)]
+        limit = time.monotonic() + LIMIT_S
+        while in_flight(service, "spin") < SIDE_BY_SIDE:
+            assert time.monotonic() < limit
+        status, took_s = launch("300ms")
+        assert (status, took_s < 15) == (504, True)
+        assert in_flight(service, "spin") == SIDE_BY_SIDE, "it waits no longer"
+        assert {one.result()[0] for one in long} == {504}
+
+
+def in_flight(service: ServiceProcess, actor: str) -> int:
+    actors = service.client.get("/v1/actors").json()["actors"]
+    return sum(one["in_flight"] for one in actors if one["name"] == actor)
+
+
+def test_head_has_no_body_and_the_connection_goes_on(service: ServiceProcess) -> None:
+    with socket.create_connection(service.address, timeout=LIMIT_S) as connection:
+        for method, has_body in (("HEAD", False), ("GET", True)):
+            connection.sendall(f"{method} /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
+            told = b""
+            while b"\r\n\r\n" not in told or (has_body and not told.endswith(b"}")):
+                told += connection.recv(65536)
+            head, _, body = told.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert (b"content-length: 0" in head.lower(), bool(body)) == (False, has_body)

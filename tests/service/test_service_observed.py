@@ -11,7 +11,9 @@ from trace_format import load
 
 from rkruntime.config import ProductionConfig
 from rkruntime.observability import Observability
-from rkruntime.service._observed import Observed
+from rkruntime.service._incoming import Exchange
+from rkruntime.service._limits import Limits
+from rkruntime.service._observed import WENT_AWAY, Observed
 
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 LAUNCH = "/v1/kernels/{name}/launch"
@@ -61,22 +63,21 @@ def test_a_service_without_metrics_says_so(tmp_path: Path) -> None:
     assert "metrics_enabled" in answer.text
 
 
-async def test_what_a_stranger_makes_up_adds_nothing_to_what_is_counted() -> None:
+def test_what_a_stranger_makes_up_adds_nothing_to_what_is_counted() -> None:
     told = Observability(ProductionConfig())
     assert told.metrics is not None
+    observed = Observed(told)
     seen = []
-
-    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        seen.append(told.metrics.requests_in_flight() if told.metrics else 0)
-        if scope["method"] == "GET":
-            await send({"type": "http.response.start", "status": 204})
-
-    async def sent(message: Any) -> None:
-        pass
-
-    observed = Observed(app, told)
-    for method in ("BREW", "WHEN", "GET"):
-        await observed({"type": "http", "method": method}, None, sent)  # type: ignore[arg-type]
+    for method, status in (("BREW", WENT_AWAY), ("WHEN", WENT_AWAY), ("GET", 204)):
+        scope = {"type": "http", "method": method, "headers": [], "query_string": b""}
+        exchange = Exchange(scope, nothing, Limits(ProductionConfig().service))
+        observed.begin(exchange)
+        seen.append(told.metrics.requests_in_flight())
+        observed.end(exchange, status)
     assert seen == [1, 1, 1]
     assert told.metrics.requests_in_flight() == 0
     assert told.metrics.requests == {("", "OTHER", "499"): 2, ("", "GET", "204"): 1}, "499: no answer was begun"
+
+
+async def nothing() -> dict[str, Any]:
+    return {"type": "http.disconnect"}
