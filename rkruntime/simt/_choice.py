@@ -61,25 +61,20 @@ def has_barriers(program: Program) -> bool:
     return not FIBERS.isdisjoint(program.categories)
 
 
+CUTTABLE = ("syncthreads", "syncthreads_count", "syncthreads_and", "syncthreads_or", "shared_array")
+
+
 def can_be_cut(program: Program) -> bool:
-    """Whether all that a kernel's threads do together is to wait at barriers and to share static arrays."""
+    """Whether all that a kernel's threads do together is to wait at barriers and to share arrays."""
     recursive = recursive_functions(program.units)
     for function, unit in program.units.items():
         for feature in unit.features:
             together = feature.category in FIBERS
-            if together and (function in recursive or feature.name not in ("syncthreads", "shared_array")):
+            if together and (function in recursive or feature.name not in CUTTABLE):
                 return False
             if feature.name == "local_array":
                 return False
-    return not any(
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "_rk_shared_array"
-        and isinstance(node.args[2], ast.Constant)
-        and node.args[2].value == "0"
-        for unit in program.units.values()
-        for node in ast.walk(unit.tree)
-    )
+    return True
 
 
 def choose(program: Program, *, debug: bool) -> Choice:

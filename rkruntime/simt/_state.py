@@ -23,7 +23,8 @@ FAULT_LANE = 15  # lanes: which of its vector's threads failed
 STACK_LIMIT = 16  # address that the worker's own stack must not reach
 COPIES = 17  # lanes: a bit for each argument that the worker has a copy of
 LANES = 18  # lanes: how many threads of the vector there are
-STATE_WORDS = 19
+DYNAMIC_BYTES = 19  # lanes: of the block's dynamic shared memory
+STATE_WORDS = 20
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too

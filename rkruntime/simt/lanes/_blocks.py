@@ -19,14 +19,15 @@ from numba.core import cgutils, ir
 
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
-from rkruntime.simt._stubs import syncthreads
+from rkruntime.simt._numba import types
 from rkruntime.simt.lanes._liveness import assigned_in, live_in
 from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._recipes import recipes
+from rkruntime.simt.lanes._reducing import Tally
 from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
 from rkruntime.simt.lanes._shapes import EFFECTS, Shape, callee_of, is_uniform, widest
-from rkruntime.simt.lanes._shared import block_array
+from rkruntime.simt.lanes._shared import BARRIERS, REDUCING, block_array
 from rkruntime.simt.lanes._slots import Slot
 
 __all__ = ("BlockLower",)
@@ -60,14 +61,15 @@ class BlockLower(LanesLower):
         for label in list(self.blocks):
             block, here = self.blocks[label], label
             while True:
-                at = next((k for k, inst in enumerate(block.body) if self._calls(inst) is syncthreads), None)
+                at = next((k for k, inst in enumerate(block.body) if self._calls(inst) in BARRIERS), None)
                 if at is None:
                     break
                 rest = ir.Block(block.scope, block.body[at].loc)
                 rest.body = block.body[at + 1 :]
                 new = max(self.blocks) + 1
                 first = ir.Block(block.scope, block.loc)
-                first.body = [*block.body[:at], ir.Jump(new, block.body[at].loc)]
+                kept = at + 1 if self._calls(block.body[at]) in REDUCING else at
+                first.body = [*block.body[:kept], ir.Jump(new, block.body[at].loc)]
                 self.blocks[here] = first
                 barriers.add(here)
                 self.blocks[new] = rest
@@ -158,7 +160,7 @@ class BlockLower(LanesLower):
         """Whether a segment only computes what is the same for the block."""
         for label in segment.labels:
             for inst in self.blocks[label].body:
-                if isinstance(inst, STORES) or self._calls(inst) in EFFECTS:
+                if isinstance(inst, STORES) or self._calls(inst) in EFFECTS or self._calls(inst) in REDUCING:
                     return False
                 if isinstance(inst, ir.Assign) and widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
                     return False
@@ -174,6 +176,7 @@ class BlockLower(LanesLower):
         self._homes: dict[str, list[tuple[Slot, llvm.Value]]] = {}
         self._chunk: llvm.Value | None = None
         self._context: llvm.Value | None = None
+        self._tally = Tally(self.builder)
         heads = {first: self.function.append_basic_block(f"segment{first}") for first in self._segments}
         entry = self.builder.basic_block
         ready = self.function.append_basic_block("ready")
@@ -185,6 +188,7 @@ class BlockLower(LanesLower):
             if self._is_of_block(segment):
                 self._emit_once(segment)
             else:
+                self._tally.clear(self.builder)
                 self._emit_for_threads(segment)
             self._emit_end(segment, heads)
         self.blkmap[self.firstblk] = ready
@@ -241,6 +245,9 @@ class BlockLower(LanesLower):
             return
         if self._comes_after(self._label, inst):
             return
+        if self._calls(inst) in REDUCING:
+            self._count(inst)
+            return
         if self._label == self._segment_of[self._label].last and inst.is_terminator:
             assert self._left is not None
             self.builder.branch(self._left)
@@ -256,6 +263,9 @@ class BlockLower(LanesLower):
     def _emit_end(self, segment: Segment, heads: dict[int, llvm.Block]) -> None:
         """Go on for the block, after its threads have run a segment."""
         self._label, self._mask, self._parted = segment.last, None, False
+        for inst in self.blocks[segment.last].body:
+            if self._calls(inst) in REDUCING:
+                self._answer(inst)
         for inst in self._once[segment.last]:
             self.loc = inst.loc
             self._lower_assignment(inst)
@@ -270,6 +280,20 @@ class BlockLower(LanesLower):
         else:
             self._left = None
             self._leave()
+
+    # Barriers that count
+
+    def _count(self, inst: Any) -> None:
+        """Have the threads of a vector arrive at a barrier that tells how many came with a true predicate."""
+        if self.shapes.form(inst.target.name) is not Shape.UNIFORM:
+            raise LanesRefused("a barrier's answer is kept with what differs among threads")
+        predicate = self._vector(self._value(inst.value.args[1].name), types.boolean)
+        self._tally.add(self.builder, predicate, self._mask)
+
+    def _answer(self, inst: Any) -> None:
+        held = self._tally.answer(self.builder, self._calls(inst))
+        type_ = self.typeof(inst.target.name)
+        self.storevar(self.context.cast(self.builder, held, types.int32, type_), inst.target.name)
 
     # A segment
 

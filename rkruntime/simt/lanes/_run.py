@@ -65,6 +65,7 @@ def make_block_run(body: Any, private: tuple[int, ...] = ()) -> Any:
     @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
+        put(state, _state.DYNAMIC_BYTES, shared_bytes)
         mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
         dim = (block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])

@@ -62,6 +62,9 @@ _KNOWN: dict[Any, Form] = {
     _stubs.thread_idx_3: (R, ROW, ROW),
     _stubs.laneid: V,
     _stubs.lanemask_lt: V,
+    _stubs.syncthreads_count: U,
+    _stubs.syncthreads_and: U,
+    _stubs.syncthreads_or: U,
 }
 OURS = frozenset(one for one in vars(_stubs).values() if isinstance(one, FunctionType))
 EFFECTS: frozenset[Any] = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))

@@ -1,6 +1,7 @@
 """What kernels share within a block, on lanes: barriers, at which kernels are cut, and shared memory.
 
 Shared memory lies on the stack of the function that runs a block, where LLVM knows that nothing else points to it.
+Dynamic arrays are views on one room, whose size the launch tells.
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
@@ -11,26 +12,47 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from llvmlite import ir
+from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.np.arrayobj import make_array, populate_array
 
-from rkruntime.simt import _stubs
+from rkruntime.simt import _state, _stubs
 from rkruntime.simt._context import INLINE, LoopContext
 from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 
-__all__ = ("block_array",)
+__all__ = ("BARRIERS", "REDUCING", "block_array")
 
-WORD = ir.IntType(64)
+WORD, BYTE = ir.IntType(64), ir.IntType(8)
 ALIGNMENT = 64
+
+
+DYNAMIC = "dynamic_shared"  # the name of its room
+REDUCING = (_stubs.syncthreads_count, _stubs.syncthreads_and, _stubs.syncthreads_or)
+BARRIERS = (_stubs.syncthreads, *REDUCING)
 
 
 @overload(_stubs.syncthreads, jit_options=INLINE)
 def _syncthreads(ctx):
     """A call has a type, and no code: the lowering cuts where it stands."""
     return (lambda ctx: None) if ctx == LoopContext else None
+
+
+def _define_reducing(stub):
+    @overload(stub, jit_options=INLINE)
+    def define(ctx, predicate):
+        if ctx != LoopContext:
+            return None
+        if not isinstance(predicate, types.Integer | types.Boolean):
+            raise TypingError(f"the predicate of a barrier is a whole number or a truth value, not {predicate}")
+        return lambda ctx, predicate: np.int32(0)
+
+
+for _stub in REDUCING:
+    _define_reducing(_stub)
 
 
 @intrinsic(prefer_literal=True)
@@ -45,6 +67,8 @@ def block_array(typing_context, ctx, site, shape, dtype):
         data_type = context.get_data_type(element)
         item_bytes = context.get_abi_sizeof(data_type)
         count = math.prod(extents)
+        if extents == (0,):
+            return _dynamic(context, builder, array_type, args[0], item_bytes)
         if count * item_bytes > STATIC_SHARED_BYTES:
             raise TypingError(f"a shared array of {count * item_bytes:,} bytes; a block has {STATIC_SHARED_BYTES:,}")
         with builder.goto_entry_block():
@@ -62,3 +86,25 @@ def block_array(typing_context, ctx, site, shape, dtype):
         return array._getvalue()
 
     return array_type(ctx, site, shape, dtype), codegen
+
+
+def _dynamic(context, builder, array_type, ctx, item_bytes):
+    """Return all of the block's dynamic shared memory as an array."""
+    state = cgutils.create_struct_proxy(LoopContext)(context, builder, ctx).state
+    word = builder.inttoptr(builder.add(state, WORD(8 * _state.DYNAMIC_BYTES)), WORD.as_pointer())
+    made = builder.block.instructions  # all of a kernel's arrays are emitted in one block
+    room = next((one for one in made if one.name.startswith(DYNAMIC)), None)
+    size = builder.load(word)
+    if room is None:
+        room = builder.alloca(BYTE, size=size, name=DYNAMIC)
+        room.align = ALIGNMENT
+    array = make_array(array_type)(context, builder)
+    populate_array(
+        array,
+        data=builder.bitcast(room, array.data.type),
+        shape=[builder.udiv(size, WORD(item_bytes))],
+        strides=[WORD(item_bytes)],
+        itemsize=WORD(item_bytes),
+        meminfo=None,
+    )
+    return array._getvalue()
