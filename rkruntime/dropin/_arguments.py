@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, NumbaErrors, as_dtype, config, cuda, types
+from rkruntime.simt._pointers import Pointer
 
 __all__ = ("Sample", "converter_of", "keep_apart", "sample_of", "view_of")
 
@@ -64,6 +65,8 @@ def converter_of(kind: Any) -> Callable[[Any], Any]:
         return partial(_tuple, tuple(map(converter_of, kind.types)))
     if isinstance(kind, types.Record):
         return _host_record
+    if isinstance(kind, types.CPointer):
+        return partial(Pointer, kind=kind)
     return _unhinted
 
 

@@ -19,6 +19,7 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._choices import number_choices
 from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
@@ -53,6 +54,7 @@ def rewrite(kernel: FunctionType, name: str, debug: bool = False, *, device: boo
         if function in units:
             continue
         source = read(function, name, device=device or function is not kernel)
+        source = number_choices(source, Names(function, source.tree, bound_to(function)), is_bindable)
         rewriter = _Rewriter(source, sites, debug)
         unit = units[function] = rewriter.run()
         if function is kernel and not device:
@@ -156,7 +158,7 @@ class _Rewriter(ast.NodeTransformer):
         feature = None if value is UNKNOWN else feature_of(value)
         if isinstance(feature, Feature) and feature.form not in ("extent", "value", "constant"):
             return self._call_feature(feature, node)
-        extension = None if value is UNKNOWN else extension_of(value)
+        extension = None if value is UNKNOWN or stand_in_for(value) else extension_of(value)
         if extension is not None:
             return self._call_extension(extension, node)
         device = None if value is UNKNOWN else self._device(value)
@@ -266,7 +268,7 @@ class _Rewriter(ast.NodeTransformer):
                 node, f"{feature.spelling} without a call", f"call {feature.spelling} where it is needed"
             )
         if self._device(value) is not None:
-            mend = "call the device function itself, or choose between functions with `if`"
+            mend = "call the device function, or pass it to one"
             raise self._refuse(node, f"the device function {value.__name__} used as a value", mend)
         return None
 

@@ -38,6 +38,8 @@ _LIBRARIES: Mapping[str, tuple[str, str]] = {
     "numba.cuda._internal.cuda_fp16": ("fp16", "rkruntime.simt._fp16"),
     "numba.cuda.libdevice": ("libdevice", "rkruntime.simt._libdevice"),
     "numba.cuda.stubs": ("cuda", "rkruntime.simt._vector_types"),
+    "numba.cuda.misc.special": ("numba", "rkruntime.simt._same"),
+    "numba.cuda.np.numpy_support": ("numba", "rkruntime.simt._same"),
 }
 
 

@@ -46,7 +46,25 @@ def place_below_zero(x, out):
         out[i] = np.uint32(i - 8)
 
 
-CASES = (place_or_constant, place_then_constant, place_in_a_byte, place_below_zero)
+@cuda.jit(device=True)
+def place_in_block(x):
+    return cuda.threadIdx.x + x.size
+
+
+@cuda.jit
+def place_from_a_device_function_where_threads_part(x, out):
+    i = cuda.grid(1)
+    if i < out.size and i % 3 == 1:
+        out[i] = place_in_block(x)
+
+
+CASES = (
+    place_or_constant,
+    place_then_constant,
+    place_in_a_byte,
+    place_below_zero,
+    place_from_a_device_function_where_threads_part,
+)
 
 
 @pytest.mark.parametrize("kernel", CASES, ids=lambda one: one.__name__)

@@ -270,7 +270,8 @@ class LanesLower(VectorExpressions):
         name, value = inst.target.name, inst.value
         form, type_, self._target = self.shapes.form(name), self.typeof(name), name
         if is_uniform(form):
-            with self._as_lane(self._first_lane()):
+            # A device function's own name for the context stays that of the whole vector.
+            with self._as_lane(None if type_ == LoopContext else self._first_lane()):
                 held = Lower.lower_assign(self, type_, inst)
             if isinstance(value, ir.Arg):
                 held = self._borrowed(type_, held)

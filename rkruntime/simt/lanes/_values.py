@@ -150,7 +150,7 @@ class LaneValues(Lower):
         return INDEX(0) if self._mask is None else vectors.first_lane(self.builder, self._mask)
 
     @contextmanager
-    def _as_lane(self, lane: llvm.Value):
+    def _as_lane(self, lane: llvm.Value | None):
         self._lane, before = lane, self._lane
         yield
         self._lane = before
