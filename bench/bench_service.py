@@ -281,6 +281,11 @@ def service_in(folder: Path) -> Iterator[Process]:
         yield service
 
 
+def step(what: str) -> None:
+    """Say on stderr what is measured now: the whole takes minutes."""
+    print(f"{time.strftime('%H:%M:%S')}  {what}", file=sys.stderr, flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE")
@@ -296,11 +301,16 @@ def main() -> None:
         echo = stack.enter_context(running(folder, "-c", ECHO, "PORT"))
         service = stack.enter_context(service_in(folder))
         service.ask("POST", LAUNCH, json.dumps(BODY).encode(), **{"Content-Type": "application/json"})
+        step(f"requests a second and latencies, {options.rounds} rounds of {4 * options.seconds:g} s")
         figures = measure_rates(echo, service, body, options.rounds, options.seconds)
+        step("arrays of 8 MiB")
         figures += measure_arrays(echo, service, folder, options.rounds, options.seconds)
+        step(f"{IDLE:,} idle connections, and the peak of memory")
         figures.append(measure_idle(service))
         figures.append(measure_peak(folder))
+        step("/metrics with 1,000 kernels, alone and beside launches")
         figures += measure_metrics(folder, body, options.rounds, options.seconds)
+        step(f"{THROUGH:,} requests through a drain")
         figures += measure_drain(folder, body)
     tell("the service, beside a bare echo", figures, options.json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,8 @@ async def _serve(service: Service) -> None:
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(partial(service.run, handle_signals=True))
+            gc.collect()
+            gc.freeze()  # what lives as long as the process, a compiler among it, is not looked through again and again
             click.echo(_told(service), err=True)
     except* RkError as group:
         raise first_error(group) from group

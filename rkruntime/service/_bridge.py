@@ -79,6 +79,8 @@ class Bridge:
         self._crossing = False
         self._answered: deque[_Call] = deque()
         self._returning = False
+        self._carrier: trio.lowlevel.Task | None = None
+        self._under_way = 0
         self._closed = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -144,7 +146,6 @@ class Bridge:
             self._token.run_sync_soon(call.end)
 
     def _give(self) -> None:
-        self._returning = False
         while self._answered:
             call = self._answered.popleft()
             told = call.outcome
@@ -160,13 +161,37 @@ class Bridge:
     def close(self) -> None:
         """Take no more calls: those that come are answered with `NotRunning`."""
         self._closed = True
+        if self._carrier is not None and not self._returning:
+            self._returning = True
+            trio.lowlevel.reschedule(self._carrier)
+
+    async def carry(self) -> None:
+        """Carry answers back until the bridge is closed and the last call has ended; for a task of its own.
+
+        It runs when every task that was ready beside those that answer has had its turn, so that their answers cross
+        together.
+        """
+        task = trio.lowlevel.current_task()
+
+        def stop(_: object) -> trio.lowlevel.Abort:
+            self._carrier = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        while not self._closed or self._under_way:
+            self._carrier = task
+            await trio.lowlevel.wait_task_rescheduled(stop)
+            self._hand_back()
+        self._carrier = None
 
     def _take(self) -> None:
         while self._asked:
             call = self._asked.popleft()
+            if call.withdrawn:
+                continue
+            self._under_way += 1
             if self._closed:
                 self._return(call, outcome.Error(NotRunning("stopped")))
-            elif not call.withdrawn and not self._begin_soon(call):
+            elif not self._begin_soon(call):
                 call.context.run(self._nursery.start_soon, self._run, call)
 
     def _begin_soon(self, call: _Call) -> bool:
@@ -182,13 +207,12 @@ class Bridge:
 
     async def _run(self, call: _Call) -> None:
         """Run one call to its end, whatever that is; nothing that it raises harms the others."""
-        if call.withdrawn:
-            return
         told: outcome.Outcome[Any] = outcome.Error(NotRunning("stopped"))
         try:
             with trio.CancelScope(relative_deadline=call.timeout_s) as scope:
-                call.cancel = scope.cancel
-                told = outcome.Value(await call.function(*call.args))
+                call.cancel = lambda _: scope.cancel()
+                if not call.withdrawn:  # since it was taken, before there was a scope to cancel
+                    told = outcome.Value(await call.function(*call.args))
             if scope.cancelled_caught:
                 told = outcome.Error(out_of_time(call.timeout_s))
         except Exception as error:
@@ -198,13 +222,18 @@ class Bridge:
 
     def _return(self, call: _Call, told: outcome.Outcome[Any]) -> None:
         call.outcome = told
+        self._under_way -= 1
         self._answered.append(call)
-        if not self._returning:
+        if self._carrier is None:
+            self._hand_back()
+        elif not self._returning:
             self._returning = True
-            self._token.run_sync_soon(self._hand_back)
+            trio.lowlevel.reschedule(self._carrier)
 
     def _hand_back(self) -> None:
-        assert self._loop is not None
+        self._returning = False
+        if self._loop is None or not self._answered:
+            return
         try:
             self._loop.call_soon_threadsafe(self._give)
         except RuntimeError:  # the loop is closed: nobody waits there any more

@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import RequestRefused
-from rkruntime.service._answers import Streamed
+from rkruntime.service._answers import Answer, Reply, Streamed
 from rkruntime.service._asked import DTYPES, Planned
 
 __all__ = ("NPY", "NpyHeader", "check_length", "npy_bytes", "npy_reply", "read_npy", "read_npy_header")
@@ -114,21 +114,23 @@ def npy_bytes(array: np.ndarray[Any, Any]) -> bytes:
     return npy_header(array) + np.ascontiguousarray(array).tobytes()
 
 
-def npy_reply(array: np.ndarray[Any, Any], headers: dict[str, str]) -> Streamed:
-    """Reply with one array, sent piece by piece from where it lies.
+def npy_reply(array: np.ndarray[Any, Any], headers: dict[str, str]) -> Reply:
+    """Reply with one array; a large one is sent piece by piece from where it lies.
 
     Args:
         array: What to send.
         headers: Further headers.
     """
     array = np.ascontiguousarray(array) if array.ndim else array
+    if array.nbytes <= CHUNK_BYTES:
+        return Answer(npy_bytes(array), kind=NPY, headers=headers)
     header = npy_header(array)
     return Streamed(_pieces(header, array), NPY, headers, len(header) + array.nbytes)
 
 
 async def _pieces(header: bytes, array: np.ndarray[Any, Any]) -> AsyncIterator[bytes | memoryview]:
     yield header
-    items = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
+    items = array.reshape(-1).view(np.uint8).data
     for begin in range(0, len(items), CHUNK_BYTES):
         yield items[begin : begin + CHUNK_BYTES]
 

@@ -7,7 +7,7 @@ read its answer open for good. Each bound here is answered with a problem, where
 from __future__ import annotations
 
 import asyncio
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -16,9 +16,7 @@ from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import as_json
 from rkruntime.service._certified import CertifiedProtocol
-from rkruntime.service._corked import Corked
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
-from rkruntime.service._whole import Whole
 
 __all__ = ("GuardedProtocol", "guarded")
 
@@ -40,6 +38,9 @@ class GuardedProtocol(CertifiedProtocol):
         super().__init__(*args, **kwargs)
         self._in_header = True
         self._header_bytes = 0
+        self._came_bytes = 0
+        self._idle_since_s: float | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._refusal: RequestRefused | None = None
@@ -48,17 +49,19 @@ class GuardedProtocol(CertifiedProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
-        super().connection_made(cast(asyncio.Transport, Corked(transport, self.loop)))
+        super().connection_made(transport)
         if len(self.connections) > self.bounds.max_connections:
             self._refuse(
                 503, f"{self.bounds.max_connections} connections are open", "close one that is not needed", 1.0
             )
             return
-        self._timer = self.loop.call_later(self.bounds.idle_timeout, self.timeout_keep_alive_handler)
+        self._rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End a connection."""
         self._stop_timer()
+        if self._idle is not None:
+            self._idle.cancel()
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -66,6 +69,8 @@ class GuardedProtocol(CertifiedProtocol):
         """Parse what came; a header that is not whole yet has only so much room and time."""
         if self.transport.is_closing():
             return
+        self._came_bytes = len(data)
+        self._idle_since_s = None
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -117,25 +122,52 @@ class GuardedProtocol(CertifiedProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the header is too large."""
+        large = self._header_bytes + self._came_bytes > MOST_HEADER_BYTES and self._size() > MOST_HEADER_BYTES
         self._in_header = False
         self._header_bytes = 0
         self._stop_timer()
-        if len(self.headers) > MOST_HEADERS or self._size() > MOST_HEADER_BYTES:
+        if large or len(self.headers) > MOST_HEADERS:
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
         super().on_headers_complete()
-        Whole(self.cycle)
 
     def on_message_complete(self) -> None:
         """Have a request as a whole."""
         self._stop_timer()
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Begin the next request, where one waits, or rest; uvicorn's own starts and stops a timer for each answer."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._rest()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, unless it has been refused already."""
         if self._refusal is None:
             mend = "send HTTP/1.1 as RFC 9112 has it: lines end in CR LF, and a body has one length"
             self._refuse(400, f"the request cannot be read: {msg}", mend)
+
+    def _rest(self) -> None:
+        self._idle_since_s = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.bounds.idle_timeout, self._look_whether_idle)
+
+    def _look_whether_idle(self) -> None:
+        """Close a connection that has rested for too long; one timer goes on over many answers."""
+        self._idle = None
+        if self._idle_since_s is None:
+            return  # it rests again after its answer
+        left_s = self._idle_since_s + self.bounds.idle_timeout - self.loop.time()
+        if left_s > 0:
+            self._idle = self.loop.call_later(left_s, self._look_whether_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -9,7 +9,7 @@ from starlette.types import Send
 
 from rkruntime.service._answers import Answer, Reply, Streamed
 from rkruntime.service._incoming import Exchange
-from rkruntime.service._whole import whole_of
+from rkruntime.service._whole import cycle_of, send_whole
 
 __all__ = ("HeadersFor", "Sender")
 
@@ -41,9 +41,8 @@ class Sender:
             closes: Whether the connection is to be closed after it.
         """
         headers = self._head(exchange, reply)
-        whole = whole_of(exchange.scope) if isinstance(reply, Answer) else None
-        if whole is not None and isinstance(reply, Answer):
-            await whole.send(reply.status, headers, reply.body, closes=closes)
+        if isinstance(reply, Answer) and (cycle := cycle_of(send)) is not None:
+            await send_whole(cycle, reply.status, headers, reply.body, closes=closes)
             return
         length = len(reply.body) if isinstance(reply, Answer) else reply.length
         if length is not None:

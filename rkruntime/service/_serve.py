@@ -128,6 +128,7 @@ class Service:
                     app, self.config.service, listening, bridge.attach, None if guard.tls is None else guard.tls.context
                 )
                 self.address = server.address
+                nursery.start_soon(bridge.carry)
                 nursery.start_soon(self._supervise, server)
                 nursery.start_soon(_beat, state, self._notifier, beating)
                 nursery.start_soon(_note_drain, state, self._notifier)
