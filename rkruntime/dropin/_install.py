@@ -40,6 +40,9 @@ def install() -> None:
     settings.ENABLE_CUDASIM = 0
     from rkruntime.dropin._children import install_in_children
     from rkruntime.dropin._patches import patch
+    from rkruntime.dropin._sources import keep_executed_text
+
+    keep_executed_text()
 
     _host = patch()
     install_in_children()

@@ -18,14 +18,17 @@ from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
 from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, kernels
+from rkruntime.dropin._sources import executed
 from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
+from rkruntime.simt._executed import look_in
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent
 
 __all__ = ("HostKernel",)
 
 _engine = Engine()
+look_in(executed)
 
 
 class HostKernel(ReduceMixin):  # type: ignore[misc]

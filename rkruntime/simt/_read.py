@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._executed import definition_of
 from rkruntime.simt._lambdas import read_lambda
 
 __all__ = ("Source", "plain_function", "read", "refuse")
@@ -74,11 +75,12 @@ def read(function: FunctionType, name: str, *, device: bool = False) -> Source:
         raise refused(construct="a generator or coroutine", mend="write it as a plain function without yield or await")
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         raise refused(construct="*args or **kwargs", mend="name every parameter")
-    tree = _find(_parse(function), code)
+    tree = _find(_parse(function), code) or definition_of(code)
     if tree is None:
         raise refused(
             construct=f"{function.__qualname__} has no source that can be read",
-            mend="define it with `def` in a file or a notebook cell; after changing the file, import it again",
+            mend="define it with `def` in a file or a notebook cell, or put its text into linecache.cache before exec; "
+            "after changing the file, import it again",
         )
     tree.decorator_list = []
     return Source(function, name, code.co_filename, tree)

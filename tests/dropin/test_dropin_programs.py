@@ -37,6 +37,12 @@ def test_strictly_nothing_is_simulated() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_kernels_that_a_program_writes_as_text_are_compiled() -> None:
+    done = run_dropin("--report", str(SCRIPTS / "written.py"), RKRUNTIME_DROPIN_STRICT="1")
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+    assert "simulator" not in done.stderr
+
+
 def test_control_c_ends_a_kernel_that_never_ends() -> None:
     done = run_dropin(str(SCRIPTS / "endless.py"))
     assert done.stdout == "goes on\n"
