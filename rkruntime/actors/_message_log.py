@@ -18,6 +18,7 @@ __all__ = ("EndedMessages", "MessageLog", "OnMessages")
 OnMessages = Callable[["EndedMessages"], None]
 
 FIELDS = len(MessageDone._fields)
+PLACES = {name: place for place, name in enumerate(MessageDone._fields)}
 HAND_OVER_S = 1.0
 
 
@@ -42,9 +43,17 @@ class EndedMessages:
     def __iter__(self) -> Iterator[MessageDone]:
         return map(MessageDone._make, zip(*[iter(self._flat)] * FIELDS, strict=True))
 
-    def columns(self) -> tuple[Sequence[Any], ...]:
-        """Return a sequence for each field of `MessageDone`, in their order."""
-        return tuple(self._flat[field::FIELDS] for field in range(FIELDS))
+    def columns(self, *fields: str) -> tuple[Sequence[Any], ...]:
+        """Return what all messages hold in each of these fields of `MessageDone`, in order."""
+        return tuple(self._flat[PLACES[field] :: FIELDS] for field in fields)
+
+    def traced(self) -> list[MessageDone]:
+        """Return the messages whose trace is recorded, which few are: the others are not even made into records."""
+        (traces,) = self.columns("trace")
+        if traces.count(None) == len(traces):
+            return []
+        recorded = [place for place, trace in enumerate(traces) if trace is not None and trace.sampled]
+        return [MessageDone._make(self._flat[place * FIELDS : (place + 1) * FIELDS]) for place in recorded]
 
 
 class MessageLog:

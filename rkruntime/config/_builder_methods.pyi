@@ -149,7 +149,10 @@ class ObservabilityMethods:
         """Record a span for every stage of a launch."""
 
     def trace_sample_ratio(self, value: float) -> Self:
-        """The fraction of requests that are traced."""
+        """The fraction of requests, and of messages outside of any, that begin a trace."""
+
+    def trace_rate_limit(self, value: int) -> Self:
+        """Traces that requests begin in a second at most, and as many messages outside of any."""
 
     def trace_file(self, value: str | None) -> Self:
         """Write one trace of the run for Perfetto to this file."""

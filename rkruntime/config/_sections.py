@@ -31,7 +31,14 @@ class ObservabilityConfig:
         default=False, validator=Boolean(), metadata=about("Record a span for every stage of a launch.")
     )
     trace_sample_ratio: float = attrs.field(
-        default=1.0, validator=Fraction(zero=True), metadata=about("The fraction of requests that are traced.")
+        default=1.0,
+        validator=Fraction(zero=True),
+        metadata=about("The fraction of requests, and of messages outside of any, that begin a trace."),
+    )
+    trace_rate_limit: int = attrs.field(
+        default=100,
+        validator=Count(),
+        metadata=about("Traces that requests begin in a second at most, and as many messages outside of any."),
     )
     trace_file: str | None = attrs.field(
         default=None, validator=A_FILE, metadata=about("Write one trace of the run for Perfetto to this file.")

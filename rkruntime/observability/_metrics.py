@@ -94,17 +94,13 @@ class Metrics:
     def take_messages(self, ended: EndedMessages) -> None:
         """Count messages; on any thread."""
         with self._counting_messages:
-            _, _, outcomes, waited_s, ran_s, _, _, traces = ended.columns()
+            outcomes, waited_s, ran_s = ended.columns("outcome", "waited_s", "ran_s")
             for outcome in ENDS:
                 self._messages[outcome] += outcomes.count(outcome)
             self._waited.observe_all(waited_s)
             self._ran.observe_all(ran_s)
-            if traces.count(None) < len(traces):
-                self._remember(ended)
-
-    def _remember(self, ended: EndedMessages) -> None:
-        for done in ended:
-            if done.trace is not None and done.trace.sampled:
+            for done in ended.traced():
+                assert done.trace is not None
                 self._waited.remember(done.waited_s, done.trace)
                 self._ran.remember(done.ran_s, done.trace)
 

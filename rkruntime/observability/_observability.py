@@ -66,6 +66,7 @@ class Observability:
             told.otlp_endpoint or "",
             headers=otlp_headers(told.otlp_headers),
             sample_ratio=told.trace_sample_ratio,
+            rate_limit=told.trace_rate_limit,
             resource={
                 "service.name": config.service_name,
                 "service.version": config.service_version,

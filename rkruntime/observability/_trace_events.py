@@ -18,6 +18,7 @@ from rkruntime.actors import ActorEvent, EndedMessages
 from rkruntime.context import Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
+from rkruntime.observability._histogram import packed
 from rkruntime.observability._stages import stages_of
 from rkruntime.runtime import DrainReport, Transition
 
@@ -97,25 +98,30 @@ class TraceEvents:
 
     def _messages(self, ended: EndedMessages) -> Iterable[str]:
         """Return the events of messages; by column, since there may be tens of thousands in a second."""
-        actors, messages, outcomes, waited_s, ran_s, began_s, slots, traces = ended.columns()
-        at_s = np.array(began_s) - self._zero_s
-        began_ns = np.rint(at_s * 1e9)
-        length_ns = np.rint((at_s + np.array(ran_s)) * 1e9) - began_ns
-        waited_us = np.array(waited_s) * 1e6
+        actors, messages, outcomes, slots, traces = ended.columns("actor", "message", "outcome", "slot", "trace")
+        waited_s, ran_s, began_s = map(packed, ended.columns("waited_s", "ran_s", "began_s"))
+        at_s = began_s - self._zero_s
+        began_ns = np.rint(at_s * 1e9).astype(np.int64)
+        length_ns = np.rint((at_s + ran_s) * 1e9).astype(np.int64) - began_ns
+        waited_ns = np.rint(waited_s * 1e9).astype(np.int64)
         ids = map(_ids, traces) if traces.count(None) < len(traces) else itertools.repeat("")
-        values = zip((began_ns / 1000).tolist(), (length_ns / 1000).tolist(), waited_us.tolist(), ids, strict=False)
+        values = zip(began_ns.tolist(), length_ns.tolist(), waited_ns.tolist(), ids, strict=False)
         kinds = zip(actors, slots, messages, outcomes, strict=True)
         forms = self._forms
         return [(forms.get(kind) or self._form(*kind)) % told for kind, told in zip(kinds, values, strict=False)]
 
     def _form(self, actor: str, slot: int, message: str, outcome: str) -> str:
-        """Return the event of such messages, with places for what differs; made once for each kind of message."""
+        """Return the event of such messages, with places for what differs; made once for each kind of message.
+
+        Times are whole nanoseconds, written as so many thousandths of a microsecond, which is the format's unit:
+        numbers with a point take nearly twice as long to write.
+        """
         if outcome == "cancelled":
             message = f"{message} (cancelled)"
         track = self._track(ACTORS, _slot(actor, slot))
         args = f'"outcome":"{outcome}","waited_us":\0'
-        line = _slice(ACTORS, track, 0, 0, message, "message", args).replace("%", "%%").replace("\0", "%.1f%s")
-        form = line.replace('"ts":0.000', '"ts":%.3f', 1).replace('"dur":0.000', '"dur":%.3f', 1)
+        line = _slice(ACTORS, track, 0, 0, message, "message", args).replace("%", "%%").replace("\0", "%de-3%s")
+        form = line.replace('"ts":0.000', '"ts":%de-3', 1).replace('"dur":0.000', '"dur":%de-3', 1)
         if len(self._forms) >= MOST_FORMS:
             self._forms.clear()
         self._forms[actor, slot, message, outcome] = form

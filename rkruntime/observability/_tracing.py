@@ -6,11 +6,9 @@ hot path costs several times the message that it describes.
 
 from __future__ import annotations
 
-import itertools
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,14 +23,17 @@ from opentelemetry.trace.status import Status, StatusCode
 
 import rkruntime
 from rkruntime.actors import EndedMessages, MessageDone
-from rkruntime.context import RANDOM, UNSAMPLED, Trace
+from rkruntime.context import UNSAMPLED, Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.observability._requests import RequestDone
+from rkruntime.observability._sampling import begin_traces
 from rkruntime.observability._spans import SpanData, spans_of
 from rkruntime.runtime import Transition
 
 __all__ = ("Tracing", "otlp_headers", "otlp_url")
 
+RATE_LIMIT = 100
+"""Traces that begin here in a second at most, unless another number is given."""
 MOST_WAITING = 8192
 """Spans that wait to be sent at most; more are dropped, and counted."""
 SEND_WITHIN_S = 5.0
@@ -43,12 +44,14 @@ class Tracing:
     """A hook that sends spans to an OpenTelemetry collector, and begins the traces of messages that belong to none.
 
     A message, launch or request that a traced caller led to is traced as its caller says; of the others, the fraction
-    `sample_ratio`. `close` sends what is left; call it when the runtime has ended, outside its thread.
+    `sample_ratio`, and at most `rate_limit` requests and as many messages a second: a span of every message makes an
+    ask three times as long. `close` sends what is left; call it when the runtime has ended, outside its thread.
 
     Args:
         endpoint: The collector's URL, such as `http://localhost:4318`; `/v1/traces` is added where it has no path.
         headers: To send along, such as `{"authorization": "Bearer x"}`.
         sample_ratio: The fraction of traces begun here that are recorded.
+        rate_limit: How many begin here in a second, at most.
         resource: What is said of the whole process, such as `{"service.name": "waves"}`.
     """
 
@@ -58,6 +61,7 @@ class Tracing:
         *,
         headers: Mapping[str, str] | None = None,
         sample_ratio: float = 1.0,
+        rate_limit: float = RATE_LIMIT,
         resource: Mapping[str, str] | None = None,
     ) -> None:
         exporter = OTLPSpanExporter(otlp_url(endpoint), headers=dict(headers or {}), timeout=SEND_WITHIN_S)
@@ -70,9 +74,9 @@ class Tracing:
         self._refused = 0
         self._to_unix_s = 0.0
         self._sending = threading.Lock()
-        self._begun = _begin_traces(sample_ratio)
+        self._of_requests = begin_traces(sample_ratio, rate_limit)
         self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self}
-        self.begin_trace: Callable[[], Trace | None] = self._begun.__next__
+        self.begin_trace: Callable[[], Trace | None] = begin_traces(sample_ratio, rate_limit).__next__
         """Begins a trace, or says that this work is not traced; on the runtime's thread."""
 
     @property
@@ -82,7 +86,7 @@ class Tracing:
 
     def begin_request(self) -> Trace:
         """Begin a request's trace, or decide that it is not traced; on the service's thread."""
-        return Trace.begin() if RANDOM.random() < self.sample_ratio else UNSAMPLED
+        return next(self._of_requests) or UNSAMPLED
 
     def __call__(self, record: object) -> None:
         """Send the spans of a record, where its trace is sampled."""
@@ -94,9 +98,8 @@ class Tracing:
 
     def take_messages(self, ended: EndedMessages) -> None:
         """Send the spans of those messages whose trace is sampled; on any thread."""
-        if ended.columns()[-1].count(None) < len(ended):
-            for done in ended:
-                self(done)
+        for done in ended.traced():
+            self(done)
 
     def _set_clock(self, _: Transition) -> None:
         """Note how Trio's clock and Unix time differ."""
@@ -137,19 +140,6 @@ class Tracing:
     def close(self) -> None:
         """Send what is left, and end the thread; blocks for some seconds where the collector does not answer."""
         self._processor.shutdown()  # type: ignore[no-untyped-call]
-
-
-def _begin_traces(ratio: float) -> Iterator[Trace | None]:
-    """Yield what each piece of work gets: no trace, and in between, at random, for the fraction that is recorded, one.
-
-    How many come between two is drawn at once, from the geometric distribution: asking for one more costs next to
-    nothing, and most are never traced.
-    """
-    while ratio > 0.0:
-        between = 0 if ratio >= 1.0 else int(math.log(1.0 - RANDOM.random()) / math.log1p(-ratio))
-        yield from itertools.repeat(None, between)
-        yield Trace.begin()
-    yield from itertools.repeat(None)
 
 
 class _Counting(SpanExporter):

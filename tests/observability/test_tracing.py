@@ -100,7 +100,7 @@ async def test_waits_in_a_mailbox_and_failures_are_spans(autojump_clock: trio.te
 
 async def test_the_fraction_of_traces_that_is_asked_for_is_recorded(autojump_clock: trio.testing.MockClock) -> None:
     with collecting() as collector:
-        tracing = Tracing(collector.url, sample_ratio=0.25)
+        tracing = Tracing(collector.url, sample_ratio=0.25, rate_limit=1e6)
         async with open_runtime(device=FakeDevice(), hooks=[tracing]) as runtime:
             inner = await runtime.spawn(Inner)
             for _ in range(1000):
