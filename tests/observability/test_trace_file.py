@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import cuda
 from trace_format import check_nesting, load, slices, tracks
+from trace_processor import processing
 
 from rkruntime.actors import EndedMessages, MessageDone
 from rkruntime.config import MemoryConfig, RuntimeConfig
@@ -98,34 +100,67 @@ async def test_memory_is_a_counter_and_pressure_and_crashes_are_marked(
     assert "crashed" in [one["name"] for one in events if one.get("cat") == "actor"]
 
 
-def test_the_command_writes_a_trace_with_its_workers(tmp_path: Path) -> None:
-    path = tmp_path / "trace.json"
-    asked = [
-        "run",
-        "saxpy",
-        "--set",
-        "x=zeros:4000000:f4",
-        "--set",
-        "y=like:x",
-        "--set",
-        "out=like:x",
-        "--set",
-        "a=2.0",
-    ]
-    more = ["--over", "4000000", "--repeat", "5", "--device", "cpu", "--trace", str(path)]
+LAUNCHES = 5
+
+
+@pytest.fixture(scope="module")
+def run_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trace of a real run of the command."""
+    path = tmp_path_factory.mktemp("run") / "trace.json"
+    given = ["x=zeros:4000000:f4", "y=like:x", "out=like:x", "a=2.0"]
+    asked = ["run", "saxpy", *(word for each in given for word in ("--set", each))]
+    more = ["--over", "4000000", "--repeat", str(LAUNCHES), "--device", "cpu", "--trace", str(path)]
     done = subprocess.run([COMMAND, *asked, *more], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    events = load(path)
+    return path
+
+
+def test_the_command_writes_a_trace_with_its_workers(run_trace: Path) -> None:
+    events = load(run_trace)
     workers = [name for group, name in tracks(events) if group == "workers"]
     assert workers
     worked = [one for name in workers for one in slices(events, "workers", name)]
     assert {one["name"] for one in worked} == {"saxpy"}
     launches = [one for one in slices(events, "actors", "saxpy") if one.get("cat") == "launch"]
-    assert len(launches) == 5
+    assert len(launches) == LAUNCHES
     assert all(
         any(one["ts"] <= run["ts"] and run["ts"] + run["dur"] <= one["ts"] + one["dur"] for one in launches)
         for run in worked
     ), "workers work while there is a launch: their clock is the trace's"
+
+
+SLICES = """\
+select process.name as part, thread.name as track, slice.name as name, slice.category as kind, above.name as above
+from slice
+join thread_track on slice.track_id = thread_track.id join thread using (utid) join process using (upid)
+left join slice above on slice.parent_id = above.id
+"""
+
+
+def test_perfettos_own_processor_finds_every_track_and_slice_of_a_run(run_trace: Path) -> None:
+    events = load(run_trace)
+    with processing(run_trace) as perfetto:
+        found = perfetto.rows(SLICES)
+        counters = dict(
+            perfetto.rows(
+                "select counter_track.name as name, count(*) as n from counter "
+                "join counter_track on counter.track_id = counter_track.id group by 1"
+            )
+        )
+        ((slices_in_all, longest_ns),) = perfetto.rows("select count(*) as n, max(dur) as longest from slice")
+        complaints = perfetto.rows("select name, value from stats where value > 0 and severity != 'info'")
+    assert complaints == []
+    assert slices_in_all == sum(one["ph"] in "Xi" for one in events), "none is lost, none is made up"
+    assert longest_ns == round(max(one["dur"] for one in events if one["ph"] == "X") * 1e3)
+    count = Counter((part, track, kind) for part, track, _, kind, _ in found)
+    assert count["actors", "saxpy", "message"] == count["actors", "saxpy", "launch"] == LAUNCHES
+    assert count["device", "queue", "queue"] == count["device", "device", "device"] == LAUNCHES
+    assert {track for part, track, _ in count if part == "workers"} >= {"worker 0"}
+    assert {name for part, _, name, _, _ in found if part == "workers"} == {"saxpy"}
+    assert counters.keys() == {"device memory allocated", "device memory idle"}
+    assert all(counters.values())
+    assert {above for _, _, _, kind, above in found if kind == "launch"} == {"launch"}, "launches are in messages"
+    assert {above for part, _, _, kind, above in found if (part, kind) == ("actors", "stage")} == {"saxpy"}
 
 
 KILLED = """\
