@@ -48,6 +48,17 @@ HEADERS = (
         "^[!-~]{1,128}$",
     ),
 )
+EVENT_STREAM = "text/event-stream"
+EVENT = {
+    "description": "One event of the stream.",
+    "type": "object",
+    "properties": {
+        "event": {"const": "snapshot"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+"""Each event as an object of its fields, as OpenAPI 3.2 has it; 3.1 says nothing of streams."""
 QUERY = (
     ("result", "The one result to answer with."),
     ("argument", "Where the body is one array: the argument that it is."),
@@ -119,8 +130,8 @@ def _operation_id(route: RouteSpec) -> str:
 
 
 def _answer(route: RouteSpec, components: dict[str, Any], launches: bool) -> dict[str, Any]:
-    kind = {"schema": {"type": "string"} if route.answers is str else schema_of(route.answers, components)}
-    content: dict[str, Any] = {route.kind: kind}
+    schema = {"type": "string"} if route.answers is str else schema_of(route.answers, components)
+    content: dict[str, Any] = {route.kind: {"schema": EVENT if route.kind == EVENT_STREAM else schema}}
     if launches:
         content |= {NPY: {"schema": BINARY}, MULTIPART: {"schema": {"type": "string"}}}
     return {"description": route.summary, "content": content}
