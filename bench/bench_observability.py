@@ -149,7 +149,7 @@ class Arm:
         """CPU seconds of the process for each ask, what its threads do afterwards included."""
         for _ in range(UNCOUNTED):
             await self._echo.ask(Echo.echo)
-        await self._settle()
+        await self._hand_over()
         began = time.process_time()
         for _ in range(ASKS):
             await self._echo.ask(Echo.echo)
@@ -160,17 +160,20 @@ class Arm:
         """The same for launches of an empty kernel."""
         for _ in range(UNCOUNTED):
             await self._kernel.launch(grid=1, block=1)
-        await self._settle()
+        await self._hand_over()
         began = time.process_time()
         for _ in range(LAUNCHES):
             await self._kernel.launch(grid=1, block=1)
         await self._settle()
         return (time.process_time() - began) / LAUNCHES
 
-    async def _settle(self) -> None:
+    async def _hand_over(self) -> None:
         self._runtime.hand_over_messages()
         if self._told is not None and self._told.tracing is not None and self._sends:
             await trio.to_thread.run_sync(self._told.tracing.flush)
+
+    async def _settle(self) -> None:
+        await self._hand_over()
         await trio.sleep(SETTLE_S)
 
 

@@ -363,19 +363,26 @@ class Cell:
         elif how == "failed":
             self.last_error = error
         self.system.ledger.finish(self, envelope, how)
-        if self.system.message_log is not None:
-            self._tell_done(envelope, how, self.system.message_log)
-
-    def _tell_done(self, envelope: Envelope, how: str, log: MessageLog) -> None:
-        now_s, began_s, trace = log.now(), envelope.started_s, envelope.trace
+        log = self.system.message_log
+        if log is None:
+            return
+        now_s, began_s = log.now(), envelope.started_s
         if began_s == NOT_STARTED:
             began_s = now_s
             trace = envelope.context.get(TRACE)
             if trace is not None and trace.sampled:
-                trace = trace.child()  # its handler, which would have begun its span, never ran
-        name, waited_s, at_s = envelope.method.__name__, began_s - envelope.came_s, began_s + log.to_trio_s
+                envelope.trace = trace.child()  # its handler, which would have begun its span, never ran
         ended = log.ended
-        ended += (self.name, name, how, waited_s, now_s - began_s, at_s, envelope.slot, trace)  # a MessageDone's fields
+        ended += (  # a MessageDone's fields
+            self.name,
+            envelope.method.__name__,
+            how,
+            began_s - envelope.came_s,
+            now_s - began_s,
+            began_s + log.to_trio_s,
+            envelope.slot,
+            envelope.trace,
+        )
         if len(ended) >= log.most:
             log.hand_over()
 
