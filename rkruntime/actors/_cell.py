@@ -14,7 +14,6 @@ from rkruntime.actors._actor import Actor, StopActor
 from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, NOT_STARTED, QUEUED, RUNNING, Envelope, Mailbox
-from rkruntime.actors._message_log import MessageLog
 from rkruntime.actors._records import ActorInfo
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
