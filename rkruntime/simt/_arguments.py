@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -52,6 +53,8 @@ def types_of(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> tup
         raise ArgumentMismatch(kernel, "list", f"{len(args)} arguments", wanted, "give one value for each parameter")
     found = []
     for name, value in zip(parameters, args, strict=True):
+        if getattr(getattr(value, "dtype", None), "name", None) == "bfloat16":
+            importlib.import_module("rkruntime.simt._bfloat")  # numba lacks the type
         try:
             found.append(typeof(value))
         except (ValueError, NumbaValueError, TypeError) as error:

@@ -1,9 +1,4 @@
-"""float16 for numba's CPU target, which has the type and nothing else: sixteen bits, computed with as float32.
-
-Sums, differences, products and quotients of two are rounded to float16 each, as on CUDA; float32 has enough digits for
-the second rounding to change nothing (S. A. Figueroa, "When is double rounding innocuous?", 1995). Importing this
-registers it with numba.
-"""
+"""float16 for numba's CPU target, which has the type and nothing else; importing this registers it with numba."""
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
 # ruff: noqa: ARG001
@@ -11,22 +6,19 @@ registers it with numba.
 
 from __future__ import annotations
 
-import math
-import operator
 from typing import Any
 
 import numba.core.boxing
 import numba.core.pythonapi
 from llvmlite import ir
 from numba.core import datamodel, types
-from numba.core.imputils import lower_builtin, lower_cast, lower_constant
-from numba.core.typing import mathdecl
-from numba.core.typing.templates import builtin_registry, signature
+from numba.core.imputils import lower_constant
 
-__all__ = ("from_double", "to_single")
+from rkruntime.simt._short_floats import BITS, DOUBLE, SINGLE, WORD, define_short, odd_single
+
+__all__ = ("to_single",)
 
 HALF = types.float16
-BITS, WORD, SINGLE, DOUBLE = ir.IntType(16), ir.IntType(32), ir.FloatType(), ir.DoubleType()
 
 
 @datamodel.register_default(types.Float)
@@ -68,76 +60,12 @@ def from_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.trunc(builder.or_(found, sign), BITS)
 
 
-def from_double(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """Return the nearest float16: by way of float32, rounded to odd so that no tie arises that was none."""
-    single = builder.fptrunc(value, SINGLE)
-    bits, back = builder.bitcast(single, WORD), builder.fpext(single, DOUBLE)
-    absolute = builder.module.declare_intrinsic("llvm.fabs", [DOUBLE])
-    above = builder.fcmp_ordered(">", builder.call(absolute, [back]), builder.call(absolute, [value]))
-    inexact = builder.fcmp_ordered("!=", back, value)
-    toward_zero = builder.sub(bits, builder.zext(above, WORD))
-    odd = builder.or_(toward_zero, builder.zext(inexact, WORD))
-    return from_single(builder, builder.bitcast(odd, SINGLE))
-
-
-def _through(kind: Any) -> Any:
-    """Return the type by way of which a number becomes a float16, or a float16 the number."""
-    return types.float32 if kind == types.float32 else types.float64
-
-
-@lower_cast(types.Float, HALF)
-@lower_cast(types.Integer, HALF)
-@lower_cast(types.Boolean, HALF)
-def _into_half(context, builder, fromty, toty, value):
-    if fromty == HALF:
-        return value
-    middle = _through(fromty)
-    value = context.cast(builder, value, fromty, middle)
-    return (from_single if middle == types.float32 else from_double)(builder, value)
-
-
-@lower_cast(HALF, types.Float)
-@lower_cast(HALF, types.Integer)
-@lower_cast(HALF, types.Boolean)
-@lower_cast(HALF, types.Complex)
-def _out_of_half(context, builder, fromty, toty, value):
-    if toty == HALF:
-        return value
-    return context.cast(builder, to_single(builder, value), types.float32, toty)
+define_short(HALF, to_single, from_single)
 
 
 @lower_constant(HALF)
 def _constant(context, builder, kind, value):
     return BITS(int.from_bytes(numba.np.numpy_support.np.float16(value).tobytes(), "little"))
-
-
-def _computed(key: Any, count: int) -> None:
-    """Compute a function of float16 in float32, and round."""
-
-    def compute(context, builder, sig, args):
-        single = types.float32
-        function = context.get_function(key, signature(single, *[single] * count))
-        return from_single(builder, function(builder, [to_single(builder, arg) for arg in args]))
-
-    lower_builtin(key, *[HALF] * count)(compute)
-
-
-def _define(key: Any, count: int) -> None:
-    """Let a function or operator prefer float16 where all its arguments are, and say how it is computed."""
-    for known, kind in (*builtin_registry.globals, *mathdecl.registry.globals):
-        if known is key:
-            for template in kind.templates:
-                if getattr(template, "cases", None):
-                    template.cases = [signature(HALF, *[HALF] * count), *template.cases]
-    _computed(key, count)
-
-
-for _operator in (operator.add, operator.sub, operator.mul, operator.truediv):
-    _define(_operator, 2)
-for _operator in (operator.iadd, operator.isub, operator.imul, operator.itruediv):
-    _define(_operator, 2)
-for _function in (operator.neg, math.sin, math.cos, math.sqrt, math.log, math.log2, math.log10, math.exp, math.fabs):
-    _define(_function, 1)
 
 
 _boxers: Any = numba.core.pythonapi._boxers.functions
@@ -157,7 +85,9 @@ def _unbox(kind, value, c):
     if kind != HALF:
         return _unbox_number(kind, value, c)
     found = _unbox_number(types.float64, value, c)
-    return numba.core.pythonapi.NativeValue(from_double(c.builder, found.value), is_error=found.is_error)
+    return numba.core.pythonapi.NativeValue(
+        from_single(c.builder, odd_single(c.builder, found.value)), is_error=found.is_error
+    )
 
 
 _boxers[types.Float], _unboxers[types.Float] = _box, _unbox

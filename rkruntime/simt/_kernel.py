@@ -6,7 +6,7 @@ import ast
 import importlib
 import threading
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ from rkruntime.simt.lanes import LanesRefused, can_be_copied, compiler_for, make
 __all__ = ("Kernel", "Special")
 
 TRIPLE = types.UniTuple(types.int64, 3)
+BFLOAT16 = "__nv_bfloat16"  # what numba-cuda calls the type
 
 
 class Special:
@@ -235,8 +236,8 @@ class Kernel:
             blocks=whole and choice.lowering == "lanes",
             lanes=choice.lowering == "lanes",
         )
-        if "float16" in signature or mentions_half(self.program):
-            importlib.import_module("rkruntime.simt._half")  # numba lacks the type; most kernels do not want it
+        for module in _short_floats_in(signature, self.program):
+            importlib.import_module(module)  # numba lacks the type; most kernels do not want it
         if choice.lowering == "lanes":
             width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
             choice = attrs.evolve(choice, width=width)
@@ -316,11 +317,14 @@ def _check_for_lanes(program: Program) -> None:
         raise LanesRefused("a device function declares signatures, and converts to them one thread at a time")
 
 
-def mentions_half(program: Program) -> bool:
-    """Whether a kernel names the type float16."""
-    halves = (np.float16, types.float16)
-    values = (value for unit in program.units.values() for value in (*unit.globals.values(), *unit.members.values()))
-    return any(value is half for value in values for half in halves)
+def _short_floats_in(signature: str, program: Program) -> Iterator[str]:
+    """Yield the modules for the types of sixteen bits that a kernel takes or names."""
+    values = [value for unit in program.units.values() for value in (*unit.globals.values(), *unit.members.values())]
+    names = {str(one) for one in values if isinstance(one, types.Type)}
+    if "float16" in signature or "float16" in names or any(one is np.float16 for one in values):
+        yield "rkruntime.simt._half"
+    if BFLOAT16 in signature or BFLOAT16 in names:
+        yield "rkruntime.simt._bfloat"
 
 
 def _holds_records(type_: Any) -> bool:

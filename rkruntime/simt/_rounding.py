@@ -20,7 +20,7 @@ import numpy as np
 from rkruntime.simt._libm import llvm_function
 from rkruntime.simt._numba import njit, types
 
-__all__ = ("rounded", "whole")
+__all__ = ("rounded", "two_sum", "whole")
 
 SINGLE, DOUBLE = types.float32, types.float64
 _fma = llvm_function("llvm.fma", DOUBLE, DOUBLE, DOUBLE, DOUBLE)
@@ -28,7 +28,7 @@ kernel_code = njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 @kernel_code
-def _two_sum(a: Any, b: Any) -> Any:
+def two_sum(a: Any, b: Any) -> Any:
     """Return a + b as rounded, and its error."""
     total = a + b
     part = total - a
@@ -64,7 +64,7 @@ def _sum(mode: str, real: Any, sign: int) -> Callable[..., Any]:
 
     def add(a: Any, b: Any) -> Any:
         one, other = np.float64(a), sign * np.float64(b)
-        total, error = _two_sum(one, other)
+        total, error = two_sum(one, other)
         if down and _zero_down(total, one, other):
             return real(-0.0)
         result = real(total)
@@ -117,8 +117,8 @@ def _fused(mode: str, real: Any) -> Callable[..., Any]:
         if down and _zero_down(total, x * y, z):
             return real(-0.0)
         product = x * y
-        low, low_error = _two_sum(z, _fma(x, y, -product))
-        high, high_error = _two_sum(product, low)
+        low, low_error = two_sum(z, _fma(x, y, -product))
+        high, high_error = two_sum(product, low)
         if single:
             result = real(total)
             return correct(result, (high - np.float64(result)) + (high_error + low_error), finite)

@@ -35,6 +35,7 @@ class StandIn:
 
 # Module of the object: (what people call it, our module)
 _LIBRARIES: Mapping[str, tuple[str, str]] = {
+    "numba.cuda._internal.cuda_bf16": ("bf16", "rkruntime.simt._bf16"),
     "numba.cuda._internal.cuda_fp16": ("fp16", "rkruntime.simt._fp16"),
     "numba.cuda.libdevice": ("libdevice", "rkruntime.simt._libdevice"),
     "numba.cuda.stubs": ("cuda", "rkruntime.simt._vector_types"),

@@ -99,3 +99,18 @@ def test_functions_of_fp16():
         np.testing.assert_array_equal(out[:, k], one.astype(np.float16), err_msg=str(k))
     np.testing.assert_array_equal(flags.T, [a > b, a == b, (a < b) | (a > b)])
     np.testing.assert_array_equal(whole[:4], np.floor(a[:4]))
+
+
+@cuda.jit
+def whole_parts(x, out):
+    t = cuda.grid(1)
+    if t < x.size:
+        out[t, 0], out[t, 1], out[t, 2] = math.floor(x[t]), math.ceil(x[t]), math.trunc(x[t])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_whole_parts_keep_the_type_of_the_number(dtype):
+    x = np.array([1.5, -1.5, 4000.5, 1e4 if dtype is np.float16 else 1e10], dtype)
+    out = np.zeros((x.size, 3), dtype)
+    run(whole_parts, 1, 4, x, out)
+    np.testing.assert_array_equal(out.T, [np.floor(x), np.ceil(x), np.trunc(x)])
