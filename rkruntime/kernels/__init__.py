@@ -13,6 +13,7 @@ from rkruntime.kernels._signatures import as_declared as as_declared
 from rkruntime.kernels._spec import KernelSpec as KernelSpec
 from rkruntime.kernels._spec import as_spec as as_spec
 from rkruntime.kernels._spec import kernel as kernel
+from rkruntime.kernels._uses import check_uses as check_uses
 
 __all__ = (
     "Compilations",
@@ -25,6 +26,7 @@ __all__ = (
     "Out",
     "as_declared",
     "as_spec",
+    "check_uses",
     "find",
     "kernel",
     "list_kernels",

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from rkruntime.errors import ArgumentMismatch, RequestRefused
-from rkruntime.kernels import KernelSpec, Out, as_declared
+from rkruntime.kernels import KernelSpec, Out, as_declared, check_uses
 
 __all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
 
@@ -83,12 +83,14 @@ def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
     """Put the arguments in the kernel's order, and check them against it.
 
     Raises:
-        ArgumentMismatch: An argument is missing, or is not what the kernel's signature declares.
+        ArgumentMismatch: An argument is missing, or is not what the kernel's signature declares, or its body takes.
         RequestRefused: The outputs take more than `most_bytes` together.
     """
     args = launch.args if (*launch.args,) == spec.parameters else _in_order(spec, launch)
     if spec.declared:
         as_declared(spec.name, spec.parameters, spec.declared, tuple(args.values()))
+    else:
+        check_uses(spec, tuple(args.values()))
     taken = sum([value.nbytes for value in args.values() if isinstance(value, Planned)])
     if taken > most_bytes:
         raise RequestRefused(

@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -132,14 +133,19 @@ def test_compressed_bodies_are_refused(service: ServiceProcess) -> None:
     assert launch(service, "bump", content=b"\x1f\x8b", headers=headers).status_code == 415
 
 
-def test_an_array_of_another_type_is_refused_before_it_is_read(service: ServiceProcess) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "out"),
+    [("typed", {"shape": [1], "dtype": "float32"}), ("double", 1.0), ("double", {"shape": [], "dtype": "float32"})],
+    ids=["another type than declared", "a number where the body has out[i]", "no axis where the body has out[i]"],
+)
+def test_what_the_kernel_cannot_take_is_refused_before_it_is_read(
+    service: ServiceProcess, kernel: str, out: object
+) -> None:
     """Only the beginning is sent, and the answer comes: the rest was not waited for."""
-    import socket
-
     x = saved(np.zeros(4_000_000))
+    query = httpx.QueryParams(argument="x", launch=json.dumps({"args": {"out": out}, "over": 1}))
     head = (
-        "POST /v1/kernels/typed/launch?argument=x&launch=%7B%22args%22%3A%7B%22out%22%3A%7B%22shape%22%3A%5B1%5D%2C"
-        "%22dtype%22%3A%22float32%22%7D%7D%2C%22over%22%3A1%7D HTTP/1.1\r\n"
+        f"POST /v1/kernels/{kernel}/launch?{query} HTTP/1.1\r\n"
         f"host: localhost\r\ncontent-type: {NPY}\r\ncontent-length: {len(x)}\r\n\r\n"
     )
     with socket.create_connection(service.address, timeout=60) as connection:
