@@ -148,8 +148,11 @@ class CpuStream:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs or waits, so that work may run in place."""
-        return self._current is None and not self._closed
+        """Whether nothing runs or waits, so that work may run in place: from the last event on."""
+        if self._closed or self._pending:
+            return False
+        current = self._current  # read after what waits: what waited then is not mistaken for over
+        return current is None or current.event.done
 
     def add(self, operation: Operation) -> CpuEvent:
         """Queue an operation.

@@ -124,6 +124,18 @@ async def test_launches_that_may_take_long_go_to_workers(device: CpuDevice, args
     assert kernel.special.threads[0].startswith("rkruntime-worker")
 
 
+async def test_a_stream_is_idle_for_whoever_hears_that_its_last_event_is_done(device: CpuDevice) -> None:
+    stream, gates, heard = device.stream(), (Gate(), Gate()), []
+    events = [device.launch(compiled(gate), ONE, ONE, (), stream) for gate in gates]
+    for event in events:
+        assert event.then(lambda: heard.append(stream.idle))
+    with trio.fail_after(PATIENCE_S):
+        for gate, event in zip(gates, events, strict=True):
+            gate.go.set()
+            await device.wait(event)
+    assert heard == [False, True]
+
+
 async def test_nothing_runs_in_place_while_the_stream_is_busy(device: CpuDevice) -> None:
     stream, gate, out = device.stream(), Gate(), []
     holding = device.launch(compiled(gate), ONE, ONE, (), stream)
