@@ -117,6 +117,9 @@ class SecurityMethods:
     def audit_file(self, value: str) -> Self:
         """The audit log: JSON lines, append-only, each chained to the one before by its hash."""
 
+    def audit_key_file(self, value: str | None) -> Self:
+        """A secret key of the audit log's chain, 32 bytes or more: without it nobody can write it anew."""
+
     def audit_fsync(self, value: str) -> Self:
         """When the audit log is forced to the disk: at every record, every second, or by the system."""
 

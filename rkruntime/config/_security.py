@@ -93,6 +93,11 @@ class SecurityConfig:
         validator=FILE,
         metadata=about("The audit log: JSON lines, append-only, each chained to the one before by its hash."),
     )
+    audit_key_file: str | None = attrs.field(
+        default=None,
+        validator=Maybe(FILE),
+        metadata=about("A secret key of the audit log's chain, 32 bytes or more: without it nobody can write it anew."),
+    )
     audit_fsync: str = attrs.field(
         default="interval",
         validator=OneOf(("always", "interval", "never")),

@@ -4,6 +4,7 @@ Who may do what is in `rkruntime.access`.
 """
 
 from rkruntime.security._attempts import Attempts as Attempts
+from rkruntime.security._audit_key import read_audit_key as read_audit_key
 from rkruntime.security._audit_log import SYNC_EACH_S as SYNC_EACH_S
 from rkruntime.security._audit_log import AuditLog as AuditLog
 from rkruntime.security._audit_verify import AuditVerdict as AuditVerdict
@@ -42,6 +43,7 @@ __all__ = (  # noqa: RUF022  # sorted as every package's
     "Unproven",
     "issue_key",
     "names_in",
+    "read_audit_key",
     "read_keys",
     "revoke_key",
     "security_headers",

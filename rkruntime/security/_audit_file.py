@@ -11,7 +11,7 @@ import stat
 import attrs
 
 from rkruntime.errors import UnreadableInput
-from rkruntime.security._chain import NOTHING, Link, read_line
+from rkruntime.security._chain import NO_KEY, NOTHING, Link, read_line
 
 __all__ = ("LONGEST_LINE", "Torn", "append", "head_of", "open_log", "rotate", "set_torn_aside")
 
@@ -46,11 +46,11 @@ def open_log(path: str) -> int:
     return fd
 
 
-def head_of(fd: int, path: str) -> tuple[Link, Torn | None]:
+def head_of(fd: int, path: str, key: bytes = NO_KEY) -> tuple[Link, Torn | None]:
     """Return where the log's chain stands, and what a crash left behind it.
 
     Raises:
-        UnreadableInput: Its last whole line is no record: somebody has changed it, and nothing is added to that.
+        UnreadableInput: Its last whole line is no record of this key's chain: nothing is added to that.
     """
     size = os.fstat(fd).st_size
     end = _after_newline(fd, size)
@@ -58,10 +58,10 @@ def head_of(fd: int, path: str) -> tuple[Link, Torn | None]:
     if end == 0:
         return NOTHING, torn
     begin = _after_newline(fd, end - 1)
-    read = read_line(os.pread(fd, end - 1 - begin, begin))
+    read = read_line(os.pread(fd, end - 1 - begin, begin), key)
     if isinstance(read, str):
         mend = "`rustkernel audit verify` says more; move the file away, and a new chain begins"
-        raise UnreadableInput(path, f"the last record of the audit log is damaged: {read}", mend)
+        raise UnreadableInput(path, f"the audit log cannot go on after its last record: {read}", mend)
     return read[0], torn
 
 

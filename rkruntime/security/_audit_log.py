@@ -22,7 +22,8 @@ from rkruntime.errors import AuditUnavailable, UnreadableInput
 from rkruntime.log import get_logger
 from rkruntime.redact import redacted_fields
 from rkruntime.security import _audit_file as log_file
-from rkruntime.security._chain import NOTHING, Link, line_of
+from rkruntime.security._audit_key import read_audit_key
+from rkruntime.security._chain import NO_KEY, NOTHING, Link, line_of
 
 __all__ = ("SYNC_EACH_S", "AuditLog")
 
@@ -38,6 +39,7 @@ class AuditLog:
         fsync: `always`: a record is on the disk when `write` returns. `interval`: whoever owns the log calls `sync`
             every second. `never`: the system does it in its own time.
         rotate_bytes: Size from which on the log goes on in a new file.
+        key: A secret without which nobody can write the chain anew; empty for none.
         now: Seconds since 1970.
 
     Raises:
@@ -51,12 +53,14 @@ class AuditLog:
         *,
         fsync: str = "interval",
         rotate_bytes: int = 2**26,
+        key: bytes = NO_KEY,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.path = str(Path(path).expanduser())
         self._always = fsync == "always"
         self._never = fsync == "never"
         self._rotate_bytes = rotate_bytes
+        self._key = key
         self._now = now
         self._lock = threading.Lock()
         self._log = get_logger("rkruntime.security")
@@ -76,7 +80,8 @@ class AuditLog:
         """Open the log that a configuration asks for; None where it asks for none."""
         if not config.audit_logging:
             return None
-        return cls(config.audit_file, fsync=config.audit_fsync, rotate_bytes=config.audit_rotate_size)
+        key = NO_KEY if config.audit_key_file is None else read_audit_key(config.audit_key_file)
+        return cls(config.audit_file, fsync=config.audit_fsync, rotate_bytes=config.audit_rotate_size, key=key)
 
     @property
     def head(self) -> Link:
@@ -175,7 +180,7 @@ class AuditLog:
         place = (about.st_dev, about.st_ino, about.st_size)
         if place == self._place:
             return
-        head, torn = log_file.head_of(self._fd, self.path)
+        head, torn = log_file.head_of(self._fd, self.path, self._key)
         self._place = place
         if about.st_size or self._head == NOTHING:
             self._head = head  # of an empty file in the place of one that was moved away, ours is the better knowledge
@@ -188,7 +193,7 @@ class AuditLog:
     def _rotate(self) -> None:
         full = f"{self.path}.{self._head.seq:012d}"
         told = {"at": self._at(), "event": "log.rotated", "before": os.path.basename(full)}
-        line, _ = line_of(told, self._head)
+        line, _ = line_of(told, self._head, self._key)
         os.fsync(self._fd)
         self._log.info("audit log rotated", path=full, seq=self._head.seq, head=self._head.hash)
         log_file.rotate(self.path, full, line)
@@ -196,9 +201,9 @@ class AuditLog:
 
     def _put(self, event: str, fields: dict[str, Any]) -> Link:
         told = {"at": self._at(), "event": event, **redacted_fields(fields)}
-        line, head = line_of(told, self._head)
+        line, head = line_of(told, self._head, self._key)
         if len(line) > log_file.LONGEST_LINE:
-            line, head = line_of({"at": told["at"], "event": event[:100], "cut": len(line)}, self._head)
+            line, head = line_of({"at": told["at"], "event": event[:100], "cut": len(line)}, self._head, self._key)
         device, inode, size = self._place
         log_file.append(self._fd, line, size)
         self._place = (device, inode, size + len(line))

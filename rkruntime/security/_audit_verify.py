@@ -11,7 +11,7 @@ import attrs
 
 from rkruntime.errors import UnreadableInput
 from rkruntime.security._audit_file import LONGEST_LINE
-from rkruntime.security._chain import NOTHING, Break, Link, links, read_line
+from rkruntime.security._chain import NO_KEY, NOTHING, Break, Link, links, read_line
 
 __all__ = ("AuditVerdict", "verify_audit")
 
@@ -57,7 +57,7 @@ class AuditVerdict:
 
 
 def verify_audit(
-    paths: Sequence[str | os.PathLike[str]], *, partial: bool = False, head: str | None = None
+    paths: Sequence[str | os.PathLike[str]], *, partial: bool = False, head: str | None = None, key: bytes = NO_KEY
 ) -> AuditVerdict:
     """Check the files of one chain; they may be given in any order.
 
@@ -66,15 +66,16 @@ def verify_audit(
         partial: Allow the chain to begin with another record than the first: earlier files are elsewhere.
         head: A hash noted earlier that must be among those of the chain: it shows whether the end was cut off, or
             all of it written anew.
+        key: The chain's; empty where it was written without one.
 
     Raises:
         UnreadableInput: A file cannot be read.
     """
-    files = sorted((str(os.fspath(path)) for path in paths), key=_first_number)
+    files = sorted((str(os.fspath(path)) for path in paths), key=functools.partial(_first_number, key=key))
     at: Link | None = None if partial else NOTHING
     records, first, seen = 0, 0, head is None
     for path in files:
-        for found in _links(path, at):
+        for found in _links(path, at, key):
             if isinstance(found, Break):
                 torn = found.torn and path == files[-1]
                 return _verdict(files, records, first, at, attrs.evolve(found, torn=torn), path)
@@ -94,13 +95,13 @@ def _verdict(
     return AuditVerdict(files=tuple(files), records=records, first=first, head=at or NOTHING, broken=broken, path=path)
 
 
-def _first_number(path: str) -> int:
-    read = read_line(next(_read(path), b"").rstrip(b"\n"))
+def _first_number(path: str, key: bytes) -> int:
+    read = read_line(next(_read(path), b"").rstrip(b"\n"), key)
     return 0 if isinstance(read, str) else read[0].seq
 
 
-def _links(path: str, before: Link | None) -> Iterator[Link | Break]:
-    return links(_read(path), before)
+def _links(path: str, before: Link | None, key: bytes) -> Iterator[Link | Break]:
+    return links(_read(path), before, key)
 
 
 def _lines(path: str) -> int:

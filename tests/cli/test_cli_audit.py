@@ -55,3 +55,20 @@ def test_a_torn_line_is_told_from_others(path: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert rustkernel(tmp_path, "audit", "verify", "none.jsonl").returncode == 1
     assert rustkernel(tmp_path, "audit", "verify").returncode == 2
+
+
+def test_a_chain_with_a_key_is_checked_with_it(tmp_path: Path) -> None:
+    key = tmp_path / "audit.key"
+    key.write_text("k" * 32)
+    key.chmod(0o600)
+    with AuditLog(tmp_path / "audit.jsonl", key=b"k" * 32) as log:
+        log.write("decision")
+    done = rustkernel(tmp_path, "audit", "verify", "--key", key.name, "audit.jsonl")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.head.hash in done.stdout
+    without = rustkernel(tmp_path, "audit", "verify", "audit.jsonl")
+    assert without.returncode == 7
+    assert "written with a key" in without.stderr
+    absent = rustkernel(tmp_path, "audit", "verify", "--key", "absent", "audit.jsonl")
+    assert absent.returncode not in (0, 7)
+    assert "openssl rand" in absent.stderr, "it says how to make one"

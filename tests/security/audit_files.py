@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from rkruntime.security import AuditLog
-from rkruntime.security._chain import NOTHING, Link, line_of
+from rkruntime.security._chain import NO_KEY, NOTHING, Link, line_of
 
 __all__ = ("chain", "events", "records", "written")
 
 
-def chain(count: int, before: Link = NOTHING) -> list[bytes]:
+def chain(count: int, before: Link = NOTHING, key: bytes = NO_KEY) -> list[bytes]:
     """Lines of a chain, each with its newline."""
     lines = []
     for number in range(count):
-        line, before = line_of({"at": "2026-05-04T09:12:33.000000Z", "event": "decision", "n": number}, before)
+        line, before = line_of({"at": "2026-05-04T09:12:33.000000Z", "event": "decision", "n": number}, before, key)
         lines.append(line)
     return lines
 
