@@ -10,7 +10,16 @@ from collections.abc import Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ("HIDDEN", "KEY_PREFIX", "is_secret_name", "redact_event", "redacted", "redacted_fields", "redacted_text")
+__all__ = (
+    "HIDDEN",
+    "KEY_PREFIX",
+    "is_secret_name",
+    "redact_event",
+    "redacted",
+    "redacted_fields",
+    "redacted_text",
+    "without_folders",
+)
 
 HIDDEN = "(hidden)"
 """What stands in the place of a secret."""
@@ -37,6 +46,16 @@ _FORMS = re.compile(
     | (?P<user> \b[a-z][a-z0-9+.\-]*://[^/\s:@]*: ) [^/\s@]+ (?=@)
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
+)
+
+
+_FOLDERS = re.compile(
+    r"""
+      (?<![\w:/.~\[\]\-]) (?!/(?:v1|dashboard)/)
+      (?: ~? (?: /[\w.@+\-]+ )+ / (?=[\w.@+\-])          # an absolute path, up to its last part
+        | (?: [\w.@+\-]+/ )+ (?=[\w.@+\-]+\.pyc?\b) )    # a relative one of a Python file
+    """,
+    re.VERBOSE,
 )
 
 
@@ -67,6 +86,17 @@ def redacted_text(text: str) -> str:
     if not has_hint(text):  # nearly every text: the search costs many times more
         return text
     return _FORMS.sub(lambda found: (found["scheme"] or found["user"] or "") + HIDDEN, text)
+
+
+def without_folders(text: str) -> str:
+    """Return a text in which files are named without the folders they are in: for whoever asks from elsewhere.
+
+    Paths of two parts or more are cut, absolute ones and those of Python files; routes of the service, which begin with
+    `/v1/` or `/dashboard/`, and URLs are not.
+    """
+    if "/" not in text:
+        return text
+    return _FOLDERS.sub("", text)
 
 
 def redacted(value: Any, depth: int = 0) -> Any:

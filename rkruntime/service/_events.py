@@ -16,6 +16,7 @@ from rkruntime.runtime import Runtime, snapshot
 from rkruntime.service._activity import Activity
 from rkruntime.service._answers import Streamed, as_json
 from rkruntime.service._incoming import Exchange
+from rkruntime.service._outside import told_outside
 from rkruntime.service._state import ServiceState
 
 __all__ = ("events", "take")
@@ -52,7 +53,7 @@ async def _stream(state: ServiceState, request: Exchange) -> AsyncIterator[bytes
 
 async def _take(state: ServiceState) -> bytes:
     told = take(state.runtime, state.activity, state.config.runtime.memory, state.config.service_name)
-    return b"event: snapshot\ndata: " + as_json(told) + b"\n\n"
+    return b"event: snapshot\ndata: " + as_json(told_outside(told)) + b"\n\n"
 
 
 def take(runtime: Runtime, activity: Activity, limits: MemoryConfig, service_name: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rkruntime.kernels import KernelSpec
 from rkruntime.runtime import snapshot
 from rkruntime.service._answers import Answer, json_response
 from rkruntime.service._incoming import Exchange
+from rkruntime.service._outside import told_outside
 from rkruntime.service._state import ServiceState
 from rkruntime.service._types import ActorPage, Actors, Memory, MemoryClass, MemoryOwner
 
@@ -58,7 +59,7 @@ async def memory(state: ServiceState, _: Exchange) -> Answer:
 
 async def runtime(state: ServiceState, _: Exchange) -> Answer:
     """Say what the runtime does."""
-    return json_response(await state.bridge.call(_snapshot, state))
+    return json_response(told_outside(await state.bridge.call(_snapshot, state)))
 
 
 async def drain(state: ServiceState, request: Exchange) -> Answer:
@@ -81,7 +82,7 @@ async def _actors(state: ServiceState) -> Actors:
                 messages=info.messages,
                 restarts=info.restarts,
                 memory_bytes=info.memory_bytes,
-                last_error=info.last_error,
+                last_error=told_outside(info.last_error),
             )
             for info in state.runtime.actors
         ]

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 
 from rkruntime import errors
 from rkruntime.context import REQUEST_ID
-from rkruntime.redact import redacted_text
 from rkruntime.service._answers import Answer, as_json
+from rkruntime.service._outside import told_outside
 
 __all__ = ("PROBLEM_JSON", "STATUS", "Problem", "problem_of", "problem_response")
 
@@ -93,8 +93,8 @@ def problem_of(error: Exception) -> Problem:
         type=f"urn:rkruntime:error:{kind}",
         title=title,
         status=status,
-        detail=redacted_text(detail),
-        mend=redacted_text(mend),
+        detail=told_outside(detail),
+        mend=told_outside(mend),
         request_id=REQUEST_ID.get(),
         retry_after_s=retry_s,
     )

@@ -1,4 +1,4 @@
-"""Planted secrets: none comes out of logs, whatever way it went in."""
+"""Planted secrets: none comes out of logs, whatever way it went in; and no folder is told to callers."""
 
 import io
 import json
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rkruntime.log import configure_logging, get_logger
-from rkruntime.redact import HIDDEN, is_secret_name, redacted, redacted_fields, redacted_text
+from rkruntime.redact import HIDDEN, is_secret_name, redacted, redacted_fields, redacted_text, without_folders
 
 KEY = "rk_8f3kq2mz_Zm9vYmFyYmF6cXV1eGZvb2JhcmJhenF1dXg"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
@@ -116,3 +116,41 @@ def test_json_stays_json(written: io.StringIO) -> None:
     line = written.getvalue()
     if line.startswith("{"):
         assert json.loads(line)["text"] == f'"{HIDDEN}"'
+
+
+PARTS = st.text("abcXYZ09_.-+@", min_size=1, max_size=8).filter(lambda part: part.strip("."))
+
+
+@given(st.lists(PARTS, min_size=2, max_size=6), st.sampled_from(["{}", "at {}:12: wrong", 'File "{}", line 3', "({})"]))
+def test_no_folder_is_told(parts: list[str], around: str) -> None:
+    told = without_folders(around.format("/" + "/".join(parts)))
+    assume(parts[0] not in ("v1", "dashboard"))
+    assert told == around.format(parts[-1])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('File "../kernels/served.py", line 7: x', 'File "served.py", line 7: x'),
+        ("~/kernels/served.py:7", "served.py:7"),
+        ("cannot write /var/log/rk/audit.jsonl: full", "cannot write audit.jsonl: full"),
+    ],
+)
+def test_folders_are_cut_off(text: str, told: str) -> None:
+    assert without_folders(text) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see /openapi.json",
+        "POST /v1/kernels/saxpy/launch again",
+        "ask https://example.org/a/b.html",
+        "send application/x-npy or multipart/form-data",
+        "x[i] = y[i] / z[i] / 2",
+        "10 // (a - i)",
+        "and/or",
+    ],
+)
+def test_what_is_no_path_of_a_file_is_kept(text: str) -> None:
+    assert without_folders(text) == text

@@ -42,6 +42,7 @@ def test_a_fault_in_the_kernel_is_a_problem_that_names_its_line(service: Service
     assert answer.headers["content-type"] == "application/problem+json"
     assert problem["type"] == "urn:rkruntime:error:KernelFault"
     assert "served.py:" in problem["detail"]
+    assert "/served.py" not in answer.text, "its folder is for the log"
     assert problem["mend"]
     assert problem["request_id"] == answer.headers["x-request-id"]
 
