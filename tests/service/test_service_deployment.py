@@ -78,6 +78,26 @@ def test_the_unit_gives_the_drain_its_time() -> None:
     assert int(found[1]) == math.ceil(longest_end_s(CONFIG))
 
 
+HADOLINT = Path(sys.executable).with_name("hadolint")
+
+
+@pytest.mark.skipif(not HADOLINT.exists(), reason="hadolint has no package for this machine")
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (("", ""), ""),
+        (("FROM python:3.13-slim AS", "FROM python AS"), "DL3006"),
+        (("COPY --from=build", "COPY --from=made"), "DL3022"),
+    ],
+    ids=["as it is", "any version of Python", "a stage that is not there"],
+)
+def test_hadolint_takes_the_dockerfile_and_would_find_what_is_wrong(change: tuple[str, str], found: str) -> None:
+    text = (DEPLOY / "Dockerfile").read_text().replace(*change)
+    done = subprocess.run([HADOLINT, "-"], input=text, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == bool(found), done.stdout
+    assert found in done.stdout
+
+
 def test_the_image_runs_as_nobody_in_particular_and_starts_what_is_there() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     last = text.rpartition("\nFROM ")[2]

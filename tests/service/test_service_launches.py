@@ -45,6 +45,9 @@ def test_a_fault_in_the_kernel_is_a_problem_that_names_its_line(service: Service
     assert "/served.py" not in answer.text, "its folder is for the log"
     assert problem["mend"]
     assert problem["request_id"] == answer.headers["x-request-id"]
+    told = ""
+    while f"request_id={problem['request_id']}" not in told or "/served.py:" not in told:
+        told += service.lines.get(timeout=LIMIT_S)
 
 
 def test_a_launch_that_waits_behind_others_is_answered_at_its_deadline(service: ServiceProcess) -> None:
