@@ -6,6 +6,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,14 @@ def test_hadolint_takes_the_dockerfile_and_would_find_what_is_wrong(change: tupl
 def test_the_image_runs_as_nobody_in_particular_and_starts_what_is_there() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     last = text.rpartition("\nFROM ")[2]
-    assert re.search(r"^USER (\d+):\d+$", last, re.MULTILINE)
     assert 'ENTRYPOINT ["rustkernel", "serve", "--config", "/etc/rustkernel/rustkernel.toml"]' in last
-    for copied in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
-        for name in copied.split():
-            assert (ROOT / name).exists(), name
+    user = re.search(r"^USER (\d+):(\d+)$", last, re.MULTILINE)
+    assert user is not None
+    assert f"groupadd --gid {user[2]} " in last
+    assert f"useradd --uid {user[1]} --gid {user[2]} " in last
+    copied = {name for names in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE) for name in names.split()}
+    assert all((ROOT / name).exists() for name in copied), copied
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    needed = {project["project"]["readme"], "LICENSE", "pyproject.toml", *(name.split("/")[0] for name in packages)}
+    assert needed <= copied, "what the package is built from"
