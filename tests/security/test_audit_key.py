@@ -96,7 +96,7 @@ def test_the_configured_key_is_used(tmp_path: Path) -> None:
 
 def test_a_key_that_is_none_is_refused(tmp_path: Path) -> None:
     key = tmp_path / "audit.key"
-    for content, mode, why in ((KEY[1:], 0o600, "31 bytes"), (KEY, 0o604, "everybody"), (KEY, 0o602, "everybody")):
+    for content, mode, why in ((KEY[1:], 0o600, "31 bytes"), (KEY, 0o604, "others"), (KEY, 0o620, "others")):
         key.write_bytes(content)
         key.chmod(mode)
         with pytest.raises(UnreadableInput, match=why):
