@@ -21,7 +21,7 @@ from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import INLINE, LoopContext
-from rkruntime.simt._libm import c_function
+from rkruntime.simt._cube_root import cube_root
 from rkruntime.simt._numba import intrinsic, overload, overload_method, types
 
 __all__ = ("Interrupted", "dtype_of", "local_array", "read_anew")
@@ -332,26 +332,10 @@ def _fma_overload(a, b, c):
     return (lambda a, b, c: _fma(a, b, c)) if numbers else None
 
 
-_c_cbrt = c_function("cbrt", types.float64, types.float64)
-
-
 @overload(_stubs.cbrt, jit_options=INLINE)
 def _cbrt(x):
-    """CUDA's error is at most one unit in the last place, the C library's may be two: one step of Newton's mends it."""
     if not isinstance(x, types.Float | types.Integer):
         return None
     if x == types.float32:
-        return lambda x: np.float32(_c_cbrt(x))
-
-    def cbrt(x):
-        value = np.float64(x)
-        if value == 0 or not abs(value) < np.inf:
-            return value
-        scale = 2.0**300 if abs(value) < 1e-200 else 1.0  # what is left over must not be too small for a float64
-        value *= scale
-        root = _c_cbrt(value)
-        square = root * root
-        rest = _fma(square, root, -value) + _fma(root, root, -square) * root
-        return (root - rest / (3 * square)) * (1.0 if scale == 1.0 else 2.0**-100)
-
-    return cbrt
+        return lambda x: np.float32(cube_root(x))
+    return lambda x: cube_root(x)

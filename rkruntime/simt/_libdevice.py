@@ -31,7 +31,6 @@ _SAME = [
     "atan",
     "atan2",
     "atanh",
-    "cbrt",
     "ceil",
     "copysign",
     "cos",

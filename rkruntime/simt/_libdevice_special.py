@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rkruntime.simt._cube_root import cube_root
 from rkruntime.simt._libm import c_function, llvm_function
 from rkruntime.simt._numba import njit, types
 
@@ -24,7 +25,6 @@ DOUBLE = types.float64
 kernel_code = njit(nogil=True, error_model="numpy")
 _fma = llvm_function("llvm.fma", DOUBLE, DOUBLE, DOUBLE, DOUBLE)
 _fmod = c_function("fmod", DOUBLE, DOUBLE, DOUBLE)
-_cbrt = c_function("cbrt", DOUBLE, DOUBLE)
 _remainder = c_function("remainder", DOUBLE, DOUBLE, DOUBLE)
 _round = llvm_function("llvm.round", DOUBLE, DOUBLE)
 
@@ -227,7 +227,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "normcdf": lambda x: 0.5 * math.erfc(-np.float64(x) / ROOT_2),
     "normcdfinv": _normcdfinv,
     "powi": _powi,
-    "rcbrt": lambda x: 1 / _cbrt(np.float64(x)),
+    "cbrt": lambda x: cube_root(x),
+    "rcbrt": lambda x: 1 / cube_root(x),
     "remquo": _remquo,
     "rsqrt": lambda x: 1 / math.sqrt(np.float64(x)),
     "saturatef": _saturatef,
