@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from rkruntime.simt._define import defined
 from rkruntime.simt._names import assigned_names
 from rkruntime.simt._rewrite import CONTEXT, Unit, called
 from rkruntime.simt._uniform import Kind, Prefix, Value, is_pure
@@ -250,10 +251,7 @@ class _Hoister:
             for lower in (True, False)
         ]
         body.append(ast.Return(ast.Tuple(list(results), ast.Load())))
-        made = ast.FunctionDef(at.name, at.args, body, [], None)
-        if hasattr(made, "type_params"):
-            made.type_params = []
-        return ast.fix_missing_locations(ast.copy_location(made, at))
+        return defined(at.name, at.args, body, at)
 
     def _combined(self, kind: Kind, axis: int, lower: bool, at: ast.AST) -> ast.expr:
         """Write one of the twelve results: the tightest limit."""

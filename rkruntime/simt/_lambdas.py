@@ -6,6 +6,8 @@ import ast
 import linecache
 from types import CodeType
 
+from rkruntime.simt._define import defined
+
 __all__ = ("read_lambda",)
 
 NAME = "lambda_"
@@ -20,12 +22,7 @@ def read_lambda(code: CodeType) -> ast.FunctionDef | None:
         return None
     for node in ast.walk(tree):
         if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno and _is(node, code):
-            made = ast.FunctionDef(NAME, node.args, [ast.Return(node.body)], [], None)
-            if hasattr(made, "type_params"):
-                made.type_params = []
-            ast.copy_location(made, node)
-            ast.copy_location(made.body[0], node.body)
-            return ast.fix_missing_locations(made)
+            return defined(NAME, node.args, [ast.copy_location(ast.Return(node.body), node.body)], node)
     return None
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._choices import number_choices
+from rkruntime.simt._define import defined
 from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
@@ -118,10 +119,7 @@ class _Rewriter(ast.NodeTransformer):
         if not rewritten or all(map(_is_docstring, rewritten)):
             rewritten.append(ast.Pass())
         arguments.args.insert(0, ast.arg(CONTEXT))
-        tree = ast.FunctionDef(original.name, arguments, rewritten, [], None)
-        if hasattr(tree, "type_params"):
-            tree.type_params = []
-        self.unit.tree = ast.fix_missing_locations(ast.copy_location(tree, original))
+        self.unit.tree = defined(original.name, arguments, rewritten, original)
         return self.unit
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
