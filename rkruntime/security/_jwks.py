@@ -92,6 +92,9 @@ def fetch(url: str) -> bytes:
             urllib.request.Request(url, headers={"accept": "application/json"}), timeout=FETCH_S
         ) as answer:
             data: bytes = answer.read(LONGEST_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        error.close()  # it is an answer, too, and holds the connection
+        raise
     except http.client.HTTPException as error:
         raise OSError(f"no HTTP answer: {error}") from error
     if len(data) > LONGEST_BYTES:
