@@ -19,8 +19,8 @@ from numba.core.errors import NumbaTypeError
 from numba.np.arrayobj import make_array
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 
 ORDER = "seq_cst"
 INTEGERS = (types.int32, types.int64, types.uint32, types.uint64)

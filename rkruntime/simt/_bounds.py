@@ -18,8 +18,8 @@ from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import overload, types
+from rkruntime.simt._parts import INLINE
 
 __all__ = ("LONGEST", "LONG_STEP", "STRIP", "TOP")
 

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 from rkruntime.simt import _state, _stubs
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import overload, types
+from rkruntime.simt._parts import INLINE
 from rkruntime.simt._switch import put
 
 __all__ = ("OutOfBounds",)

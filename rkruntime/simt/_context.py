@@ -20,10 +20,10 @@ from numba.extending import models, register_model
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 
-__all__ = ("INLINE", "LoopContext", "make_context")
+__all__ = ("LoopContext", "make_context")
 
-INLINE = {"forceinline": True, "nogil": True}
 WORD, HALF = ir.IntType(64), ir.IntType(32)
 TRIPLES = ("thread", "block", "dim", "grid")
 FIELDS = tuple(f"{kind}{axis}" for kind in TRIPLES for axis in "xyz")

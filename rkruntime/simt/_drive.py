@@ -13,6 +13,7 @@ from llvmlite import ir
 from rkruntime.simt import _state
 from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._parts import whole_compiler
 from rkruntime.simt._recursion import DEEPEST_BYTES, stack_pointer
 from rkruntime.simt._switch import put
 
@@ -33,11 +34,12 @@ def take(typing_context, control, count):
     return types.int64(types.int64, types.int64), codegen
 
 
-def make_drive(run: Any) -> Any:
+def make_drive(run: Any, *, vectors: bool = False) -> Any:
     """Build the function that a worker calls.
 
     Args:
         run: What `make_run` of a lowering made.
+        vectors: Whether the kernel's vectors are explicit.
 
     Returns:
         A numba function `drive(control, state, grid, block, shared_bytes, args)`: addresses of both records, two
@@ -45,7 +47,7 @@ def make_drive(run: Any) -> Any:
         cancelled, and lets the GIL go.
     """
 
-    @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+    @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=whole_compiler(vectors=vectors))
     def drive(control, state, grid, block, shared_bytes, args):
         put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
         total = read_anew(control + 8 * _state.TOTAL)

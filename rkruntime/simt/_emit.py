@@ -18,6 +18,7 @@ from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts
 from rkruntime.simt._numba import njit
+from rkruntime.simt._parts import PART
 from rkruntime.simt._recursion import add_descent, recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
 from rkruntime.simt._signed import signed
@@ -84,12 +85,10 @@ class Options:
     def numba(self) -> dict[str, Any]:
         """The same as numba's options."""
         return {
-            "nogil": True,
+            **PART,
             "error_model": "python" if self.debug else ERROR_MODEL,
             "boundscheck": self.debug,
             "fastmath": True if self.fastmath else {"contract"} if self.fma else False,
-            "no_cpython_wrapper": True,
-            "no_cfunc_wrapper": True,
         }
 
 

@@ -31,6 +31,7 @@ from rkruntime.simt._fiber_calls import FiberContext, record_of
 from rkruntime.simt._fibers import arrive_at, count_in_block, met_in_block, wait_for_block
 from rkruntime.simt._fibers_grid import wait_for_grid
 from rkruntime.simt._intrinsics import dtype_of
+from rkruntime.simt._parts import INLINE, PART
 from rkruntime.simt._stacks import LINE_BYTES, PAGE_BYTES, STATIC_SHARED_BYTES, THREAD_RECORD_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
 
@@ -38,8 +39,6 @@ __all__ = ("place_static",)
 
 ALIGNMENT = 16
 ROOM_BYTES = 64 * 1024  # below the frame that looks: for functions that do not look, and for signal handlers
-INLINE: Any = {"forceinline": True, "nogil": True}
-PLAIN: Any = {"nogil": True}
 of_literals: Any = intrinsic(prefer_literal=True)
 meet: Any = w.meet  # takes whatever numba makes an int64 of
 
@@ -112,12 +111,12 @@ def _stack_limit(ctx):
 # Barriers.
 
 
-@overload(_stubs.syncthreads, jit_options=PLAIN)
+@overload(_stubs.syncthreads, jit_options=PART)
 def _syncthreads(ctx):
     return (lambda ctx: wait_for_block(record_of(ctx))) if ctx == FiberContext else None
 
 
-@overload(_stubs.arriving, jit_options=PLAIN)
+@overload(_stubs.arriving, jit_options=PART)
 def _arriving(ctx, line):
     if ctx != FiberContext:
         return None
@@ -140,7 +139,7 @@ def _any_true(thread: int, predicate: bool) -> int:
 
 
 def _define_reducing(stub: Any, reduce: Any) -> None:
-    @overload(stub, jit_options=PLAIN)
+    @overload(stub, jit_options=PART)
     def define(ctx, predicate):
         if ctx != FiberContext:
             return None
@@ -154,7 +153,7 @@ _define_reducing(_stubs.syncthreads_and, _all_true)
 _define_reducing(_stubs.syncthreads_or, _any_true)
 
 
-@overload(_stubs.this_grid, jit_options=PLAIN)
+@overload(_stubs.this_grid, jit_options=PART)
 def _this_grid(ctx):
     return (lambda ctx: ctx) if ctx == FiberContext else None
 
@@ -200,7 +199,7 @@ def _pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
     return result(types.int64, dtype), codegen
 
 
-@overload(_stubs.shared_array, jit_options=PLAIN, prefer_literal=True)
+@overload(_stubs.shared_array, jit_options=PART, prefer_literal=True)
 def _shared_array(ctx, site, shape, dtype):
     if ctx != FiberContext:
         return None
@@ -268,7 +267,7 @@ def _value(typing_context: Any, bits: Any, like: Any) -> Any:
 
 
 def _define_shuffle(stub: Any, operation: int) -> None:
-    @overload(stub, jit_options=PLAIN)
+    @overload(stub, jit_options=PART)
     def define(ctx, mask, value, lane):
         if ctx != FiberContext:
             return None
@@ -278,7 +277,7 @@ def _define_shuffle(stub: Any, operation: int) -> None:
 
 
 def _define_vote(stub: Any, operation: int) -> None:
-    @overload(stub, jit_options=PLAIN)
+    @overload(stub, jit_options=PART)
     def define(ctx, mask, predicate):
         if ctx != FiberContext:
             return None
@@ -296,7 +295,7 @@ _define_vote(_stubs.any_sync, w.ANY)
 _define_vote(_stubs.eq_sync, w.EQUAL)
 
 
-@overload(_stubs.ballot_sync, jit_options=PLAIN)
+@overload(_stubs.ballot_sync, jit_options=PART)
 def _ballot_sync(ctx, mask, predicate):
     if ctx != FiberContext:
         return None
@@ -305,14 +304,14 @@ def _ballot_sync(ctx, mask, predicate):
     )
 
 
-@overload(_stubs.match_any_sync, jit_options=PLAIN)
+@overload(_stubs.match_any_sync, jit_options=PART)
 def _match_any_sync(ctx, mask, value):
     if ctx != FiberContext:
         return None
     return lambda ctx, mask, value: np.int32(meet(record_of(ctx), w.MATCH_ANY, np.int64(mask), _bits(value), 0))
 
 
-@overload(_stubs.match_all_sync, jit_options=PLAIN)
+@overload(_stubs.match_all_sync, jit_options=PART)
 def _match_all_sync(ctx, mask, value):
     if ctx != FiberContext:
         return None
@@ -324,7 +323,7 @@ def _match_all_sync(ctx, mask, value):
     return match
 
 
-@overload(_stubs.syncwarp, jit_options=PLAIN)
+@overload(_stubs.syncwarp, jit_options=PART)
 def _syncwarp(ctx, mask):
     if ctx != FiberContext:
         return None
@@ -335,7 +334,7 @@ def _syncwarp(ctx, mask):
     return wait
 
 
-@overload(_stubs.activemask, jit_options=PLAIN, prefer_literal=True)
+@overload(_stubs.activemask, jit_options=PART, prefer_literal=True)
 def _activemask(ctx, site):
     if ctx != FiberContext:
         return None

@@ -20,9 +20,10 @@ from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._context import INLINE, LoopContext
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._cube_root import cube_root
 from rkruntime.simt._numba import intrinsic, overload, overload_method, types
+from rkruntime.simt._parts import INLINE
 
 __all__ = ("Interrupted", "dtype_of", "local_array", "read_anew")
 

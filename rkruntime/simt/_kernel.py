@@ -26,6 +26,7 @@ from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
 from rkruntime.simt._numba import njit, types
+from rkruntime.simt._parts import set_environments
 from rkruntime.simt._private import added_to_only
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._registered import carry_registered
@@ -274,23 +275,25 @@ class Kernel:
             run = _fibers(grid=Category.GRID in self.program.categories).make_run(emitted.body, self.program.categories)
         elif has_barriers(self.program):
             compiler = compiler_for(width, blocks=True, private=private)
-            body = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
+            body = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
             body.compile((LoopContext, *argument_types))
             run = make_block_run(body, private)
         else:
             if lowering == "lanes":
                 compiler = compiler_for(width, blocks=False, private=private)
-                lanes = njit(**self.options.numba, pipeline_class=compiler)(emitted.body.py_func)
+                lanes = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
                 lanes.compile((LoopContext, *argument_types))
                 row = make_row(lanes=lanes, width=width)
             else:
                 emitted.body.compile((LoopContext, *argument_types))
                 row = make_row(emitted.body)
             run = make_run(row, emitted.limits, wide=emitted.wide, private=private)
-        drive = make_drive(run)
+        drive = make_drive(run, vectors=lowering == "lanes")
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))
-        return next(iter(drive.overloads.values()))
+        compiled = next(iter(drive.overloads.values()))
+        set_environments(compiled)
+        return compiled
 
     def _cache_key(self, lowering: str, signature: str, emitted: Emitted) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""

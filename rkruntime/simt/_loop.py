@@ -19,6 +19,7 @@ from numba.core import cgutils
 from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._parts import PART
 from rkruntime.simt._switch import put, word
 from rkruntime.simt.lanes._copies import make_copies
 
@@ -26,7 +27,7 @@ __all__ = ("make_row", "make_run")
 
 WORD = ir.IntType(64)
 # Options under which the loops are compiled: numba's own, without its checks.
-OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+OPTIONS = {**PART, "error_model": "numpy"}
 
 
 @intrinsic(prefer_literal=False)
@@ -56,13 +57,13 @@ def call_noting(typing_context, function, ctx, args, state):
     return returned(function, ctx, args, types.int64), codegen
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(**OPTIONS, forceinline=True)
 def first_of(base, place, thread):
     """Return the first place of a block that passes the limits."""
     return max(base, place, base + thread)
 
 
-@njit(nogil=True, error_model="numpy", forceinline=True)
+@njit(**OPTIONS, forceinline=True)
 def end_of(base, extent, place, thread):
     """Return the end of the places of a block that pass the limits."""
     return min(base + extent, place, base + thread)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numba.core.errors import TypingError
 
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._libm import c_function, llvm_function
 from rkruntime.simt._numba import overload, types
+from rkruntime.simt._parts import INLINE
 
 __all__ = ("FUNCTIONS",)
 

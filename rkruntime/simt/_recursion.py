@@ -18,8 +18,9 @@ from types import FunctionType
 from llvmlite import ir
 
 from rkruntime.simt import _state, _stubs
-from rkruntime.simt._context import INLINE, LoopContext
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 from rkruntime.simt._rewrite import CONTEXT, Unit, called
 from rkruntime.simt._switch import put, word
 

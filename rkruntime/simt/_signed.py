@@ -13,8 +13,8 @@ from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
 from numba.core.registry import cpu_target
 
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 
 __all__ = ("signed",)
 

@@ -30,13 +30,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rkruntime.errors import DeviceUnavailable
+from rkruntime.simt._parts import PART
 
 __all__ = ("MACHINES", "Machine", "assembly", "machine", "machine_code", "native", "new_stack", "put", "switch", "word")
 
 WORD = ir.IntType(64)
 BYTE_P = ir.IntType(8).as_pointer()
 F = TypeVar("F", bound=Callable[..., Any])
-_NATIVE: Any = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def machine_code(function: Callable[..., Any]) -> Any:
@@ -46,7 +46,7 @@ def machine_code(function: Callable[..., Any]) -> Any:
 
 def native(function: F) -> F:
     """Compile a function with numba on its first use, for other compiled code alone; its ints are int64."""
-    return cast(F, njit(**_NATIVE)(function))
+    return cast(F, njit(**PART)(function))
 
 
 @attrs.frozen

@@ -18,8 +18,8 @@ from typing import Any
 from numba.core import cgutils
 from numba.core.errors import TypingError
 
-from rkruntime.simt._context import INLINE
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 
 __all__ = ("stand_in",)
 

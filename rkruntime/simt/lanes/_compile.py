@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
+from rkruntime.simt._parts import PartCompiler
 from rkruntime.simt.lanes._blocks import BlockLower
 from rkruntime.simt.lanes._lower import LanesLower
 
@@ -40,11 +41,11 @@ def compiler_for(width: int, *, blocks: bool, private: tuple[int, ...] = ()) -> 
         def lowering_class(self) -> Any:
             return lower
 
-    class LanesCompiler(CompilerBase):
+    class LanesCompiler(PartCompiler):
         """Numba's passes, with that instead of its own lowering."""
 
         def define_pipelines(self):
-            passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+            (passes,) = super().define_pipelines()
             passes.passes = [
                 (LanesLowering, why) if one is NativeLowering else (one, why) for one, why in passes.passes
             ]

@@ -19,6 +19,7 @@ from numba.np.arrayobj import make_array
 
 from rkruntime.simt import _state
 from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._parts import INLINE
 from rkruntime.simt.lanes._atomics import NUMBERS, add_to
 
 __all__ = ("can_be_copied", "make_copies")
@@ -92,12 +93,12 @@ def make_copies(private: tuple[int, ...]) -> tuple[Any, Any]:
     return take, merge
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**INLINE)
 def _nothing_taken(args, state, threads):
     return args
 
 
-@njit(nogil=True, forceinline=True)
+@njit(**INLINE)
 def _nothing_merged(args, state):
     pass
 

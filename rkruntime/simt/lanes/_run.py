@@ -14,6 +14,7 @@ from numba.core import cgutils
 from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._parts import PART
 from rkruntime.simt._switch import put, word
 from rkruntime.simt.lanes._copies import make_copies
 
@@ -62,7 +63,7 @@ def make_block_run(body: Any, private: tuple[int, ...] = ()) -> Any:
     """
     take, merge = make_copies(private)
 
-    @njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    @njit(**PART, error_model="numpy")
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.DYNAMIC_BYTES, shared_bytes)

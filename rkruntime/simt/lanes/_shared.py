@@ -19,9 +19,10 @@ from numba.core.errors import TypingError
 from numba.np.arrayobj import make_array, populate_array
 
 from rkruntime.simt import _state, _stubs
-from rkruntime.simt._context import INLINE, LoopContext
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 
 __all__ = ("BARRIERS", "REDUCING", "block_array")

@@ -1,0 +1,121 @@
+"""How much is done for each function that a kernel is made of: for parts little, for the whole what is of use.
+
+Numba optimises each function that it compiles, with all that it calls, and makes machine code of it. Of a kernel, only
+the driver that workers call needs that. What it is made of stays as it was emitted until it is part of the driver: that
+saves most of LLVM's time, and lets it see the whole at once.
+"""
+
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,misc"
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import llvmlite.binding as llvm
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.environment import lookup_environment
+
+__all__ = ("INLINE", "PART", "PartCompiler", "set_environments", "whole_compiler")
+
+ENVIRONMENT = "_ZN08NumbaEnv"  # what numba's names of its functions' environments begin with
+
+
+class _NoMachineCode:
+    """Stands for the code generator where numba would tell machine code about its environment: there is none yet."""
+
+    def set_env(self, env_name: str, env: Any) -> None:
+        """Do nothing: `set_environments` does it for the whole."""
+
+
+class LazyLibrary(JITCodeLibrary):
+    """A library whose functions are optimised later, all of them together, but where they count references.
+
+    Numba's pass that takes such counts out finds those that belong together while functions are by themselves.
+    """
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        if any(one.name == "NRT_incref" for one in ll_module.functions):
+            super()._optimize_functions(ll_module)
+        else:
+            ll_module.data_layout = self._codegen._data_layout
+
+
+class PartLibrary(LazyLibrary):
+    """A library whose functions become part of others, by linking, before they are optimised."""
+
+    @property
+    def codegen(self) -> Any:
+        """What numba sets the environment of machine code with."""
+        return _NoMachineCode()
+
+    def get_pointer_to_function(self, name: str) -> int:  # noqa: ARG002
+        """Return no address."""
+        return 0
+
+    def _optimize_final_module(self) -> None:
+        """Leave that to whom this becomes part of."""
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class WholeLibrary(LazyLibrary):
+    """A library whose functions, with the parts that they call, are optimised together and become machine code."""
+
+
+class VectorLibrary(LazyLibrary):
+    """The same for code whose vectors are explicit: LLVM need look for none, and not take branches out of loops."""
+
+    def _optimize_final_module(self) -> None:
+        builder = self._codegen._pass_builder(opt=3, loop_vectorize=False)
+        first = llvm.newpassmanagers.create_new_module_pass_manager()
+        for add in (first.add_always_inliner_pass, first.add_sroa_pass, first.add_instruction_combine_pass):
+            add()
+        first.add_refprune_pass()
+        first.run(self._final_module, builder)
+        builder.getModulePassManager().run(self._final_module, builder)
+
+
+class PartCompiler(CompilerBase):
+    """Numba's passes for functions that are only ever called by other compiled ones."""
+
+    library: Any = PartLibrary
+
+    def define_pipelines(self):
+        """Return numba's own passes."""
+        state = self.state
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
+        return [DefaultPassBuilder.define_nopython_pipeline(state)]
+
+
+# Options of numba for functions that are only ever called by other compiled ones.
+PART: dict[str, Any] = {
+    "nogil": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": PartCompiler,
+}
+INLINE = {**PART, "forceinline": True}  # and that become part of their callers
+
+
+@functools.cache
+def whole_compiler(*, vectors: bool) -> type[CompilerBase]:
+    """Return numba's passes for a driver and all that has become part of it.
+
+    Args:
+        vectors: Whether the kernel's vectors are explicit.
+    """
+    return type("WholeCompiler", (PartCompiler,), {"library": VectorLibrary if vectors else WholeLibrary})
+
+
+def set_environments(compiled: Any) -> None:
+    """Have machine code know the environments of all the parts that it was made of: constants that they print."""
+    library = compiled.library
+    for variable in library._final_module.global_variables:
+        environment = lookup_environment(variable.name) if variable.name.startswith(ENVIRONMENT) else None
+        if environment is not None:
+            library.codegen.set_env(variable.name, environment)
