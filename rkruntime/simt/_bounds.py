@@ -14,29 +14,31 @@ import math
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 
 from rkruntime.simt import _stubs
+from rkruntime.simt._direct import emits
 from rkruntime.simt._numba import overload, types
 from rkruntime.simt._parts import INLINE
+from rkruntime.simt._stubs import END_OF_INDICES
 
 __all__ = ("LONGEST", "LONG_STEP", "STRIP", "TOP")
 
-TOP = 1 << 43
+WORD = ir.IntType(64)
+TOP = END_OF_INDICES
 LONG_STEP, LONGEST = 1 << 40, 1 << 62  # a loop with a longer step is one strip
 STRIP = 65_536
 
 
-def _clamped(bound):
+def _clamped(builder: Any, type_: Any, bound: Any) -> Any:
     """Turn a whole number of any type into an int64 within the range of indices."""
-
-
-@overload(_clamped, jit_options=INLINE)
-def _clamped_overload(bound):
-    if isinstance(bound, types.Integer) and not bound.signed:
-        return lambda bound: np.int64(min(np.uint64(bound), np.uint64(TOP)))
-    return lambda bound: max(min(np.int64(bound), np.int64(TOP)), np.int64(-1))
+    signed = getattr(type_, "signed", False)
+    wide = bound if bound.type.width == 64 else (builder.sext if signed else builder.zext)(bound, WORD)
+    compare = builder.icmp_signed if signed else builder.icmp_unsigned
+    high = builder.select(compare("<", wide, WORD(TOP)), wide, WORD(TOP))
+    return builder.select(builder.icmp_signed(">", high, WORD(-1)), high, WORD(-1))
 
 
 def _define_side(stub: Any, *, lower: bool, strict: bool, denied: bool = False) -> None:
@@ -51,10 +53,13 @@ def _define_side(stub: Any, *, lower: bool, strict: bool, denied: bool = False) 
     shift = 1 if lower == strict else 0
     none = TOP if lower != denied else 0  # a NaN lets no index pass; where the comparison is denied, every one
 
+    @emits(stub, types.int64, types.Integer)
+    @emits(stub, types.int64, types.Boolean)
+    def emit(builder: Any, given: Any, values: Any) -> Any:
+        return builder.add(_clamped(builder, given[0], values[0]), WORD(shift))
+
     @overload(stub, jit_options=INLINE)
     def define(bound):
-        if isinstance(bound, types.Integer | types.Boolean):
-            return lambda bound: _clamped(bound) + shift
         if not isinstance(bound, types.Float):
             return None
 
@@ -77,24 +82,14 @@ _define_side(_stubs.not_at_least, lower=False, strict=True, denied=True)
 _define_side(_stubs.not_above, lower=False, strict=False, denied=True)
 
 
-@overload(_stubs.first_index, jit_options=INLINE)
-def _first_index():
-    return lambda: 0
+@emits(_stubs.largest, types.int64, types.int64, types.int64)
+def _largest(builder: Any, given: Any, values: Any) -> Any:
+    return builder.select(builder.icmp_signed(">", *values), *values)
 
 
-@overload(_stubs.end_of_indices, jit_options=INLINE)
-def _end_of_indices():
-    return lambda: TOP
-
-
-@overload(_stubs.largest, jit_options=INLINE)
-def _largest(a, b):
-    return lambda a, b: max(a, b)
-
-
-@overload(_stubs.smallest, jit_options=INLINE)
-def _smallest(a, b):
-    return lambda a, b: min(a, b)
+@emits(_stubs.smallest, types.int64, types.int64, types.int64)
+def _smallest(builder: Any, given: Any, values: Any) -> Any:
+    return builder.select(builder.icmp_signed("<", *values), *values)
 
 
 # Strips of a long loop: the outer loop steps over them and looks whether the launch is cancelled; the inner one runs
@@ -143,7 +138,7 @@ def _strip(first, given, start, stop, step):
 
     def strip(first, given, start, stop, step):
         left, span = wide(stop) - first, _span(wide(step))
-        end = first + (min(left, span) if step > 0 else max(left, span))
-        return range(narrow(first), narrow(end), narrow(step))
+        is_last = left < span if step > 0 else left > span
+        return range(narrow(first), narrow(first + (left if is_last else span)), narrow(step))
 
     return strip

@@ -7,7 +7,7 @@ body is optimised by itself, before it is inlined into the loops.)
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001, ARG005
+# ruff: noqa: ARG001
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from numba.core import cgutils
 from numba.extending import models, register_model
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._numba import intrinsic, overload, types
-from rkruntime.simt._parts import INLINE
+from rkruntime.simt._direct import emits
+from rkruntime.simt._numba import intrinsic, types
 
 __all__ = ("LoopContext", "make_context")
 
@@ -29,6 +29,7 @@ TRIPLES = ("thread", "block", "dim", "grid")
 FIELDS = tuple(f"{kind}{axis}" for kind in TRIPLES for axis in "xyz")
 PLACES = tuple(f"place{axis}" for axis in "xyz")
 THREAD_MASK, BLOCK_MASK = 2**11 - 1, 2**31 - 1  # a block has up to 1,024 threads, a grid up to 2**31 - 1 blocks
+_MEMBERS = (*FIELDS, *PLACES, "state", "cancel")
 MASKS = (THREAD_MASK, BLOCK_MASK, THREAD_MASK, BLOCK_MASK)
 
 
@@ -45,9 +46,7 @@ LoopContext = LoopContextType()
 @register_model(LoopContextType)
 class _LoopContextModel(models.StructModel):  # type: ignore[misc]
     def __init__(self, dmm, fe_type):
-        members: list[tuple[str, Any]] = [(field, types.int32) for field in FIELDS]
-        members += [(field, types.int64) for field in (*PLACES, "state", "cancel")]
-        super().__init__(dmm, fe_type, members)
+        super().__init__(dmm, fe_type, [(name, types.int32 if name in FIELDS else types.int64) for name in _MEMBERS])
 
 
 @intrinsic
@@ -70,25 +69,15 @@ def make_context(typing_context, thread, place, block, dim, grid, state, cancel)
     return LoopContext(triple, triple, triple, triple, triple, types.int64, types.int64), codegen
 
 
-@intrinsic(prefer_literal=True)
-def field_of(typing_context, ctx, field):
+def _field(builder: Any, ctx: Any, name: str) -> Any:
     """Read one field of the context."""
-    name = field.literal_value
-    wide = name not in FIELDS
-
-    def codegen(context, builder, signature, args):
-        return getattr(cgutils.create_struct_proxy(LoopContext)(context, builder, args[0]), name)
-
-    return (types.int64 if wide else types.int32)(ctx, field), codegen
+    return builder.extract_value(ctx, _MEMBERS.index(name), name=name)
 
 
 def _define_triple(stub: Any, kind: str) -> None:
-    @overload(stub, jit_options=INLINE, prefer_literal=True)
-    def define(ctx, axis):
-        if ctx != LoopContext:
-            return None
-        field = kind + "xyz"[axis.literal_value]
-        return lambda ctx, axis: field_of(ctx, field)
+    @emits(stub, types.int32, LoopContext, types.IntegerLiteral)
+    def emit(builder: Any, given: Any, values: Any) -> Any:
+        return _field(builder, values[0], kind + "xyz"[given[1].literal_value])
 
 
 for _kind, _stub in zip(TRIPLES, (_stubs.thread_idx, _stubs.block_idx, _stubs.block_dim, _stubs.grid_dim), strict=True):
@@ -96,12 +85,23 @@ for _kind, _stub in zip(TRIPLES, (_stubs.thread_idx, _stubs.block_idx, _stubs.bl
 
 
 def _define_word(stub: Any, field: str) -> None:
-    @overload(stub, jit_options=INLINE)
-    def define_word(ctx):
-        return (lambda ctx: field_of(ctx, field)) if ctx == LoopContext else None
+    @emits(stub, types.int64, LoopContext)
+    def emit(builder: Any, given: Any, values: Any) -> Any:
+        return _field(builder, values[0], field)
 
 
 _define_word(_stubs.cancel_address, "cancel")
 _define_word(_stubs.state_address, "state")
+_define_word(_stubs.grid_1, "placex")
 for _axis, _place in zip("xyz", (_stubs.place_x, _stubs.place_y, _stubs.place_z), strict=True):
     _define_word(_place, "place" + _axis)
+
+
+def _define_places(stub: Any, count: int) -> None:
+    @emits(stub, types.UniTuple(types.int64, count), LoopContext)
+    def emit(builder: Any, given: Any, values: Any) -> Any:
+        return cgutils.pack_array(builder, [_field(builder, values[0], name) for name in PLACES[:count]])
+
+
+_define_places(_stubs.grid_2, 2)
+_define_places(_stubs.grid_3, 3)

@@ -15,6 +15,7 @@ from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._parts import whole_compiler
 from rkruntime.simt._recursion import DEEPEST_BYTES, stack_pointer
+from rkruntime.simt._stubs import smallest
 from rkruntime.simt._switch import put
 
 __all__ = ("make_drive",)
@@ -56,7 +57,7 @@ def make_drive(run: Any, *, vectors: bool = False) -> Any:
             first = take(control, chunk)
             if first >= total:
                 return
-            run(first, min(first + chunk, total), grid, block, shared_bytes, state, args)
+            run(first, smallest(first + chunk, total), grid, block, shared_bytes, state, args)
             if read_anew(control + 8 * _state.YIELD) != 0:
                 return
 

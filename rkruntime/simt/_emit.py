@@ -138,8 +138,10 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
             namespace[PREFIX + "shared_array"] = block_array
         inline = unit is kernel or (function not in recursive and _is_small(trees[function]))
         becomes_part = lanes and unit is not kernel and function not in recursive
-        how = {"inline": "always"} if becomes_part else {"forceinline": inline}
-        dispatchers[function] = njit(**options.numba, **how)(_define(trees[function], unit, namespace))
+        how: dict[str, Any] = {"inline": "always"} if becomes_part else {"forceinline": inline}
+        if function in recursive:  # numba finds the function to call itself by its machine code's address
+            how["pipeline_class"] = None
+        dispatchers[function] = njit(**{**options.numba, **how})(_define(trees[function], unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
         namespace |= {name: _declared(dispatchers[device], device) for name, device in unit.devices.items()}

@@ -16,6 +16,7 @@ import attrs
 from rkruntime.simt._define import defined
 from rkruntime.simt._names import assigned_names
 from rkruntime.simt._rewrite import CONTEXT, Unit, called
+from rkruntime.simt._stubs import END_OF_INDICES
 from rkruntime.simt._uniform import Kind, Prefix, Value, is_pure
 
 __all__ = ("Guarded", "hoist_guards")
@@ -245,7 +246,7 @@ class _Hoister:
                 needed |= _loaded(statement.value)
                 body.insert(0, statement)
         results = [
-            self._combined(kind, axis, lower, at)
+            self._combined(kind, axis, lower)
             for kind in (Kind.PLACE, Kind.THREAD)
             for axis in range(3)
             for lower in (True, False)
@@ -253,16 +254,18 @@ class _Hoister:
         body.append(ast.Return(ast.Tuple(list(results), ast.Load())))
         return defined(at.name, at.args, body, at)
 
-    def _combined(self, kind: Kind, axis: int, lower: bool, at: ast.AST) -> ast.expr:
+    def _combined(self, kind: Kind, axis: int, lower: bool) -> ast.expr:
         """Write one of the twelve results: the tightest limit."""
         parts: list[ast.expr] = [
             called(one.stub, one.bound, at=one.bound)
             for one in self.limits
             if (one.kind, one.axis, one.lower) == (kind, axis, lower)
         ]
-        result: ast.expr = called("first_index" if lower else "end_of_indices", at=at)
-        for part in parts:
-            result = called("largest" if lower else "smallest", result, part, at=at)
+        if not parts:
+            return ast.Constant(0 if lower else END_OF_INDICES)
+        result = parts[0]
+        for part in parts[1:]:
+            result = called("largest" if lower else "smallest", result, part, at=part)
         return result
 
 

@@ -73,16 +73,18 @@ for _stub, _one in (
 
 @overload(_stubs.grid_1, jit_options=INLINE)
 def _grid_1(ctx):
-    return lambda ctx: _stubs.place_x(ctx)
+    return (lambda ctx: _stubs.place_x(ctx)) if ctx != LoopContext else None
 
 
 @overload(_stubs.grid_2, jit_options=INLINE)
 def _grid_2(ctx):
-    return lambda ctx: (_stubs.place_x(ctx), _stubs.place_y(ctx))
+    return (lambda ctx: (_stubs.place_x(ctx), _stubs.place_y(ctx))) if ctx != LoopContext else None
 
 
 @overload(_stubs.grid_3, jit_options=INLINE)
 def _grid_3(ctx):
+    if ctx == LoopContext:
+        return None
     return lambda ctx: (_stubs.place_x(ctx), _stubs.place_y(ctx), _stubs.place_z(ctx))
 
 

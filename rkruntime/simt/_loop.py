@@ -20,6 +20,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._parts import PART
+from rkruntime.simt._stubs import largest, smallest
 from rkruntime.simt._switch import put, word
 from rkruntime.simt.lanes._copies import make_copies
 
@@ -55,18 +56,6 @@ def call_noting(typing_context, function, ctx, args, state):
         return result
 
     return returned(function, ctx, args, types.int64), codegen
-
-
-@njit(**OPTIONS, forceinline=True)
-def first_of(base, place, thread):
-    """Return the first place of a block that passes the limits."""
-    return max(base, place, base + thread)
-
-
-@njit(**OPTIONS, forceinline=True)
-def end_of(base, extent, place, thread):
-    """Return the end of the places of a block that pass the limits."""
-    return min(base + extent, place, base + thread)
 
 
 def make_row(body: Any = None, lanes: Any = None, width: int = 1) -> Any:
@@ -127,17 +116,21 @@ def make_run(row: Any, limits: Any, *, wide: bool = False, private: tuple[int, .
         dim = (dx, dy, dz)
         x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
         while first < last:
-            count = min(last - first, grid[0] - x) if wide else 1
+            count = smallest(last - first, grid[0] - x) if wide else 1
             index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
             base_x, base_y, base_z = index[0] * dx, index[1] * dy, index[2] * dz
             base = (base_x, base_y, base_z)
             of_block = make_context((0, 0, 0), base, index, dim, grid, state, cancel)
             allowed = call_noting(limits, of_block, args, state)
-            first_x, first_y = first_of(base_x, allowed[0], allowed[6]), first_of(base_y, allowed[2], allowed[8])
-            first_z = first_of(base_z, allowed[4], allowed[10])
-            for k_z in range(end_of(base_z, dz, allowed[5], allowed[11]) - first_z):
-                for k_y in range(end_of(base_y, dy, allowed[3], allowed[9]) - first_y):
-                    count_x = end_of(base_x, count * dx, allowed[1], allowed[7]) - first_x
+            first_x = largest(base_x, largest(allowed[0], base_x + allowed[6]))
+            first_y = largest(base_y, largest(allowed[2], base_y + allowed[8]))
+            first_z = largest(base_z, largest(allowed[4], base_z + allowed[10]))
+            end_x = smallest(base_x + count * dx, smallest(allowed[1], base_x + allowed[7]))
+            end_y = smallest(base_y + dy, smallest(allowed[3], base_y + allowed[9]))
+            end_z = smallest(base_z + dz, smallest(allowed[5], base_z + allowed[11]))
+            count_x = end_x - first_x
+            for k_z in range(end_z - first_z):
+                for k_y in range(end_y - first_y):
                     row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, mine)
             first += count
             x += count

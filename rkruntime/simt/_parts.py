@@ -93,13 +93,13 @@ class PartCompiler(CompilerBase):
 
 
 # Options of numba for functions that are only ever called by other compiled ones.
-PART: dict[str, Any] = {
+PART: Any = {
     "nogil": True,
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "pipeline_class": PartCompiler,
 }
-INLINE = {**PART, "forceinline": True}  # and that become part of their callers
+INLINE: Any = {**PART, "forceinline": True}  # and that become part of their callers
 
 
 @functools.cache

@@ -123,3 +123,48 @@ def test_each_thread_gets_a_ticket_of_its_own():
 def test_only_what_nothing_reads_has_copies(body, found):
     (tree,) = ast.parse(f"def kernel(_rk_ctx, a, b):\n    {body}\n").body
     assert added_to_only(tree) == found
+
+
+@cuda.jit
+def strided_counts(x, counts, weights, step, sums):
+    for i in range(cuda.grid(1), x.size, step):
+        cuda.atomic.add(counts, x[i], step)
+        cuda.atomic.sub(sums, x[i], weights[i])
+
+
+@pytest.mark.parametrize("width", [8, 64])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "i1", "i8"])
+@pytest.mark.parametrize(("size", "step"), [(4096, 128), (4099, 128), (777, 1), (5, 128), (70_000, 1)])
+def test_places_of_every_type_are_updated_lane_by_lane(dtype, size, step, width):
+    """Whole vectors and parts of one, places that count from the end, operands that are the same and that are not."""
+    random = np.random.default_rng(5)
+    x = random.integers(-50 if np.dtype(dtype).kind == "i" else 0, 100, size).astype(dtype)
+    weights = random.integers(0, 9, size)
+    counts, sums = np.zeros(100, np.int32), np.zeros(100, np.int64)
+    run(strided_counts, 2, 64, x, counts, weights, step, sums, lowering="lanes", width=width)
+    first = np.minimum(np.arange(size) // step + 1, 128) if step == 1 else np.ones(size, np.int64)
+    places = x.astype(np.int64) % 100
+    np.testing.assert_array_equal(counts, np.bincount(places, first * step, 100))
+    np.testing.assert_array_equal(sums, -np.bincount(places, first * weights, 100))
+
+
+@cuda.jit
+def backwards(x, out):
+    for i in range(x.size - 1 - cuda.grid(1), -1, -cuda.gridsize(1)):
+        out[i] = x[i] + 1
+
+
+@cuda.jit
+def far_apart(x, out):
+    for i in range(cuda.grid(1), x.size, 2**62):
+        out[i] = x[i] + 1
+
+
+@pytest.mark.parametrize(
+    ("kernel", "size", "done"), [(backwards, 1001, 1001), (far_apart, 1001, 96), (far_apart, 9, 9)]
+)
+def test_loops_by_long_strides_end_where_they_should(kernel, size, done):
+    x, out = np.arange(size, dtype=np.float32), np.zeros(size, np.float32)
+    run(kernel, 3, 32, x, out, lowering="lanes")
+    np.testing.assert_array_equal(out[:done], x[:done] + 1)
+    assert not out[done:].any()

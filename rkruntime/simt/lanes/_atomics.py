@@ -20,11 +20,14 @@ from numba.core import cgutils
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._memory import Places
 
 __all__ = ("NUMBERS", "Update", "add_to", "combinable", "emit_combined", "emit_one_by_one", "takes")
 
 INDEX, WORD, BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
 ORDER = "seq_cst"
+AT_ONCE = 8  # updates of one's own memory without a branch in between; an atomic instruction takes longer than a branch
 REALS = (types.float32, types.float64)
 NUMBERS = (*REALS, types.int32, types.uint32, types.int64, types.uint64)
 _INTEGERS: Mapping[Any, str] = {
@@ -85,15 +88,7 @@ def emit_combined(
     if mask is not None:
         values = builder.select(mask, values, ir.Constant(vector, [neutral] * vector.count))
     how = {"sub": "add", "fsub": "fadd", "max": "smax", "min": "smin"}.get(name, name)
-    real = update.dtype in REALS
-    args = [ir.Constant(vector.element, -0.0), values] if real else [values]
-    suffix = f"v{vector.count}{'f' if real else 'i'}{update.dtype.bitwidth}"
-    function = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(vector.element, [one.type for one in args]),
-        f"llvm.vector.reduce.{how}.{suffix}",
-    )
-    total = builder.call(function, args, fastmath=("reassoc",) if real else ())
+    total = vectors.reduced(builder, how, values)
     _by_privacy(builder, update, lambda alone: _update(builder, update, pointer, total, alone=alone))
 
 
@@ -112,7 +107,7 @@ def _neutral(update: Update) -> Any:
 def emit_one_by_one(
     builder: ir.IRBuilder,
     update: Update,
-    places: ir.Value,
+    places: Places,
     values: ir.Value,
     mask: ir.Value | None,
     *,
@@ -123,50 +118,49 @@ def emit_one_by_one(
     Args:
         builder: Where to emit.
         update: What is done.
-        places: Where, as integers.
-        values: The operands.
+        places: Where.
+        values: The operands: a vector, or one for all.
         mask: The lanes that are on; None for all.
         wants_old: Whether anything reads the old ones.
     """
-    count = values.type.count
-    constant = _same_constant(values)
-    rooms = [_spilled(builder, one) for one in ((places, values) if constant is None else (places,))]
-    olds = cgutils.alloca_once(builder, ir.ArrayType(values.type.element, count))
+    count, differ = places.held.type.count, isinstance(values.type, ir.VectorType)
+    element = values.type.element if differ else values.type
+    rooms = [_spilled(builder, one) for one in ((places.held, values) if differ else (places.held,))]
+    olds = cgutils.alloca_once(builder, ir.ArrayType(element, count))
     olds.align = 64
-    pointer_type = values.type.element.as_pointer()
 
     def turn(lane: ir.Value, alone: bool) -> None:
         place, *value = (builder.load(builder.gep(room, [INDEX(0), lane])) for room in rooms)
-        operand = value[0] if value else constant
-        old = _update(builder, update, builder.inttoptr(place, pointer_type), operand, alone=alone)
+        operand = value[0] if differ else values
+        old = _update(builder, update, places.pointer(place), operand, alone=alone)
         if wants_old:
             builder.store(old, builder.gep(olds, [INDEX(0), lane]))
 
+    def every_turn(alone: bool) -> None:
+        at_once = min(count, AT_ONCE) if alone else 1
+        # Of a loop of so many turns, LLVM would make one long piece that takes lanes from registers, which is slower.
+        with cgutils.for_range(builder, vectors.opaque(builder, INDEX(count // at_once))) as at:
+            first = builder.mul(at.index, INDEX(at_once))
+            for k in range(at_once):
+                turn(builder.add(first, INDEX(k)), alone)
+
     def all_turns(alone: bool) -> None:
         if mask is None:
-            with cgutils.for_range(builder, INDEX(count)) as at:
-                turn(at.index, alone)
+            every_turn(alone)
             return
         bits = builder.bitcast(mask, ir.IntType(count))
         every = builder.icmp_unsigned("==", bits, ir.IntType(count)(-1))
         with builder.if_else(every) as (whole, some):
-            with whole, cgutils.for_range(builder, INDEX(count)) as at:
-                turn(at.index, alone)
+            with whole:
+                every_turn(alone)
             with some, _each_bit(builder, bits) as lane:
                 turn(lane, alone)
 
     _by_privacy(builder, update, all_turns)
+    vector = ir.VectorType(element, count)
     if not wants_old:
-        return ir.Constant(values.type, ir.Undefined)
-    return builder.load(builder.bitcast(olds, values.type.as_pointer()), align=64)
-
-
-def _same_constant(vector: ir.Value) -> ir.Constant | None:
-    """Return the constant that all elements of a vector are, if they are one."""
-    if not isinstance(vector, ir.Constant) or not isinstance(vector.constant, list | tuple):
-        return None
-    numbers = {one.constant if isinstance(one, ir.Constant) else one for one in vector.constant}
-    return ir.Constant(vector.type.element, numbers.pop()) if len(numbers) == 1 else None
+        return ir.Constant(vector, ir.Undefined)
+    return builder.load(builder.bitcast(olds, vector.as_pointer()), align=64)
 
 
 def _spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:

@@ -18,8 +18,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.np.arrayobj import make_array
 
 from rkruntime.simt import _state
-from rkruntime.simt._numba import intrinsic, njit, types
-from rkruntime.simt._parts import INLINE
+from rkruntime.simt._numba import intrinsic, types
 from rkruntime.simt.lanes._atomics import NUMBERS, add_to
 
 __all__ = ("can_be_copied", "make_copies")
@@ -93,14 +92,20 @@ def make_copies(private: tuple[int, ...]) -> tuple[Any, Any]:
     return take, merge
 
 
-@njit(**INLINE)
-def _nothing_taken(args, state, threads):
-    return args
+@intrinsic
+def _nothing_taken(typing_context, args, state, threads):
+    def codegen(context, builder, signature, values):
+        return impl_ret_borrowed(context, builder, args, values[0])
+
+    return args(args, types.int64, types.int64), codegen
 
 
-@njit(**INLINE)
-def _nothing_merged(args, state):
-    pass
+@intrinsic
+def _nothing_merged(typing_context, args, state):
+    def codegen(context, builder, signature, values):
+        return context.get_dummy_value()
+
+    return types.none(args, types.int64), codegen
 
 
 def _word(builder: ir.IRBuilder, state: ir.Value) -> ir.Value:

@@ -27,6 +27,7 @@ __all__ = ("VectorExpressions",)
 
 INDEX = llvm.IntType(32)
 RANGE = ("start", "stop", "step")
+TURNS_AHEAD = 4  # memory answers in some 100 ns, a turn of a short loop takes 25
 
 
 class VectorExpressions(LaneValues):
@@ -121,7 +122,8 @@ class VectorExpressions(LaneValues):
         if elements is None or not takes(callee, elements.array_type.dtype):
             return None
         dtype = elements.array_type.dtype
-        values = self._vector(self._value(operands[0].name), dtype)
+        operand = self._value(operands[0].name)
+        values = self._vector(operand, dtype)
         if values is None:
             return None
         update = Update(callee, dtype, self._is_alone(array.name))
@@ -129,7 +131,9 @@ class VectorExpressions(LaneValues):
         if not used and combinable(update) and all(is_uniform(one.form) for one in elements.indices):
             emit_combined(self.builder, update, elements.first(), values, self._mask)
             return Value(Shape.VARYING, dtype, llvm.Constant(values.type, llvm.Undefined))
-        places = elements.places(self._wide)
+        places = elements.places_by_lane(self._wide)
+        if is_uniform(operand.form):
+            values = self.context.cast(self.builder, operand.held, operand.type, dtype)
         olds = emit_one_by_one(self.builder, update, places, values, self._mask, wants_old=used)
         return Value(Shape.VARYING, dtype, olds)
 
@@ -232,6 +236,32 @@ class VectorExpressions(LaneValues):
             up = builder.icmp_signed(">", step.held, llvm.Constant(step.held.type, 0))
             below, above = (compare_ramp(builder, name, now.held, stop.held, self.width) for name in ("lt", "gt"))
             return builder.select(up, below, above)
+        if now.form is Shape.RAMP and is_uniform(step.form) and wide == types.int64:
+            return self._all_or_each(now, stop, step)
+        return self._each_in_range(now, stop, step)
+
+    def _all_or_each(self, now: Value, stop: Value, step: Value) -> llvm.Value:
+        """Return the same where each lane has an end of its own: all are mostly before the first of these.
+
+        Lanes that are off may hold anything, which is not to decide where to go.
+        """
+        builder, ends = self.builder, self._as_vector(stop, types.int64)
+        nearest = vectors.opaque(builder, vectors.reduced(builder, "smin", ends))
+        few = builder.icmp_signed("<", now.held, llvm.Constant(now.held.type, LONGEST))
+        last = builder.add(now.held, llvm.Constant(now.held.type, self.width - 1))
+        up = builder.icmp_signed(">", step.held, llvm.Constant(step.held.type, 0))
+        sure = builder.and_(builder.and_(up, few), builder.icmp_signed("<", last, nearest))
+        before = builder.block
+        with builder.if_then(builder.not_(sure)):
+            each = self._each_in_range(now, stop, step)
+            after = builder.block
+        found = builder.phi(each.type)
+        found.add_incoming(llvm.Constant(each.type, [1] * self.width), before)
+        found.add_incoming(each, after)
+        return found
+
+    def _each_in_range(self, now: Value, stop: Value, step: Value) -> llvm.Value:
+        builder, wide = self.builder, now.type
         at, end, by = (self._as_vector(one, wide) for one in (now, stop, step))
         below, above = (vectors.compare(builder, name, wide, at, end) for name in ("lt", "gt"))
         return builder.select(builder.icmp_signed(">", by, llvm.Constant(by.type, None)), below, above)
@@ -289,10 +319,25 @@ class VectorExpressions(LaneValues):
         room = cgutils.alloca_once(self.builder, llvm.VectorType(self.context.get_value_type(dtype), self.width))
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
+                self._ask_ahead(elements, expr.index.name)
                 self.builder.store(elements.load_packed(self._mask), room)
             with apart:
                 self.builder.store(elements.gather(elements.places(self._wide), self._mask), room)
         return Value(Shape.VARYING, dtype, self.builder.load(room))
+
+    def _ask_ahead(self, elements: Elements, index: str) -> None:
+        """Ask for what later turns of a loop load: of strides as long as a grid, no processor guesses the next.
+
+        Args:
+            elements: Neighbours.
+            index: The variable that subscripts them.
+        """
+        iterator = self._counters.get(index)
+        if iterator is None or not (slot := self._slot(iterator)).parts or not is_uniform(slot.parts[2].form):
+            return
+        step = self.builder.load(slot.parts[2].pointer)
+        wide = self.context.cast(self.builder, step, slot.parts[2].type, types.int64)
+        elements.prefetch(self.builder.mul(wide, llvm.Constant(wide.type, TURNS_AHEAD)))
 
     def _store(self, inst: Any) -> bool:
         """Store to elements of an array; false where it goes lane by lane, or is the same for all."""

@@ -24,6 +24,7 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._expressions import VectorExpressions
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
 from rkruntime.simt.lanes._origins import origins
@@ -101,6 +102,7 @@ class LanesLower(VectorExpressions):
         self._refuse_arrays_of_threads()
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
         self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
+        self._counters = counters(self.blocks)
         self._mask_type = llvm.VectorType(BIT, self.width)
         self._divergent = self.shapes.divergent
         self._region = {label: region for region in self.shapes.regions for label in region}

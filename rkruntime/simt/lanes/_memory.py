@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import attrs
 from llvmlite import ir
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
@@ -17,9 +18,23 @@ from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._shapes import Shape, is_uniform
 from rkruntime.simt.lanes._slots import Value
 
-__all__ = ("Elements",)
+__all__ = ("Elements", "Places")
 
+LINE_BYTES = 64  # of a cache
 WORD, INDEX, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+
+
+@attrs.frozen
+class Places:
+    """Where each lane's element is.
+
+    Args:
+        held: A vector of integers.
+        pointer: Makes a pointer of one of them.
+    """
+
+    held: ir.Value
+    pointer: Callable[[ir.Value], ir.Value]
 
 
 class Elements:
@@ -110,6 +125,18 @@ class Elements:
             total = builder.add(total, builder.mul(index, vectors.splat(builder, stride, self.width)))
         return total
 
+    def places_by_lane(self, spread: Any) -> Places:
+        """Return the place of every lane's element for lanes that are taken one after the other.
+
+        A small index without sign into a packed array is kept as it is: that is an eighth of what addresses take.
+        """
+        builder, index = self.builder, self.indices[0]
+        packed = len(self.indices) == 1 and self.array_type.layout == "C"
+        if packed and index.form is Shape.VARYING and not index.type.signed and index.type.bitwidth < 64:
+            base = self.view.data
+            return Places(index.held, lambda held: builder.gep(base, [builder.zext(held, WORD)]))
+        return Places(self.places(spread), lambda held: builder.inttoptr(held, self.item.as_pointer()))
+
     # Loads
 
     def load_packed(self, mask: ir.Value | None) -> ir.Value:
@@ -120,6 +147,14 @@ class Elements:
             loaded.align = self.item_bytes
             return self._given(loaded)
         return self._given(self._masked("load", place, mask))
+
+    def prefetch(self, distance: ir.Value) -> None:
+        """Ask for the lines that are so many elements, an int64, after the lanes' own, where they are neighbours."""
+        builder = self.builder
+        ahead = builder.bitcast(builder.gep(self.first(), [distance]), BYTE.as_pointer())
+        for line in range(-(-self.width * self.item_bytes // LINE_BYTES)):
+            args = [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)]
+            builder.call(self._declared("llvm.prefetch.p0", ir.VoidType(), args), args)
 
     def gather(self, places: ir.Value, mask: ir.Value | None) -> ir.Value:
         """Load elements from anywhere; lanes that are off have no value."""

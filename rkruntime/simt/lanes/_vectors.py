@@ -17,7 +17,20 @@ from llvmlite import ir
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
 
-__all__ = ("any_lane", "binary", "call", "cast", "compare", "first_lane", "iota", "is_number", "splat", "unary")
+__all__ = (
+    "any_lane",
+    "binary",
+    "call",
+    "cast",
+    "compare",
+    "first_lane",
+    "iota",
+    "is_number",
+    "opaque",
+    "reduced",
+    "splat",
+    "unary",
+)
 
 BIT, INDEX, WORD = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 REALS = (types.float32, types.float64)
@@ -55,6 +68,23 @@ def first_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     bits = ir.IntType(mask.type.count)
     place = builder.cttz(builder.bitcast(mask, bits), BIT(0))
     return builder.zext(place, INDEX) if bits.width < 32 else builder.trunc(place, INDEX) if bits.width > 32 else place
+
+
+def opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    """Return the same integer as one that LLVM knows nothing of: some number, even where it was undefined."""
+    kind = number.type
+    return builder.asm(ir.FunctionType(kind, [kind]), "", "=r,0", [number], side_effect=False)
+
+
+def reduced(builder: ir.IRBuilder, how: str, vector: ir.Value) -> ir.Value:
+    """Return all lanes combined, by the operation of one of LLVM's `llvm.vector.reduce`; sums in any order."""
+    element = vector.type.element
+    real = not isinstance(element, ir.IntType)
+    args = [ir.Constant(element, -0.0), vector] if real else [vector]
+    bits = f"i{element.width}" if not real else "f32" if element == ir.FloatType() else "f64"
+    name = f"llvm.vector.reduce.{how}.v{vector.type.count}{bits}"
+    function = _declared(builder, name, element, [one.type for one in args])
+    return builder.call(function, args, fastmath=("reassoc",) if real else ())
 
 
 def cast(builder: ir.IRBuilder, value: ir.Value, given: Any, wanted: Any) -> ir.Value | None:
