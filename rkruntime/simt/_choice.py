@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -16,6 +16,7 @@ from rkruntime.simt._rewrite import Program
 __all__ = ("WIDEST", "Choice", "Width", "choose", "choose_width", "has_barriers")
 
 NORMAL, WIDE, WIDEST = 16, 32, 64
+LONG_NODES = 700  # of syntax trees; the longest kernel of the table has 370, one of a hundred lines 1,200
 
 WHY_FIBERS = {
     Category.BARRIER: "threads wait for one another",
@@ -97,6 +98,10 @@ def choose(program: Program, *, debug: bool) -> Choice:
         if feature.name == "local_array":
             return Choice("loop", f"each thread has an array of its own: {feature.spelling} at {file}:{line}")
     for unit in program.units.values():
+        for node in _starting_by_data(unit.tree):
+            where = f"{unit.source.file}:{node.lineno}"
+            return Choice("loop", f"each thread's loop starts where its data say, so what it reads lies apart: {where}")
+    for unit in program.units.values():
         for node in ast.walk(unit.tree):
             if isinstance(node, ast.For | ast.While):
                 where = f"{unit.source.file}:{node.lineno}"
@@ -111,9 +116,10 @@ def choose_width(
 
     Measured (`bench/bench_simt.py`): where blocks that are neighbours along x run as one row, 64 threads share the cost
     of what is the same for all, and four registers of numbers of four bytes hide each other's latency; but where each
-    thread's loop ends when its own data say so, more lanes wait for the slowest. Elements of one byte use a whole cache
-    line only with 64 lanes. A block of one dimension has at least a warp, as a rule. Others may be narrow, and 16
-    numbers of four bytes are a register.
+    thread's loop ends when its own data say so, more lanes wait for the slowest, and a kernel of a hundred lines has
+    more numbers at hand than there are registers (`march` of `bench_compile`: 64 took 9 % longer than 16). Elements of
+    one byte use a whole cache line only with 64 lanes. A block of one dimension has at least a warp, as a rule. Others
+    may be narrow, and 16 numbers of four bytes are a register.
 
     Args:
         program: The kernel and its device functions.
@@ -138,9 +144,15 @@ def choose_width(
         return Width(lanes, "blocks have one dimension, and two registers hide each other's latency")
     if _loops_by_data(program):
         return Width(NORMAL, "each thread's loop ends where its data say, and more lanes wait for the slowest")
+    if _nodes(program) > LONG_NODES:
+        return Width(NORMAL, "the kernel is long, and 16 of each of its numbers fill the registers")
     if sizes and max(sizes) > 32:
         return Width(WIDE, "blocks run as one row, and 32 numbers of eight bytes are four registers")
     return Width(WIDEST, "blocks run as one row, and 64 numbers of four bytes are four registers")
+
+
+def _nodes(program: Program) -> int:
+    return sum(1 for unit in program.units.values() for _ in ast.walk(unit.tree))
 
 
 def _is_flat(program: Program) -> bool:
@@ -160,23 +172,42 @@ def _bits(dtype: Any) -> int:
     return int(getattr(dtype, "bitwidth", 64))
 
 
+def _starting_by_data(tree: ast.FunctionDef) -> Iterator[ast.For]:
+    """Return the `for` loops whose first turn is read from memory: rows of a sparse matrix, neighbours in a graph.
+
+    Measured (`bench/bench_lowerings.py`): lanes gather what such loops read and wait for the longest, and take two to
+    three times what one thread after the other does.
+    """
+    read = _names_read(tree)
+    for node in ast.walk(tree):
+        bounds = node.iter.args if isinstance(node, ast.For) and isinstance(node.iter, ast.Call) else ()
+        if isinstance(node, ast.For) and len(bounds) > 1 and _comes_from(bounds[0], read):
+            yield node
+
+
 def _loops_by_data(program: Program) -> bool:
     """Whether the turns of a `for` loop are read from memory, at once or by a name that was."""
     for unit in program.units.values():
-        nodes = list(ast.walk(unit.tree))
-        read = {
-            target.id
-            for node in nodes
-            if isinstance(node, ast.Assign) and _reads(node.value)
-            for target in ast.walk(node.targets[0])
-            if isinstance(target, ast.Name)
-        }
-        for node in nodes:
-            if isinstance(node, ast.For):
-                names = {part.id for part in ast.walk(node.iter) if isinstance(part, ast.Name)}
-                if _reads(node.iter) or names & read:
-                    return True
+        read = _names_read(unit.tree)
+        if any(isinstance(node, ast.For) and _comes_from(node.iter, read) for node in ast.walk(unit.tree)):
+            return True
     return False
+
+
+def _names_read(tree: ast.FunctionDef) -> set[str]:
+    """Return the names that are assigned what was read from memory."""
+    return {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _reads(node.value)
+        for target in ast.walk(node.targets[0])
+        if isinstance(target, ast.Name)
+    }
+
+
+def _comes_from(expression: ast.expr, read: set[str]) -> bool:
+    """Whether an expression reads memory, or has a name that was read."""
+    return _reads(expression) or any(isinstance(part, ast.Name) and part.id in read for part in ast.walk(expression))
 
 
 def _reads(expression: ast.expr) -> bool:

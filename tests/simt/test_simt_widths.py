@@ -1,5 +1,9 @@
 """How many threads are one vector: a table, by what a kernel does and what its arrays hold."""
 
+import importlib.util
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import cuda
@@ -56,6 +60,45 @@ def test_the_width_follows_the_kernel(kernel, dtype, lanes, why):
     assert special.lanes == lanes
     assert f"vectors: {lanes} threads, since " in special.explain()
     assert why in special.explain()
+
+
+@cuda.jit
+def from_data(starts, x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        first, end = starts[i], starts[i + 1]
+        for k in range(first, end):
+            out[i] += x[k]
+
+
+def test_a_loop_that_starts_where_data_say_is_left_to_one_thread_after_the_other():
+    starts, x, out = np.array([0, 3, 3, 10]), np.arange(10.0), np.zeros(3)
+    special = simt.Kernel(from_data).specialize((starts, x, out))
+    simt.run(special, 1, 32, (starts, x, out))
+    np.testing.assert_array_equal(out, [3, 0, 42])
+    assert special.lowering == "loop"
+    assert f"starts where its data say, so what it reads lies apart: {__file__}:" in special.explain()
+
+
+def long_kernel(lines: int, folder: Path) -> Any:
+    """Write a kernel with so many lines in its loop, and load it."""
+    body = "\n".join(f"            out[i] += x[k] * {line} + k" for line in range(lines))
+    head = "def kernel(x, out):\n    i = cuda.grid(1)\n    if i < out.size:\n        for k in range(x.size):\n"
+    path = folder / f"long_{lines}.py"
+    path.write_text(f"from numba import cuda\n\n@cuda.jit\n{head}{body}\n")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.kernel
+
+
+@pytest.mark.parametrize(("lines", "lanes"), [(3, 64), (60, 16)])
+def test_a_long_kernel_has_fewer_lanes(lines, lanes, tmp_path):
+    x, out = np.arange(4, dtype=np.float32), np.zeros(100, np.float32)
+    special = simt.Kernel(long_kernel(lines, tmp_path)).specialize((x, out))
+    assert special.lanes == lanes
+    simt.run(special, 4, 32, (x, out))
+    np.testing.assert_allclose(out, sum(value * line + k for line in range(lines) for k, value in enumerate(x)))
 
 
 @pytest.mark.parametrize("width", [0, 3, 128])

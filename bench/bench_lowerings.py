@@ -1,0 +1,202 @@
+"""The lowering that was chosen beside the scalar loop, and beside lanes where the loop was chosen: what the cost model
+(`rkruntime/simt/_choice.py`) is held to. Lanes may take 10 % longer than the loop, and no more.
+
+Each kernel without barriers of the table of `bench_simt`, and those here, which are what a cost model gets wrong most
+easily: loops that start or end where data say, rows that are read along, chains of loads, searches, long strides. One
+worker, interleaved, processor time, which other programs hardly touch.
+
+    python bench/bench_lowerings.py [--json FILE] [--only NAME,...] [--rounds N] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import simt_cases
+from figures import Figure, tell
+from numba import cuda, float32
+
+from rkruntime import simt
+from rkruntime.simt.lanes import LanesRefused
+
+SLOWEST = 1.1  # times the scalar loop
+Launch = tuple[Any, Any, Any, tuple[Any, ...]]
+
+
+@cuda.jit
+def pull(starts, columns, values, x, out):
+    row = cuda.grid(1)
+    if row < out.size:
+        total, here = float32(0), x[row]
+        for k in range(starts[row], starts[row + 1]):
+            away = x[columns[k]] - here
+            square = away * away + float32(0.1)
+            total += values[k] * away / (square * math.sqrt(square))
+        out[row] = total
+
+
+@cuda.jit
+def sliced(lengths, columns, values, x, out):
+    row = cuda.grid(1)
+    if row < out.size:
+        total = float32(0)
+        for k in range(lengths[row]):
+            total += values[k, row] * x[columns[k, row]]
+        out[row] = total
+
+
+@cuda.jit
+def row_sums(a, out):
+    row = cuda.grid(1)
+    if row < out.size:
+        total = float32(0)
+        for k in range(a.shape[1]):
+            total += a[row, k]
+        out[row] = total
+
+
+@cuda.jit
+def column_sums(a, out):
+    column = cuda.grid(1)
+    if column < out.size:
+        total = float32(0)
+        for k in range(a.shape[0]):
+            total += a[k, column]
+        out[column] = total
+
+
+@cuda.jit
+def chains(heads, nexts, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        count, at = 0, heads[i]
+        while at >= 0:
+            count += 1
+            at = nexts[at]
+        out[i] = count
+
+
+@cuda.jit
+def bisect(keys, wanted, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        low, high = 0, keys.size
+        while low < high:
+            middle = (low + high) // 2
+            if keys[middle] < wanted[i]:
+                low = middle + 1
+            else:
+                high = middle
+        out[i] = low
+
+
+@cuda.jit
+def strided(a, out):
+    for i in range(cuda.grid(1), a.size, cuda.gridsize(1)):
+        out[i] = a[i] * float32(2) + float32(1)
+
+
+@cuda.jit
+def collatz(out):
+    i = cuda.grid(1)
+    if i < out.size:
+        n, count = i + 1, 0
+        while n != 1:
+            n = n // 2 if n % 2 == 0 else 3 * n + 1
+            count += 1
+        out[i] = count
+
+
+def own_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return the kernels here, with arguments."""
+    random = np.random.default_rng(0)
+    rows, longest = 100_000 // scale, 64
+    lengths = random.integers(1, longest, rows).astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    columns = random.integers(0, rows, (longest, rows)).astype(np.int32)
+    values = random.random((longest, rows), dtype=np.float32)
+    x, out, counts = values[0].copy(), np.zeros(rows, np.float32), np.zeros(rows, np.int32)
+    flat = (columns.ravel()[: starts[-1]].copy(), values.ravel()[: starts[-1]].copy())
+    nexts = (random.random(rows) * np.arange(rows)).astype(np.int32) - 1
+    table = random.random((rows // 5, 128), dtype=np.float32)
+    blocks = -(-rows // 256)
+    for kernel, args in (
+        (pull, (starts, *flat, x, out)),
+        (sliced, (lengths, columns, values, x, out)),
+        (row_sums, (table, out[: len(table)])),
+        (column_sums, (values, out)),
+        (chains, (columns[0].copy(), nexts, counts)),
+        (bisect, (np.sort(x), values[1].copy(), counts)),
+        (collatz, (counts,)),
+    ):
+        yield kernel.__name__, lambda kernel=kernel, args=args: [(kernel, blocks, 256, args)]  # type: ignore[misc]
+    yield "strided", lambda: [(strided, 256, 256, (values.ravel(), np.zeros_like(values).ravel()))]
+
+
+def table_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return the kernels of the table: a case's launches, and what makes its data anew."""
+    for name, make in simt_cases.cases(scale):
+        yield name, lambda make=make: list(make().launches)  # type: ignore[misc]
+
+
+def seconds(specials: list[simt.Special], launches: list[Launch], workers: simt.Workers) -> float:
+    started = time.process_time()
+    for special, (_, grid, block, args) in zip(specials, launches, strict=True):
+        simt.run(special, grid, block, args, workers=workers)
+    return time.process_time() - started
+
+
+def compiled(launches: list[Launch], lowering: str | None) -> list[simt.Special]:
+    kernels = {id(kernel): simt.Kernel(kernel, lowering=lowering) for kernel, *_ in launches}
+    return [kernels[id(kernel)].specialize(args) for kernel, _, _, args in launches]
+
+
+def measure(name: str, launches: list[Launch], workers: simt.Workers, rounds: int) -> Figure | None:
+    """Return the chosen lowering's time over the other's; None for kernels that have barriers."""
+    chosen = compiled(launches, None)
+    if {one.lowering for one in chosen} == {"loop"}:
+        other, target = "lanes", ""
+    elif {one.lowering for one in chosen} == {"lanes"}:
+        other, target = "loop", f"<= {SLOWEST}"
+    else:
+        return None
+    try:
+        others = compiled(launches, other)
+    except (ValueError, LanesRefused):
+        return None
+    ratios = []
+    for turn in range(rounds + 1):
+        mine, theirs = (min(seconds(one, launches, workers) for _ in range(2)) for one in (chosen, others))
+        if turn > 0:
+            ratios.append(mine / theirs)
+    return Figure.of(f"{name}: {chosen[0].lowering} / {other}", ratios, target=target)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--only", default="", metavar="NAMES", help="kernels, with commas")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
+    options = parser.parse_args()
+    scale, wanted = 40 if options.quick else 1, [name for name in options.only.split(",") if name]
+    workers, figures = simt.Workers(1), []
+    try:
+        for name, make in (*own_cases(scale), *table_cases(scale)):
+            if not wanted or name in wanted:
+                figure = measure(name, make(), workers, options.rounds)
+                print(figure or f"{name}: it waits at barriers", file=sys.stderr, flush=True)
+                figures += [figure] if figure else []
+    finally:
+        workers.close()
+    tell("the chosen lowering's time over another's, processor time on one worker", figures, options.json)
+
+
+if __name__ == "__main__":
+    main()
