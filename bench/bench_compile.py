@@ -23,7 +23,6 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import long_kernels

@@ -155,7 +155,7 @@ def march(spheres, light, image, depths, hits, steps, far):
                 mirror = spheres[which, 5]
             else:
                 nx, ny, nz = float32(0), float32(1), float32(0)
-                square = (int(math.floor(px)) + int(math.floor(pz))) & 1
+                square = (int(px + float32(64)) + int(pz + float32(64))) & 1
                 albedo = float32(0.9) if square == 0 else float32(0.3)
                 mirror = float32(0.1)
             facing = nx * light[0] + ny * light[1] + nz * light[2]
