@@ -2,7 +2,7 @@
 (`rkruntime/simt/_choice.py`) is held to. Lanes may take 10 % longer than the loop, and no more.
 
 Each kernel without barriers of the table of `bench_simt`, and those here, which are what a cost model gets wrong most
-easily: loops that start or end where data say, rows that are read along, chains of loads, searches, long strides. One
+easily: loops whose bounds are data, rows that are read along, chains of loads, searches, long strides. One
 worker, interleaved, processor time, which other programs hardly touch.
 
     python bench/bench_lowerings.py [--json FILE] [--only NAME,...] [--rounds N] [--quick]

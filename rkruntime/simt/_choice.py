@@ -98,9 +98,9 @@ def choose(program: Program, *, debug: bool) -> Choice:
         if feature.name == "local_array":
             return Choice("loop", f"each thread has an array of its own: {feature.spelling} at {file}:{line}")
     for unit in program.units.values():
-        for node in _starting_by_data(unit.tree):
-            where = f"{unit.source.file}:{node.lineno}"
-            return Choice("loop", f"each thread's loop starts where its data say, so what it reads lies apart: {where}")
+        for loop in _reading_by_data(unit.tree):
+            where = f"{unit.source.file}:{loop.lineno}"
+            return Choice("loop", f"each thread's loop runs as its data say, and what it reads lies apart: {where}")
     for unit in program.units.values():
         for node in ast.walk(unit.tree):
             if isinstance(node, ast.For | ast.While):
@@ -172,17 +172,21 @@ def _bits(dtype: Any) -> int:
     return int(getattr(dtype, "bitwidth", 64))
 
 
-def _starting_by_data(tree: ast.FunctionDef) -> Iterator[ast.For]:
-    """Return the `for` loops whose first turn is read from memory: rows of a sparse matrix, neighbours in a graph.
+def _reading_by_data(tree: ast.FunctionDef) -> Iterator[ast.For]:
+    """Return the `for` loops whose bounds are read from memory and whose turns tell what they read themselves.
 
-    Measured (`bench/bench_lowerings.py`): lanes gather what such loops read and wait for the longest, and take two to
-    three times what one thread after the other does.
+    Rows of a sparse matrix are the example, and neighbours in a graph. Measured (`bench/bench_lowerings.py`): lanes
+    gather what such loops read and wait for the longest, and take two to three times what one thread after the other
+    does, though there be a square root and a division for each element.
     """
     read = _names_read(tree)
     for node in ast.walk(tree):
-        bounds = node.iter.args if isinstance(node, ast.For) and isinstance(node.iter, ast.Call) else ()
-        if isinstance(node, ast.For) and len(bounds) > 1 and _comes_from(bounds[0], read):
-            yield node
+        if isinstance(node, ast.For) and _comes_from(node.iter, read):
+            turn = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
+            inside = (part for statement in node.body for part in ast.walk(statement))
+            places = (part.slice for part in inside if isinstance(part, ast.Subscript))
+            if any(isinstance(part, ast.Name) and part.id in turn for place in places for part in ast.walk(place)):
+                yield node
 
 
 def _loops_by_data(program: Program) -> bool:

@@ -71,13 +71,22 @@ def from_data(starts, x, out):
             out[i] += x[k]
 
 
-def test_a_loop_that_starts_where_data_say_is_left_to_one_thread_after_the_other():
-    starts, x, out = np.array([0, 3, 3, 10]), np.arange(10.0), np.zeros(3)
-    special = simt.Kernel(from_data).specialize((starts, x, out))
-    simt.run(special, 1, 32, (starts, x, out))
-    np.testing.assert_array_equal(out, [3, 0, 42])
+@cuda.jit
+def to_data(ends, x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(ends[i]):
+            out[i] += x[(i + k) % x.size]
+
+
+@pytest.mark.parametrize(("kernel", "wanted"), [(from_data, [3, 0, 42]), (to_data, [0, 6, 9])])
+def test_a_loop_that_reads_where_data_say_is_left_to_one_thread_after_the_other(kernel, wanted):
+    bounds, x, out = np.array([0, 3, 3, 10]), np.arange(10.0), np.zeros(3)
+    special = simt.Kernel(kernel).specialize((bounds, x, out))
+    simt.run(special, 1, 32, (bounds, x, out))
     assert special.lowering == "loop"
-    assert f"starts where its data say, so what it reads lies apart: {__file__}:" in special.explain()
+    assert f"runs as its data say, and what it reads lies apart: {__file__}:" in special.explain()
+    np.testing.assert_array_equal(out, wanted)
 
 
 def long_kernel(lines: int, folder: Path) -> Any:

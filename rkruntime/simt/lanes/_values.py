@@ -41,6 +41,7 @@ class LaneValues(Lower):
     _mask: llvm.Value | None
     _target: str  # the variable that is being assigned
     _origins: dict[str, Any]
+    _counters: dict[str, str]
     _copies_held: llvm.Value | None
 
     def incref(self, typ: Any, val: llvm.Value) -> None:
