@@ -156,7 +156,9 @@ def main() -> None:
         for name, make in cases(40 if options.quick else 1):
             if not wanted or name in wanted:
                 rows.append(measure_case(make(), workers, 0.1 if options.quick else options.seconds, missing))
-                print(".", end="", file=sys.stderr, flush=True)
+                best, row = rows[-1]["best_ms"], rows[-1]
+                shown = ", ".join(f"{peer} {value:.2f}" for peer, value in best.items())
+                print(f"{row['case']}: {shown}; {verdict(row)}", file=sys.stderr, flush=True)
                 if options.json:  # after each row, so that a long run that is ended leaves what it has
                     record = {"machine": platform.processor(), "python": platform.python_version()}
                     record |= {"numba": numba.__version__, "threads": options.threads, "rows": rows}

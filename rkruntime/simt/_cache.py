@@ -128,7 +128,10 @@ def load(name: str, key: str) -> Any:
     context = cpu_target.target_context
     try:
         context.refresh()
-        return CompileResult._rebuild(context, *pickle.loads(payload))
+        reduced = pickle.loads(payload)
+        compiled = CompileResult._rebuild(context, *reduced)
+        compiled.library.kept = reduced[-1]  # environments of what it is made of, to which its machine code points
+        return compiled
     except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
         log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", path, error)
         return None

@@ -26,7 +26,6 @@ from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
 from rkruntime.simt._loop import make_row, make_run
 from rkruntime.simt._numba import njit, types
-from rkruntime.simt._parts import set_environments
 from rkruntime.simt._private import added_to_only
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._registered import carry_registered
@@ -291,9 +290,7 @@ class Kernel:
         drive = make_drive(run, vectors=lowering == "lanes")
         arguments = types.Tuple(argument_types)
         drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))
-        compiled = next(iter(drive.overloads.values()))
-        set_environments(compiled)
-        return compiled
+        return next(iter(drive.overloads.values()))
 
     def _cache_key(self, lowering: str, signature: str, emitted: Emitted) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""

@@ -17,7 +17,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.environment import lookup_environment
 
-__all__ = ("INLINE", "PART", "PartCompiler", "set_environments", "whole_compiler")
+__all__ = ("INLINE", "PART", "PartCompiler", "whole_compiler")
 
 ENVIRONMENT = "_ZN08NumbaEnv"  # what numba's names of its functions' environments begin with
 
@@ -26,7 +26,7 @@ class _NoMachineCode:
     """Stands for the code generator where numba would tell machine code about its environment: there is none yet."""
 
     def set_env(self, env_name: str, env: Any) -> None:
-        """Do nothing: `set_environments` does it for the whole."""
+        """Do nothing: the whole does it for its parts."""
 
 
 class LazyLibrary(JITCodeLibrary):
@@ -65,8 +65,18 @@ class PartLibrary(LazyLibrary):
 class WholeLibrary(LazyLibrary):
     """A library whose functions, with the parts that they call, are optimised together and become machine code."""
 
+    def _finalize_final_module(self) -> None:
+        """Have the machine code know the environments of all its parts, which hold constants that they print."""
+        super()._finalize_final_module()
+        generator: Any = self._codegen
+        names = [one.name for one in self._final_module.global_variables if one.name.startswith(ENVIRONMENT)]
+        found = {name: environment for name in names if (environment := lookup_environment(name)) is not None}
+        for name, environment in found.items():
+            generator.set_env(name, environment)
+        self.kept = tuple(found.values())  # nobody else need keep them, once all is compiled
 
-class VectorLibrary(LazyLibrary):
+
+class VectorLibrary(WholeLibrary):
     """The same for code whose vectors are explicit: LLVM need look for none, and not take branches out of loops."""
 
     def _optimize_final_module(self) -> None:
@@ -110,12 +120,3 @@ def whole_compiler(*, vectors: bool) -> type[CompilerBase]:
         vectors: Whether the kernel's vectors are explicit.
     """
     return type("WholeCompiler", (PartCompiler,), {"library": VectorLibrary if vectors else WholeLibrary})
-
-
-def set_environments(compiled: Any) -> None:
-    """Have machine code know the environments of all the parts that it was made of: constants that they print."""
-    library = compiled.library
-    for variable in library._final_module.global_variables:
-        environment = lookup_environment(variable.name) if variable.name.startswith(ENVIRONMENT) else None
-        if environment is not None:
-            library.codegen.set_env(variable.name, environment)
