@@ -113,7 +113,8 @@ def memory(most: int) -> Iterator[Figure]:
         for kernel, lowering in KERNELS.items():
             special = simt.Kernel(kernel, lowering=lowering).specialize((out,))
             threads = most // 100 if lowering == "fibers" else most
-            simt.run(special, 10**4 // BLOCK, BLOCK, (out,), workers=workers)
+            for _ in range(8):  # until both workers have the stacks of a block
+                simt.run(special, 10**4 // BLOCK, BLOCK, (out,), workers=workers)
             reset_peak()
             before = peak_bytes()
             simt.run(special, threads // BLOCK, BLOCK, (out,), workers=workers)

@@ -157,24 +157,8 @@ class Elements:
             builder.call(self._declared("llvm.prefetch.p0", ir.VoidType(), args), args)
 
     def gather(self, places: ir.Value, mask: ir.Value | None) -> ir.Value:
-        """Load elements from anywhere; lanes that are off have no value.
-
-        They load what the first that is on does: of a gather under a mask, LLVM makes a branch for each lane for
-        processors whose gathers are slow.
-        """
-        if mask is None:
-            return self._given(self._masked("gather", self._pointers(places), self._everywhere(None)))
-        builder = self.builder
-        before, nothing = builder.block, ir.Constant(self.vector, ir.Undefined)
-        with builder.if_then(vectors.any_lane(builder, mask), likely=True):
-            first = builder.extract_element(places, vectors.first_lane(builder, mask))
-            sure = builder.select(mask, places, vectors.splat(builder, first, self.width))
-            loaded = self._masked("gather", self._pointers(sure), self._everywhere(None))
-            within = builder.block
-        gathered = builder.phi(self.vector)
-        gathered.add_incoming(nothing, before)
-        gathered.add_incoming(loaded, within)
-        return self._given(gathered)
+        """Load elements from anywhere; lanes that are off have no value."""
+        return self._given(self._masked("gather", self._pointers(places), self._everywhere(mask)))
 
     def _given(self, vector: ir.Value) -> ir.Value:
         """Turn what memory holds into what numba computes with."""
