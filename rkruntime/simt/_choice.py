@@ -62,16 +62,13 @@ def has_barriers(program: Program) -> bool:
     return not FIBERS.isdisjoint(program.categories)
 
 
-CUTTABLE = ("syncthreads", "syncthreads_count", "syncthreads_and", "syncthreads_or", "shared_array")
-
-
 def can_be_cut(program: Program) -> bool:
-    """Whether all that a kernel's threads do together is to wait at barriers and to share arrays."""
+    """Whether what a kernel's threads do together is done by blocks or warps, and not by the grid or in recursion."""
     recursive = recursive_functions(program.units)
     for function, unit in program.units.items():
         for feature in unit.features:
             together = feature.category in FIBERS
-            if together and (function in recursive or feature.name not in CUTTABLE):
+            if together and (function in recursive or feature.category is Category.GRID):
                 return False
             if feature.name == "local_array":
                 return False
@@ -134,6 +131,8 @@ def choose_width(
         if not 1 <= wanted <= WIDEST or wanted & (wanted - 1):
             raise ValueError(f"width={wanted}: give a power of 2 up to {WIDEST}")
         return Width(wanted, "it was asked for")
+    if Category.WARP in program.categories:
+        return Width(WIDE, "a vector is a warp, whose threads work together")
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     if not joined and not _is_flat(program):
         return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")

@@ -16,7 +16,7 @@ from numba.core.callconv import NumpyErrorModel, error_models
 
 from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
 from rkruntime.simt._guards import hoist_guards
-from rkruntime.simt._interrupt import add_interrupts
+from rkruntime.simt._interrupt import add_interrupts, waiting_functions
 from rkruntime.simt._numba import njit
 from rkruntime.simt._parts import PART
 from rkruntime.simt._recursion import add_descent, recursive_functions
@@ -125,9 +125,9 @@ def emit(program: Program, options: Options, *, loops: bool, blocks: bool = Fals
     guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
     trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
     trees[kernel.source.function] = guarded.tree
-    recursive = recursive_functions(program.units)
+    recursive, waiting = recursive_functions(program.units), waiting_functions(program)
     for function, unit in program.units.items():
-        trees[function] = add_interrupts(unit, trees[function])
+        trees[function] = add_interrupts(unit, trees[function], waiting)
         if function in recursive:
             trees[function] = add_descent(trees[function])
     dispatchers: dict[FunctionType, Any] = {}

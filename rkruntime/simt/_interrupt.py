@@ -1,6 +1,7 @@
 """Loops that can run for long look whether their launch is cancelled.
 
-`while` loops look each time around. So does a `for` over a range that holds such loops itself. An innermost `for` over
+`while` loops look each time around. So does a `for` over a range that holds such loops itself, or in which threads wait
+for one another, so that no vector could run over its turns. An innermost `for` over
 a range is cut into strips of 65,536 and looks between them, so that the loop in a strip vectorises as the author's
 would; Python's `for ... else` carries a `break` out:
 
@@ -20,26 +21,52 @@ Ranges with fewer steps than that, known before the kernel runs, stay as they ar
 from __future__ import annotations
 
 import ast
+from collections.abc import Set
 from itertools import count
+from types import FunctionType
 
 import numba
 
 from rkruntime.simt._bounds import STRIP
+from rkruntime.simt._features import Category
 from rkruntime.simt._names import UNKNOWN, Names
-from rkruntime.simt._rewrite import CONTEXT, Unit, called
+from rkruntime.simt._rewrite import CONTEXT, PREFIX, Program, Unit, called
 
-__all__ = ("add_interrupts",)
+__all__ = ("add_interrupts", "waiting_functions")
 
 
-def add_interrupts(unit: Unit, tree: ast.FunctionDef) -> ast.FunctionDef:
-    """Return the definition with checks in its loops; `tree` is changed."""
-    changed = _Interrupts(unit.names).visit(tree)
+WAITS = frozenset({Category.BARRIER, Category.WARP, Category.GRID})
+
+
+def add_interrupts(unit: Unit, tree: ast.FunctionDef, waiting: Set[FunctionType] = frozenset()) -> ast.FunctionDef:
+    """Return the definition with checks in its loops; `tree` is changed.
+
+    Args:
+        unit: Whose it is.
+        tree: The definition.
+        waiting: Device functions in which threads wait for one another.
+    """
+    waits = {PREFIX + feature.name for feature in unit.features if feature.category in WAITS}
+    waits |= {name for name, function in unit.devices.items() if function in waiting}
+    changed = _Interrupts(unit.names, waits).visit(tree)
     return ast.fix_missing_locations(changed)  # type: ignore[no-any-return]
 
 
+def waiting_functions(program: Program) -> frozenset[FunctionType]:
+    """Return the functions of a program in which threads wait for one another, or in functions that they call."""
+    units = program.units
+    found = {
+        function for function, unit in units.items() if any(feature.category in WAITS for feature in unit.features)
+    }
+    while more := {one for one, unit in units.items() if one not in found and found & set(unit.devices.values())}:
+        found |= more
+    return frozenset(found)
+
+
 class _Interrupts(ast.NodeTransformer):
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, waits: Set[str]) -> None:
         self.names = names
+        self.waits = waits
         self.numbers = count()
 
     def visit_While(self, node: ast.While) -> ast.stmt:
@@ -50,14 +77,19 @@ class _Interrupts(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
         """Look each time around, or between strips."""
-        holds_loops = any(self._is_long(inner) for inner in ast.walk(node) if inner is not node)
+        parts = [inner for inner in ast.walk(node) if inner is not node]
+        stands_alone = not any(self._is_long(part) or self._waits(part) for part in parts)
         self.generic_visit(node)
         if not self._is_long(node):
             return node
-        if holds_loops:
-            node.body.insert(0, _check(node))
-            return node
-        return self._strip(node)
+        if stands_alone:
+            return self._strip(node)
+        node.body.insert(0, _check(node))
+        return node
+
+    def _waits(self, node: ast.AST) -> bool:
+        """Whether a node stands for something in which threads wait for one another."""
+        return isinstance(node, ast.Name) and node.id in self.waits
 
     def _is_long(self, node: ast.AST) -> bool:
         """Whether a node is a loop that may take more steps than a strip has."""

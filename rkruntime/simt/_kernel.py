@@ -6,7 +6,7 @@ import ast
 import importlib
 import threading
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -36,6 +36,7 @@ from rkruntime.simt.lanes import LanesRefused, can_be_copied, compiler_for, make
 
 __all__ = ("Kernel", "Special")
 
+WARP = 32
 TRIPLE = types.UniTuple(types.int64, 3)
 BFLOAT16 = "__nv_bfloat16"  # what numba-cuda calls the type
 
@@ -58,6 +59,7 @@ class Special:
         drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
             records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
             checks no types, so give it only arguments with the key that this was made for. It lets the GIL go.
+        otherwise: Where lanes are warps, what returns the specialisation for blocks whose rows are not whole warps.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Special:
         self.has_open_loop = any(map(_is_open_loop, nodes))
         self.ns_per_block: float | None = None
         self.drive = compiled.entry_point
+        self.otherwise: Callable[[], Special] | None = None
 
     @cached_property
     def written(self) -> frozenset[int]:
@@ -208,12 +211,28 @@ class Kernel:
         choice = self.choice
         if choice.lowering == "lanes":
             try:
-                return self._compile_as(choice, argument_types)
+                special = self._compile_as(choice, argument_types)
+                if Category.WARP in self.program.categories:
+                    special.otherwise = self._ragged(argument_types)
+                return special
             except LanesRefused as refused:
                 if self._wanted is not None:
                     raise
                 choice = Choice("fibers" if has_barriers(self.program) else "loop", str(refused))
         return self._compile_as(choice, argument_types)
+
+    def _ragged(self, argument_types: tuple[Any, ...]) -> Callable[[], Special]:
+        """Return what compiles for fibers when it is first called."""
+        once, made = threading.Lock(), list[Special]()
+
+        def special() -> Special:
+            with once:
+                if not made:
+                    choice = Choice("fibers", "rows of the block are not whole warps")
+                    made.append(self._compile_as(choice, argument_types))
+                return made[0]
+
+        return special
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
         if choice.lowering == "lanes":
@@ -241,6 +260,8 @@ class Kernel:
         if choice.lowering == "lanes":
             width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
             choice = attrs.evolve(choice, width=width)
+            if Category.WARP in self.program.categories and width.lanes != WARP:
+                raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
         carried = carry_registered()
         key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
         if choice.lowering == "fibers":

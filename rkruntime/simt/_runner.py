@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,8 +14,9 @@ from rkruntime.errors import InvalidLaunch
 from rkruntime.simt import _state
 from rkruntime.simt._stacks import Arena, ArenaStats, block_space_bytes
 
-__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "check_cooperative", "smoothed")
+__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "check_cooperative", "fitting", "smoothed")
 
+WARP = 32
 MOST_TOGETHER = 16 * 1024  # each has a stack with a guard page, and a process some 65,000 mappings
 Words = npt.NDArray[np.int64]
 Extent = tuple[int, int, int]
@@ -33,6 +35,13 @@ def check_cooperative(special: Runnable, grid: Extent, block: Extent) -> None:
         raise InvalidLaunch(special.name, "grid", grid, wanted, mend)
 
 
+def fitting(special: Runnable, block: Extent) -> Runnable:
+    """Return what runs blocks of a shape: where lanes are warps, rows are whole ones, or there is one row."""
+    if special.otherwise is None or block[0] % WARP == 0 or block[1] * block[2] == 1:
+        return special
+    return special.otherwise()
+
+
 def smoothed(before_ns: float | None, measured_ns: float) -> float:
     """Return a new estimate: a faster measurement is believed, a slower one may have waited for a processor."""
     if before_ns is None or measured_ns < before_ns:
@@ -48,6 +57,10 @@ class Runnable(Protocol):
     ns_per_block: float | None
     cooperative: bool
     together: int
+
+    @property
+    def otherwise(self) -> Callable[[], Runnable] | None:
+        """What returns the kernel for blocks whose rows are not whole warps; None where this takes them too."""
 
     def drive(
         self, control: int, state: int, grid: Extent, block: Extent, shared_bytes: int, args: tuple[Any, ...]
@@ -85,6 +98,7 @@ class Runner:
         """Run blocks from the control record at an address until it says to stop; return what went wrong, or None."""
         self._words[_state.CONTROL] = control
         try:
+            special = fitting(special, block)
             if special.lowering == "fibers":
                 self._prepare(grid if special.cooperative else (), block, shared_bytes)
             special.drive(control, self._address, grid, block, shared_bytes, args)

@@ -36,6 +36,7 @@ class HeldKernel:
         self.ns_per_block = ns_per_block
         self.cooperative = False
         self.together = 1
+        self.otherwise = None
         self.has_open_loop = False
         self.each = each
         self.threads: list[str] = []

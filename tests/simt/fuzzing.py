@@ -36,12 +36,16 @@ def arguments(seed: int) -> list:
 
 
 def differences(seed: int, width: int, folder: Path) -> list[str]:
-    """Return the names of the arrays that lanes of a width write otherwise than the reference lowering."""
+    """Return the names of the arrays that lanes of a width write otherwise than the reference lowering.
+
+    Where the threads of a warp work together, a vector is a warp, whatever the width.
+    """
     kernel = kernel_of(seed, folder)
-    barriers = "syncthreads" in kernel_source(seed)
+    source = kernel_source(seed)
+    barriers, warps = "syncthreads" in source, "_sync(" in source
     wanted, got = arguments(seed), arguments(seed)
     run(kernel, GRID, BLOCK, *wanted, lowering="fibers" if barriers else "loop")
-    run(kernel, GRID, BLOCK, *got, lowering=None if barriers else "lanes", width=width)
+    run(kernel, GRID, BLOCK, *got, lowering=None if barriers else "lanes", width=None if warps else width)
     names = ("x", "y", "out", "counts")
     return [name for name, a, b in zip(names, got, wanted, strict=False) if not np.array_equal(a, b)]
 

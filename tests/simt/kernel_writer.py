@@ -1,8 +1,9 @@
 """Writes random kernels: integers only, so that every lowering must give the very same numbers.
 
-Each kernel has branches, loops with breaks, early returns, shared arrays, barriers, atomics, and divisions, by chance;
-every subscript is within bounds and every loop ends, whatever the numbers are. What CUDA leaves undefined is not
-written: threads read what others wrote to shared memory behind a barrier alone.
+Each kernel has branches, loops with breaks, early returns, shared arrays, barriers, loops of barriers that threads
+leave at their own time, warp operations, atomics, and divisions, by chance; every subscript is within bounds and every
+loop ends, whatever the numbers are. What CUDA leaves undefined is not written: threads read what others wrote to shared
+memory behind a barrier alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Writer:
     depth: int = 1
     loops: int = 0
     waits: bool = False
+    named: bool = False  # whether the variables have values
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -47,16 +49,22 @@ class Writer:
         if self.waits:
             self.line(f"shared = cuda.shared.array({BLOCK}, np.int64)")
             self.line("shared[t] = i")
+            if pick.random() < 0.5:
+                self.line(f"if i {pick.choice(('>=', '>'))} x.size:")
+                self.line("    return")
             self.line("cuda.syncthreads()")
         elif pick.random() < 0.8:
             self.line("if i >= x.size:")
             self.line("    return")
         for name in NAMES:
             self.line(f"{name} = {self.simple()}")
+        self.named = True
         self.statements(pick.randint(2, 3), 0)
         if self.waits:
             for _ in range(pick.randint(1, 2)):
                 self.together()
+            if pick.random() < 0.4:
+                self.at_own_time()
             self.line("out[i] = a + 3 * b - c + shared[t]")
         else:
             self.line("out[i] = a + 3 * b - c")
@@ -92,12 +100,42 @@ class Writer:
                 lambda: self.line(f"{name} //= 2"),
             )
 
+    def at_own_time(self) -> None:
+        """Write a loop of barriers that each thread leaves when its own numbers say so."""
+        name, turns = f"v{self.loops}", f"m{self.loops}"
+        self.loops += 1
+        self.line(f"{turns} = n")
+        if self.random.random() < 0.5:
+            self.line(f"for {name} in range(({self.expression(1)}) % 5):")
+        else:
+            self.line(f"{name} = ({self.expression(1)}) % 5")
+            self.line(f"while {name} > 0 and ({self.condition()}):")
+            self.nested(lambda: self.line(f"{name} -= 1"))
+        self.nested(self.exchange, lambda: self.statements(1, 2))
+        if self.random.random() < 0.5:
+            self.nested(lambda: self.line(f"if {self.condition()}:"), lambda: self.line("    break"), self.exchange)
+        self.nested(lambda: self.line(f"{turns} += 1"))
+        self.line(f"{self.random.choice(NAMES)} ^= {turns}")
+
     def exchange(self) -> None:
         self.line("cuda.syncthreads()")
         self.line(f"shared[t] = {self.expression(1)}")
         self.line("cuda.syncthreads()")
         self.line(f"{self.random.choice(NAMES)} += shared[({self.expression(1)}) % {BLOCK}]")
         self.line("cuda.syncthreads()")
+        if self.random.random() < 0.3:
+            self.within_warp()
+
+    def within_warp(self) -> None:
+        pick, name, every = self.random, self.random.choice(NAMES), "0xFFFFFFFF"
+        kind = pick.randrange(4)
+        if kind <= 1:
+            how, lane = pick.choice(("", "_up", "_down", "_xor")), pick.choice(("1", "16", "n", self.expression(1)))
+            self.line(f"{name} ^= cuda.shfl{how}_sync({every}, np.int64({pick.choice(NAMES)}), {lane})")
+        elif kind == 2:
+            self.line(f"{name} ^= cuda.ballot_sync({every}, {self.condition()}) & 0xFFFF")
+        else:
+            self.line(f"{name} += cuda.{pick.choice(('any', 'all', 'eq'))}_sync({every}, {self.condition()})")
 
     def nested(self, *parts) -> None:
         self.depth += 1
@@ -138,7 +176,7 @@ class Writer:
         if loop and pick.random() < 0.2:
             self.line(f"if {self.condition()}:")
             self.line(f"    {pick.choice(('break', 'continue'))}")
-        elif level == 1 and not self.waits and pick.random() < 0.15:
+        elif level == 1 and pick.random() < 0.15:
             self.line(f"if {self.condition()}:")
             self.line(f"    out[i] = {self.expression(1)}")
             self.line("    return")
@@ -192,7 +230,7 @@ class Writer:
         pick = self.random
         return pick.choice(
             (
-                pick.choice(NAMES) if len(self.lines) > 9 else "i",
+                pick.choice(NAMES) if self.named else "i",
                 str(pick.randint(-9, 40)),
                 "i",
                 "t",

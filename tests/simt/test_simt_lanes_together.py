@@ -64,3 +64,133 @@ def test_barriers_that_count(width, block):
     x = np.random.default_rng(1).integers(0, 3, 4 * threads)
     x[:threads], x[threads : 2 * threads] = 0, 2
     agrees(counting, grid, block, x, np.zeros(x.size, np.int64), width=width)
+
+
+@cuda.jit
+def early_return(x, out):
+    shared = cuda.shared.array(64, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    if i >= x.size:
+        return
+    shared[t] = x[i]
+    cuda.syncthreads()
+    if x[i] < 0:
+        if x[i] % 2 == 0:
+            out[i] = shared[t] * 3 if i + cuda.blockDim.x < x.size else -7
+            return
+        shared[t] = -x[i]
+    cuda.syncthreads()
+    step = 1
+    while step < 8:
+        other = shared[t ^ step] if (i ^ step) < x.size else 0
+        cuda.syncthreads()
+        shared[t] += other
+        cuda.syncthreads()
+        step *= 2
+    out[i] = shared[t] + step
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_threads_return_before_barriers(width):
+    x = np.random.default_rng(2).integers(-40, 40, 300)
+    agrees(early_return, 6, 56, x, np.zeros(300, np.int64), width=width)
+
+
+@cuda.jit
+def own_times(rounds, x, out):
+    shared = cuda.shared.array(96, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    shared[t] = x[i]
+    total, k = 0, 0
+    while k < rounds[i]:
+        total += cuda.syncthreads_count(total % 3 != k)
+        shared[t] = total
+        cuda.syncthreads()
+        if total > 800:
+            break
+        total += shared[(t + k) % 16]
+        k += 1
+    out[i] = total * 100 + k
+
+
+@cuda.jit
+def for_own_times(rounds, x, out):
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    met = 0
+    for k in range(rounds[i]):
+        more = 0
+        if x[i] == k * 10:
+            more = 1000
+        met += cuda.syncthreads_count(k % 2 == t % 2) + more
+    out[i] = met
+    if met > 40:
+        out[i] -= 1
+
+
+@cuda.jit
+def counted_turns(rounds, x, out):
+    shared = cuda.shared.array(96, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    value, met = rounds[i], 0
+    shared[t] = value
+    cuda.syncthreads()
+    while value > 2:
+        value -= 1 + shared[(t + 1) % 8] % 2
+        cuda.syncthreads()
+        met += 1
+    out[i] = met * 1000 + x[i]
+
+
+@pytest.mark.parametrize("kernel", [own_times, for_own_times, counted_turns])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_threads_leave_loops_of_barriers_at_their_own_time(width, kernel):
+    random = np.random.default_rng(3)
+    rounds, x = random.integers(0, 12, 192), random.integers(0, 100, 192)
+    agrees(kernel, 2, 96, rounds, x, np.zeros(192, np.int64), width=width)
+
+
+@cuda.jit
+def everyone_leaves(x, out):
+    shared = cuda.shared.array(64, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    shared[t] = x[i]
+    turn = 0
+    while True:
+        cuda.syncthreads()
+        value = shared[(t + 1) % cuda.blockDim.x]
+        cuda.syncthreads()
+        turn += 1
+        if value > 90 or shared[t] < 5 or turn == 9:
+            for k in range(value % 4):
+                out[i] += k + value
+            return
+        shared[t] += value % 7 + 1
+
+
+@pytest.mark.parametrize("block", [64, (16, 4), (5, 3)])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_block_ends_when_everyone_has_left(width, block):
+    x = np.random.default_rng(4).integers(0, 80, 192)
+    grid = 3 if isinstance(block, int) else (3, 1)
+    agrees(everyone_leaves, grid, block, x, np.zeros(192, np.int64), width=width)
+
+
+@cuda.jit
+def rows_leave(x, out):
+    shared = cuda.shared.array((8, 16), np.int64)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    shared[ty, tx] = x[ty, tx]
+    if ty >= x[0, 0]:
+        return
+    cuda.syncthreads()
+    if ty == 3:
+        return
+    met = cuda.syncthreads_count(1)
+    out[ty, tx] = shared[7 - ty, tx] + met
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_whole_rows_leave(width):
+    x = np.random.default_rng(5).integers(0, 80, (8, 16))
+    x[0, 0] = 6
+    agrees(rows_leave, 1, (16, 8), x, np.zeros((8, 16), np.int64), width=width)

@@ -30,6 +30,7 @@ class PythonKernel:
         self.ns_per_block: float | None = None
         self.cooperative = False
         self.together = 1
+        self.otherwise = None
         self.each = each
         self.chunks: list[tuple[str, int, int]] = []  # thread, first block, end
 

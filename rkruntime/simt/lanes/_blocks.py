@@ -1,8 +1,8 @@
 """Emitting a kernel with barriers for a whole block: each segment between two is a loop over the block's vectors.
 
 Neighbouring threads along x are a vector; a row whose length is no multiple of its width ends with one that is masked.
-What differs among a block's vectors and is used in more than one segment is kept in between, one for each vector.
-Branches and loops around barriers are decided once for the block.
+Branches and loops around barriers are decided once for the block. Where threads leave the others before a barrier, a
+mask for each vector tells who is left.
 """
 
 # numba types little of what it has us call:
@@ -20,151 +20,25 @@ from numba.core import cgutils, ir
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
-from rkruntime.simt.lanes._liveness import assigned_in, live_in
-from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
+from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._cutting import CutLower
+from rkruntime.simt.lanes._lower import LanesRefused
 from rkruntime.simt.lanes._ramps import first_lanes
-from rkruntime.simt.lanes._recipes import recipes
 from rkruntime.simt.lanes._reducing import Tally
-from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
-from rkruntime.simt.lanes._shapes import EFFECTS, Shape, callee_of, is_uniform, widest
-from rkruntime.simt.lanes._shared import BARRIERS, REDUCING, block_array
+from rkruntime.simt.lanes._segments import Segment
+from rkruntime.simt.lanes._shapes import Shape, is_uniform, widest
+from rkruntime.simt.lanes._shared import REDUCING, block_array
 from rkruntime.simt.lanes._slots import Slot
 
 __all__ = ("BlockLower",)
 
-WORD, INDEX = llvm.IntType(64), llvm.IntType(32)
-STORES = (ir.SetItem, ir.StaticSetItem, ir.SetAttr, ir.Print)
+WORD, INDEX, BIT = llvm.IntType(64), llvm.IntType(32), llvm.IntType(1)
 
 
-class BlockLower(LanesLower):
+class BlockLower(CutLower):
     """Lowers a kernel's body for all threads of a block; the context is that of the first."""
 
-    def analyse(self) -> None:
-        """Find out where to cut, and what outlives a segment."""
-        self.blocks = dict(self.blocks.items())
-        barriers = self._cut()
-        super().analyse()
-        try:
-            self._segments = segments_of(self.flow, barriers, self._divergent)
-        except Uncuttable as uncuttable:
-            raise LanesRefused(str(uncuttable)) from None
-        self._segment_of = {label: one for one in self._segments.values() for label in one.labels}
-        self._places = self._where_used()
-        self._live = live_in(self.blocks, self.flow.successors)
-        self._recipes = recipes(self.blocks, self._divergent, self._differs, self._callee)
-        self._once = {label: self._copies(label) for label in self.blocks}
-        self._check()
-
-    def _cut(self) -> frozenset[int]:
-        """End a block at each barrier; return those blocks."""
-        barriers = set()
-        for label in list(self.blocks):
-            block, here = self.blocks[label], label
-            while True:
-                at = next((k for k, inst in enumerate(block.body) if self._calls(inst) in BARRIERS), None)
-                if at is None:
-                    break
-                rest = ir.Block(block.scope, block.body[at].loc)
-                rest.body = block.body[at + 1 :]
-                new = max(self.blocks) + 1
-                first = ir.Block(block.scope, block.loc)
-                kept = at + 1 if self._calls(block.body[at]) in REDUCING else at
-                first.body = [*block.body[:kept], ir.Jump(new, block.body[at].loc)]
-                self.blocks[here] = first
-                barriers.add(here)
-                self.blocks[new] = rest
-                block, here = rest, new
-        return frozenset(barriers)
-
-    def _calls(self, inst: Any) -> Any:
-        if isinstance(inst, ir.Assign) and isinstance(inst.value, ir.Expr) and inst.value.op == "call":
-            return self._callee(inst.value.func)
-        return None
-
-    def _callee(self, func: Any) -> Any:
-        return callee_of(self.fndesc.typemap, func)
-
-    def _differs(self, name: str) -> bool:
-        return widest(self.shapes.form(name)) is not Shape.UNIFORM
-
-    # What outlives a segment
-
-    def _where_used(self) -> dict[str, set[int]]:
-        """Return the segments, by their first blocks, that each variable is used or assigned in."""
-        places: dict[str, set[int]] = {}
-        for label, block in self.blocks.items():
-            for inst in block.body:
-                if not isinstance(inst, ir.Del):
-                    for var in inst.list_vars():
-                        places.setdefault(var.name, set()).add(self._segment_of[label].first)
-        return places
-
-    def _is_kept(self, name: str) -> bool:
-        """Whether a variable differs among vectors and is used in several segments."""
-        return len(self._places.get(name, ())) > 1 and self._differs(name)
-
-    def _brought(self, segment: Segment) -> list[str]:
-        """Return the variables that a segment has from those before it."""
-        here = {name for name, where in self._places.items() if segment.first in where}
-        return sorted(name for name in self._live[segment.first] & here if self._is_kept(name))
-
-    def _left_behind(self, segment: Segment) -> list[str]:
-        """Return the variables that a segment assigns for those after it."""
-        after = frozenset[str]().union(*(self._live[one] for one in self.flow.successors[segment.last]))
-        assigned = assigned_in([self.blocks[label] for label in segment.labels])
-        return sorted(name for name in after & assigned if self._is_kept(name) and name not in self._recipes)
-
-    def _copies(self, label: int) -> tuple[Any, ...]:
-        """Return the assignments at the end of a segment that must happen once, not once for each vector.
-
-        They carry what is the same for the block to where ways meet: a counter on its way around a loop.
-        """
-        if label != self._segment_of[label].last:
-            return ()
-        return tuple(inst for inst in self.blocks[label].body if self._carries(inst))
-
-    def _comes_after(self, label: int, inst: Any) -> bool:
-        return any(one is inst for one in self._once[label])
-
-    def _carries(self, inst: Any) -> bool:
-        if not isinstance(inst, ir.Assign) or not isinstance(inst.value, ir.Var):
-            return False
-        name = inst.target.name
-        shared = len(self._places[name]) > 1
-        return shared and self.shapes.form(name) is Shape.UNIFORM and self.shapes.is_reassigned(name)
-
-    def _check(self) -> None:
-        """Refuse what running a segment once for each vector would change."""
-        for segment in self._segments.values():
-            if self._is_of_block(segment):
-                continue
-            for label in segment.labels:
-                for inst in self.blocks[label].body:
-                    self._check_inst(label, inst)
-
-    def _check_inst(self, label: int, inst: Any) -> None:
-        if not isinstance(inst, ir.Assign) or widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
-            return
-        name = inst.target.name
-        crosses = len(self._places[name]) > 1 and self.shapes.is_reassigned(name)
-        if crosses and not self._comes_after(label, inst):
-            raise LanesRefused(
-                f"{name.split('.')[0]!r} changes for the block between two barriers, in a branch or loop"
-            )
-        value: Any = inst.value
-        steps = isinstance(value, ir.Expr) and value.op == "iternext"
-        if steps and len(self._places[value.value.name]) > 1:
-            raise LanesRefused("a loop goes on from one side of a barrier to the other")
-
-    def _is_of_block(self, segment: Segment) -> bool:
-        """Whether a segment only computes what is the same for the block."""
-        for label in segment.labels:
-            for inst in self.blocks[label].body:
-                if isinstance(inst, STORES) or self._calls(inst) in EFFECTS or self._calls(inst) in REDUCING:
-                    return False
-                if isinstance(inst, ir.Assign) and widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
-                    return False
-        return True
+    rows_begin = True
 
     # The function as a whole
 
@@ -182,9 +56,11 @@ class BlockLower(LanesLower):
         ready = self.function.append_basic_block("ready")
         self.builder.position_at_end(ready)
         self._emit_arguments()
+        self._emit_everybody()
         self.builder.branch(heads[self.firstblk])
         for first, segment in self._segments.items():
             self.builder.position_at_end(heads[first])
+            self._segment = segment
             if self._is_of_block(segment):
                 self._emit_once(segment)
             else:
@@ -243,12 +119,13 @@ class BlockLower(LanesLower):
         """Emit one statement, other than those that were emitted beforehand or come after the segment."""
         if isinstance(inst, ir.Assign) and (isinstance(inst.value, ir.Arg) or self._calls(inst) is block_array):
             return
-        if self._comes_after(self._label, inst):
+        ends = self._label == self._segment.last and not self._is_gone
+        if ends and self._comes_after(self._label, inst):
             return
         if self._calls(inst) in REDUCING:
             self._count(inst)
             return
-        if self._label == self._segment_of[self._label].last and inst.is_terminator:
+        if ends and inst.is_terminator and self._label not in self.shapes.leaving.branches:
             assert self._left is not None
             self.builder.branch(self._left)
             return
@@ -256,13 +133,24 @@ class BlockLower(LanesLower):
 
     def _emit_once(self, segment: Segment) -> None:
         done = self.function.append_basic_block("done")
-        self.emit_threads(segment.labels, None, done)
-        self.builder.branch(self.blkmap[segment.first])
+        self._emit_labels(segment, None, done)
+
+    def _emit_labels(self, segment: Segment, mask: llvm.Value | None, done: llvm.Block) -> None:
+        self.emit_threads(segment.labels, mask, done)
+        self._go(segment.first, mask)
+        self.builder.branch(self._block_for(segment.first))
         self.builder.position_at_end(done)
 
     def _emit_end(self, segment: Segment, heads: dict[int, llvm.Block]) -> None:
         """Go on for the block, after its threads have run a segment."""
-        self._label, self._mask, self._parted = segment.last, None, False
+        if segment.last is None:
+            self._left = None
+            self._leave()
+            return
+        self._label, self._mask, self._parted, self._left = segment.last, None, False, None
+        if self._leaves(segment):
+            with self.builder.if_then(self.builder.not_(self.builder.load(self._somebody)), likely=False):
+                self._leave()
         for inst in self.blocks[segment.last].body:
             if self._calls(inst) in REDUCING:
                 self._answer(inst)
@@ -270,15 +158,15 @@ class BlockLower(LanesLower):
             self.loc = inst.loc
             self._lower_assignment(inst)
         end = self.blocks[segment.last].terminator
-        if isinstance(end, ir.Jump):
-            self.builder.branch(heads[end.target])
+        ways = self.shapes.leaving.together.successors[segment.last]
+        if len(ways) == 1:
+            self.builder.branch(heads[ways[0]])
         elif isinstance(end, ir.Branch):
             if widest(self.shapes.form(end.cond.name)) is not Shape.UNIFORM:
                 raise LanesRefused("threads of a block decide by themselves whether they pass a barrier")
             bit = self.builder.icmp_unsigned("!=", self.loadvar(end.cond.name), llvm.IntType(1)(0))
             self.builder.cbranch(bit, heads[end.truebr], heads[end.falsebr])
         else:
-            self._left = None
             self._leave()
 
     # Barriers that count
@@ -299,6 +187,9 @@ class BlockLower(LanesLower):
 
     def _emit_for_threads(self, segment: Segment) -> None:
         """Run a segment for all vectors of the block: without masks where rows are whole vectors, else with."""
+        if self._everybody is not None:
+            self._emit_for_those_left(segment, self._everybody)
+            return
         whole = self.builder.icmp_unsigned("==", self.builder.urem(self._dims[0], WORD(self.width)), WORD(0))
         with self.builder.if_else(whole, likely=True) as (unmasked, masked):
             with unmasked:
@@ -307,16 +198,77 @@ class BlockLower(LanesLower):
                 self._emit_rows(segment, whole=False)
 
     def _emit_rows(self, segment: Segment, *, whole: bool) -> None:
-        """Go down the columns of vectors: what does not depend on y is then the same from turn to turn."""
-        builder, (x, y, z) = self.builder, self._dims
+        with self._each_vector() as (chunk, thread):
+            self._emit_vector_of_threads(segment, chunk, thread, None if whole else self._row_mask(thread))
+
+    def _row_mask(self, thread: tuple[llvm.Value, ...]) -> llvm.Value:
+        """Return which threads of a vector there are, given the first of them."""
+        return first_lanes(self.builder, self.builder.sub(self._dims[0], thread[0]), self.width)
+
+    @contextmanager
+    def _each_vector(self) -> Iterator[tuple[llvm.Value, tuple[llvm.Value, ...]]]:
+        """Loop over vectors, giving the number and the first thread of each.
+
+        It goes down their columns: what does not depend on y is then the same from turn to turn.
+        """
+        builder, (_, y, z) = self.builder, self._dims
         with cgutils.for_range(builder, z) as at_z, cgutils.for_range(builder, self._vectors_of_row) as at_x:
             first = builder.mul(at_x.index, WORD(self.width))
-            mask = None if whole else first_lanes(builder, builder.sub(x, first), self.width)
             layer = builder.mul(at_z.index, y)
             with cgutils.for_range(builder, y) as at_y:
                 row = builder.add(layer, at_y.index)
                 chunk = builder.add(builder.mul(row, self._vectors_of_row), at_x.index)
-                self._emit_vector_of_threads(segment, chunk, (first, at_y.index, at_z.index), mask)
+                yield chunk, (first, at_y.index, at_z.index)
+
+    # Those that are left
+
+    def _emit_everybody(self) -> None:
+        """Write down for each vector which threads there are, if any may leave before others."""
+        self._everybody: llvm.Value | None = None
+        if not self.shapes.leaving.branches:
+            return
+        with self.builder.goto_entry_block():
+            self._everybody = self.builder.alloca(self._mask_type, size=self._vector_count, name="everybody")
+        self._somebody = cgutils.alloca_once(self.builder, BIT, name="somebody")
+        with self._each_vector() as (chunk, thread):
+            self.builder.store(self._row_mask(thread), self.builder.gep(self._everybody, [chunk]))
+
+    def _emit_for_those_left(self, segment: Segment, everybody: llvm.Value) -> None:
+        """Run a segment for the vectors that have threads left, and note which of these leave in it."""
+        builder, emit = self.builder, self._emit_leaving if self._leaves(segment) else self._emit_staying
+        builder.store(BIT(0), self._somebody)
+        with self._each_vector() as (chunk, thread):
+            place = builder.gep(everybody, [chunk])
+            with builder.if_then(vectors.any_lane(builder, builder.load(place))):
+                emit(segment, chunk, thread, place)
+
+    def _emit_staying(
+        self, segment: Segment, chunk: llvm.Value, thread: tuple[llvm.Value, ...], place: llvm.Value
+    ) -> None:
+        """Run a segment that nobody leaves in for one vector."""
+        builder = self.builder
+        mask = builder.load(place)
+        whole = builder.not_(vectors.any_lane(builder, builder.not_(mask)))
+        with builder.if_else(whole, likely=True) as (unmasked, masked):
+            with unmasked:
+                self._emit_vector_of_threads(segment, chunk, thread, None)
+            with masked:
+                self._emit_vector_of_threads(segment, chunk, thread, mask)
+
+    def _emit_leaving(
+        self, segment: Segment, chunk: llvm.Value, thread: tuple[llvm.Value, ...], place: llvm.Value
+    ) -> None:
+        """Run a segment in which threads may leave for one vector, whose mask is kept at a place."""
+        builder = self.builder
+        mask = builder.load(place)
+        self._left_over = cgutils.alloca_once(builder, self._mask_type, name="left_over")
+        builder.store(mask, self._left_over)
+        self._emit_vector_of_threads(segment, chunk, thread, mask)
+        left = builder.load(self._left_over)
+        builder.store(left, place)
+        some = builder.or_(builder.load(self._somebody), vectors.any_lane(builder, left))
+        builder.store(some, self._somebody)
+        self._left_over = None
 
     def _emit_vector_of_threads(
         self, segment: Segment, chunk: llvm.Value, thread: tuple[llvm.Value, ...], mask: llvm.Value | None
@@ -332,9 +284,7 @@ class BlockLower(LanesLower):
                 if name not in self._recipes:
                     self._bring(name, chunk)
             done = self.function.append_basic_block("done")
-            self.emit_threads(segment.labels, mask, done)
-            self.builder.branch(self.blkmap[segment.first])
-            self.builder.position_at_end(done)
+            self._emit_labels(segment, mask, done)
             for name in self._left_behind(segment):
                 self._put_away(name, chunk)
 

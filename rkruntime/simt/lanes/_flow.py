@@ -65,6 +65,8 @@ class Flow:
         }
         object.__setattr__(self, "dominators", _dominators(backwards, {self.entry}))
         ends = {block for block, after in forwards.items() if not after}
+        ending = self.leading_to(ends)
+        forwards = {block: after & ending for block, after in forwards.items()}
         object.__setattr__(self, "post_dominators", _dominators(forwards, ends))
         object.__setattr__(self, "loops", _loops(self.successors, backwards, self.dominators))
 
@@ -72,6 +74,20 @@ class Flow:
         """Return the block that every way from here passes first, or None where they end apart."""
         later = self.post_dominators[block] - {block}
         return next((one for one in later if later <= self.post_dominators[one]), None)
+
+    def leading_to(self, goals: Set[int]) -> frozenset[int]:
+        """Return the blocks from which one of `goals` can be reached, these among them."""
+        found = set(goals)
+        while more := {one for one, after in self.successors.items() if one not in found and found & set(after)}:
+            found |= more
+        return frozenset(found)
+
+    def without(self, edges: Set[tuple[int, int]]) -> Flow:
+        """Return the flow that lacks some ways from block to block."""
+        left = {
+            block: tuple(one for one in after if (block, one) not in edges) for block, after in self.successors.items()
+        }
+        return Flow(left, self.entry, self.raising)
 
     def innermost_loop(self, block: int) -> Loop | None:
         """Return the smallest loop around a block."""
@@ -129,20 +145,27 @@ def _loops(
     return loops
 
 
-def divergent_regions(flow: Flow, branches: Iterable[int]) -> tuple[frozenset[int], ...]:
+def divergent_regions(
+    flow: Flow, branches: Iterable[int], apart: Iterable[frozenset[int]] = ()
+) -> tuple[frozenset[int], ...]:
     """Return the blocks that threads of one vector may run at different times, grouped by where they part and meet.
 
     Args:
         flow: The control flow.
         branches: Blocks at whose end threads may go different ways.
+        apart: Groups that are known to be such.
     """
     regions: list[frozenset[int]] = []
-    for branch in branches:
-        meeting = flow.meeting_point(branch)
-        new = flow.reachable(flow.successors[branch], set() if meeting is None else {meeting})
+    for new in (*apart, *(_parted_at(flow, branch) for branch in branches)):
         touched = [one for one in regions if _touch(flow, one, new)]
         regions = [one for one in regions if one not in touched] + [new.union(*touched)]
     return tuple(sorted((one for one in regions if one), key=min))
+
+
+def _parted_at(flow: Flow, branch: int) -> frozenset[int]:
+    """Return the blocks between a branch and where its ways meet."""
+    meeting = flow.meeting_point(branch)
+    return flow.reachable(flow.successors[branch], set() if meeting is None else {meeting})
 
 
 def _touch(flow: Flow, one: Set[int], other: Set[int]) -> bool:

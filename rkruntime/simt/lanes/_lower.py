@@ -25,8 +25,10 @@ from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._counters import counters
+from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._expressions import VectorExpressions
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
+from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._origins import origins
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
@@ -72,6 +74,10 @@ class LanesLower(VectorExpressions):
     A word of the state record tells how many there are.
     """
 
+    barriers: frozenset[int] = frozenset()  # blocks that end at one
+    warps: frozenset[int] = frozenset()  # blocks that end where the threads of a warp worked together
+    rows_begin = False  # whether a vector's first thread is at a multiple of its width in a row
+
     # The function as a whole
 
     def lower_function_body(self) -> llvm.Block:
@@ -98,7 +104,9 @@ class LanesLower(VectorExpressions):
         self.func_ir = self.func_ir.copy()
         self.func_ir.blocks = self.blocks
         self.flow = flow_of(self.blocks)
-        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, self.flow)
+        leaving = Leaving(self.flow, self.barriers, self.barriers | self.warps)
+        aligned = Aligned(self.blocks, self.fndesc.typemap, self.width if self.rows_begin else 0)
+        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned)
         self._refuse_arrays_of_threads()
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
         self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
@@ -132,13 +140,17 @@ class LanesLower(VectorExpressions):
             self.builder.store(llvm.Constant(self._mask_type, [0] * self.width), held)
         for label in sorted(labels - self._divergent):
             self.builder.position_at_end(self.blkmap[label])
-            self._mask, self._parted = mask, False
+            self._mask, self._parted = self._mask_here(mask), False
             self._lower_here(label, self.blocks[label])
         self._parted = True
         for region in regions:
             self._lower_region(region)
         self._mask = None
         self.builder.position_at_end(before)
+
+    def _mask_here(self, mask: llvm.Value | None) -> llvm.Value | None:
+        """Return which threads run the block that is emitted next, of those that there are."""
+        return mask
 
     def _cleared_mask(self, label: int) -> llvm.Value:
         zeros = llvm.Constant(self._mask_type, [0] * self.width)
@@ -147,15 +159,20 @@ class LanesLower(VectorExpressions):
 
     def _lower_region(self, region: frozenset[int]) -> None:
         """Emit blocks that lanes run at different times, and go on where all meet."""
-        outside = {after for label in region for after in self.flow.successors[label] if after not in region}
+        ways = self.shapes.leaving.together.successors
+        outside = {after for label in region for after in ways[label] if after not in region}
         if len(outside) > 1:
             raise LanesRefused("ways of different threads meet at more than one place")
         self.builder.position_at_end(self._starts[region])
         self._lower_order(linear_order(self.flow, region))
         if outside:
-            self.builder.branch(self._block_for(outside.pop()))
+            self._go_on(region, self._block_for(outside.pop()))
         else:
             self._leave()
+
+    def _go_on(self, region: frozenset[int], target: llvm.Block) -> None:  # noqa: ARG002 - who is left may depend on it
+        """Go on where the ways of different threads meet."""
+        self.builder.branch(target)
 
     def _leave(self) -> None:
         """End the function for these threads."""

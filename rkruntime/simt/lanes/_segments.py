@@ -1,16 +1,18 @@
 """Cutting a kernel at its barriers: segments, each of which all threads of a block run before any runs the next.
 
 Pure. A segment is as much code as has no barrier in it, with the loops and branches inside. Branches and loops that
-have a barrier within them lie between segments: they are decided once for the block, so all its threads must agree.
+have a barrier within them lie between segments: they are decided once for the block, so all its threads must agree,
+but for those that leave the others for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 import attrs
 
 from rkruntime.simt.lanes._flow import Flow
+from rkruntime.simt.lanes._leaving import Leaving
 
 __all__ = ("Segment", "Uncuttable", "segments_of")
 
@@ -25,29 +27,30 @@ class Segment:
 
     Args:
         first: Where threads begin.
-        last: Where all of them end; what it ends with is decided for the block.
+        last: Where all of them end; what it ends with is decided for the block. None where they only leave.
         labels: All of the blocks.
     """
 
     first: int
-    last: int
+    last: int | None
     labels: frozenset[int]
 
 
-def segments_of(flow: Flow, barriers: Set[int], divergent: Set[int]) -> dict[int, Segment]:
+def segments_of(leaving: Leaving, regions: Sequence[frozenset[int]]) -> dict[int, Segment]:
     """Cut a function into segments, by their first blocks.
 
     Args:
-        flow: Its control flow, with a block's end at each barrier.
-        barriers: Blocks that end at one.
-        divergent: Blocks that threads of one vector run at different times.
+        leaving: Its control flow, with a block's end at each barrier, and where threads leave.
+        regions: Blocks that threads of one vector run at different times, by where they part and meet.
 
     Raises:
         Uncuttable: Threads part at a branch with a barrier behind it, or a segment ends at several places.
     """
+    flow, barriers = leaving.together, leaving.barriers
+    divergent = frozenset[int]().union(*regions)
     if barriers & divergent:
         raise Uncuttable("threads may part before a barrier")
-    ends = set(barriers) | _branches_around(flow, barriers)
+    ends = set(barriers) | _branches_around(leaving.pieces, barriers)
     leaders = {flow.entry} | {after for block in ends for after in flow.successors[block]}
     while True:
         owners: dict[int, int] = {}
@@ -58,10 +61,24 @@ def segments_of(flow: Flow, barriers: Set[int], divergent: Set[int]) -> dict[int
                     shared.add(block)
         if not shared:
             break
-        leaders |= shared
-    if leaders & divergent:
+        leaders |= _entered(flow, shared)
+    if leaders & divergent & leaving.staying:
         raise Uncuttable("threads may part before a barrier")
-    return {leader: _segment(flow, leader, leaders, ends) for leader in leaders}
+    segments = {leader: _segment(flow, leader, leaders, ends) for leader in leaders}
+    if any(one.last in divergent and flow.successors[one.last] for one in segments.values() if one.last is not None):
+        raise Uncuttable("threads that left and the others meet at more than one place")
+    return _with_whole_regions(segments, regions)
+
+
+def _with_whole_regions(segments: dict[int, Segment], regions: Sequence[frozenset[int]]) -> dict[int, Segment]:
+    """Return segments that have the whole of each region that they touch: some of it those who left run alone."""
+    for region in regions:
+        touching = [one for one in segments.values() if one.labels & region]
+        if len(touching) > 1:
+            raise Uncuttable("threads that left and the others meet at more than one place")
+        for one in touching:
+            segments[one.first] = attrs.evolve(one, labels=one.labels | region)
+    return segments
 
 
 def _branches_around(flow: Flow, barriers: Set[int]) -> set[int]:
@@ -73,6 +90,11 @@ def _branches_around(flow: Flow, barriers: Set[int]) -> set[int]:
             if flow.reachable(after, set() if meeting is None else {meeting}) & barriers:
                 around.add(block)
     return around
+
+
+def _entered(flow: Flow, shared: Set[int]) -> set[int]:
+    """Return those of some blocks that others lead to."""
+    return {after for block, ways in flow.successors.items() if block not in shared for after in ways} & shared
 
 
 def _inside(flow: Flow, leader: int, leaders: Set[int], ends: Set[int]) -> set[int]:
@@ -95,6 +117,6 @@ def _segment(flow: Flow, leader: int, leaders: Set[int], ends: Set[int]) -> Segm
         if block not in flow.raising
         and (block in ends or not flow.successors[block] or set(flow.successors[block]) & leaders)
     }
-    if len(last) != 1:
+    if len(last) > 1:
         raise Uncuttable("threads leave the code between two barriers at more than one place")
-    return Segment(leader, last.pop(), frozenset(labels))
+    return Segment(leader, last.pop() if last else None, frozenset(labels))

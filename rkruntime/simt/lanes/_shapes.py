@@ -19,7 +19,9 @@ from numba.core import ir
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
-from rkruntime.simt.lanes._flow import Flow, Loop, divergent_regions
+from rkruntime.simt.lanes._aligned import Aligned
+from rkruntime.simt.lanes._flow import Loop, divergent_regions
+from rkruntime.simt.lanes._leaving import Leaving
 
 __all__ = (
     "EFFECTS",
@@ -65,7 +67,13 @@ _KNOWN: dict[Any, Form] = {
     _stubs.syncthreads_count: U,
     _stubs.syncthreads_and: U,
     _stubs.syncthreads_or: U,
+    _stubs.syncwarp: U,
+    _stubs.activemask: ROW,
+    **dict.fromkeys((_stubs.shfl_sync, _stubs.shfl_up_sync, _stubs.shfl_down_sync, _stubs.shfl_xor_sync), V),
+    _stubs.match_any_sync: V,
+    _stubs.match_all_sync: (V, V),
 }
+VOTES = (_stubs.all_sync, _stubs.any_sync, _stubs.eq_sync, _stubs.ballot_sync)
 OURS = frozenset(one for one in vars(_stubs).values() if isinstance(one, FunctionType))
 EFFECTS: frozenset[Any] = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))
 CASTS = (types.NumberClass,)
@@ -119,12 +127,15 @@ class Shapes:
     Args:
         func_ir: Numba's code, with phis stripped.
         typemap: Types of its variables.
-        flow: Its control flow.
+        leaving: Its control flow, and where threads may leave the others.
+        aligned: Which variables are a thread's index along a row.
     """
 
-    def __init__(self, func_ir: Any, typemap: Any, flow: Flow) -> None:
+    def __init__(self, func_ir: Any, typemap: Any, leaving: Leaving, aligned: Aligned) -> None:
         self._typemap = typemap
-        self.flow = flow
+        self._aligned = aligned
+        self.leaving = leaving
+        self.flow = leaving.flow
         self._blocks = func_ir.blocks
         self._assigns = [
             (label, one) for label, block in func_ir.blocks.items() for one in block.body if isinstance(one, ir.Assign)
@@ -181,12 +192,17 @@ class Shapes:
                 new = self._fitting(V, self._typemap[name])
             if new != self.forms[name]:
                 self.forms[name], changed = new, True
-        branches = {
-            label
+        decided = {
+            label: self.form(block.terminator.cond.name)
             for label, block in self._blocks.items()
-            if isinstance(block.terminator, ir.Branch) and not is_uniform(self.form(block.terminator.cond.name))
+            if isinstance(block.terminator, ir.Branch)
         }
-        regions = divergent_regions(self.flow, sorted(branches))
+        one_by_one = ROW if self.leaving.barriers else R  # without barriers, a vector's threads may do so as one
+        self.leaving.add(
+            {label for label, form in decided.items() if widest(form) >= one_by_one or label in self.divergent}
+        )
+        branches = {label for label, form in decided.items() if not is_uniform(form)} - self.leaving.branches
+        regions = divergent_regions(self.leaving.between, sorted(branches), self.leaving.gone)
         changed = changed or regions != self.regions
         self.regions, self.divergent = regions, frozenset().union(*regions)
         return changed
@@ -258,6 +274,10 @@ class Shapes:
             return R if _literal(self._typemap[args[1].name]) == 0 else ROW
         if callee in STRIPS:
             return self._of_strips(callee, args)
+        if callee in VOTES:
+            return ROW if is_uniform(self.form(args[1].name)) else V
+        if callee is _stubs.laneid and self._aligned.is_warp:
+            return R
         if callee in OURS:
             return V if callee in EFFECTS else _KNOWN.get(callee, self._all_or_nothing(value))
         if isinstance(callee, types.Dispatcher):
@@ -283,6 +303,10 @@ class Shapes:
     def _of_binop(self, value: Any) -> Form:
         one, other = self.form(value.lhs.name), self.form(value.rhs.name)
         operator = operator_of(value)
+        if self._aligned.is_same(operator, value.lhs, value.rhs):
+            return ROW
+        if self._aligned.still_counts(operator, value.lhs, value.rhs):
+            return R
         if operator == "add" and R in (one, other) and is_uniform(min(one, other)):
             return R
         if operator == "sub" and one is R and is_uniform(other):

@@ -1,0 +1,173 @@
+"""Finding out how a kernel with barriers is cut: its segments, what outlives one, and what cannot be lowered so.
+
+What differs among a block's vectors and is used in more than one segment is kept in between, one for each vector.
+"""
+
+# numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import ir
+
+from rkruntime.simt._stubs import activemask, syncthreads
+from rkruntime.simt.lanes._liveness import assigned_in, live_in
+from rkruntime.simt.lanes._lower import LanesRefused
+from rkruntime.simt.lanes._recipes import recipes
+from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
+from rkruntime.simt.lanes._shapes import EFFECTS, Shape, widest
+from rkruntime.simt.lanes._shared import BARRIERS, REDUCING
+from rkruntime.simt.lanes._warp_lower import WarpLower
+from rkruntime.simt.lanes._warps import WARPS
+
+__all__ = ("CutLower",)
+
+STORES = (ir.SetItem, ir.StaticSetItem, ir.SetAttr, ir.Print)
+MEETINGS = (*BARRIERS, *(one for one in WARPS if one is not activemask))
+NOWHERE = -1  # the segment of what only those run who left
+
+
+class CutLower(WarpLower):
+    """Finds out how a kernel's body is cut at its barriers, and whether that can be lowered."""
+
+    _segments: dict[int, Segment]
+
+    def analyse(self) -> None:
+        """Find out where to cut, and what outlives a segment."""
+        self.blocks = dict(self.blocks.items())
+        self.barriers, self.warps = self._cut()
+        super().analyse()
+        self._check_warps()
+        try:
+            self._segments = segments_of(self.shapes.leaving, self.shapes.regions)
+        except Uncuttable as uncuttable:
+            raise LanesRefused(str(uncuttable)) from None
+        self._segment_of = {label: one for one in self._segments.values() for label in one.labels}
+        self._live = live_in(self.blocks, self.flow.successors)
+        self._places = self._where_used()
+        self._recipes = recipes(self.blocks, self._divergent, self._differs, self._callee)
+        ends = [one.last for one in self._segments.values() if one.last is not None]
+        self._once = {last: self._copies(last) for last in ends}
+        self._check()
+        self._check_leaving()
+
+    def _cut(self) -> tuple[frozenset[int], frozenset[int]]:
+        """End a block at each barrier, and behind each warp operation; return those blocks."""
+        barriers, warps = set[int](), set[int]()
+        for label in list(self.blocks):
+            block, here = self.blocks[label], label
+            while True:
+                at = next((k for k, inst in enumerate(block.body) if self._calls(inst) in MEETINGS), None)
+                if at is None:
+                    break
+                callee = self._calls(block.body[at])
+                kept = at if callee is syncthreads else at + 1
+                rest = ir.Block(block.scope, block.body[at].loc)
+                rest.body = block.body[at + 1 :]
+                new = max(self.blocks) + 1
+                first = ir.Block(block.scope, block.loc)
+                first.body = [*block.body[:kept], ir.Jump(new, block.body[at].loc)]
+                self.blocks[here] = first
+                (barriers if callee in BARRIERS else warps).add(here)
+                self.blocks[new] = rest
+                block, here = rest, new
+        return frozenset(barriers), frozenset(warps)
+
+    def _differs(self, name: str) -> bool:
+        return widest(self.shapes.form(name)) is not Shape.UNIFORM
+
+    # What outlives a segment
+
+    def _where_used(self) -> dict[str, set[int]]:
+        """Return the segments, by their first blocks, that each variable is used or assigned in.
+
+        Blocks that only those run who left are none's; what they read is used where they leave.
+        """
+        places: dict[str, set[int]] = {}
+        for label, block in self.blocks.items():
+            segment = self._segment_of.get(label)
+            for name in self._names_in(block):
+                places.setdefault(name, set()).add(NOWHERE if segment is None else segment.first)
+        for label, out in self.shapes.leaving.ways:
+            region = next(one for one in self.shapes.regions if out in one)
+            used = frozenset(name for one in region for name in self._names_in(self.blocks[one]))
+            for name in self._live[out] & used:
+                places[name].add(self._segment_of[label].first)
+        return places
+
+    def _names_in(self, block: Any) -> list[str]:
+        return [var.name for inst in block.body if not isinstance(inst, ir.Del) for var in inst.list_vars()]
+
+    def _is_kept(self, name: str) -> bool:
+        """Whether a variable differs among vectors and is used in several segments."""
+        return len(self._places.get(name, ())) > 1 and self._differs(name)
+
+    def _brought(self, segment: Segment) -> list[str]:
+        """Return the variables that a segment has from those before it."""
+        here = {name for name, where in self._places.items() if segment.first in where}
+        return sorted(name for name in self._live[segment.first] & here if self._is_kept(name))
+
+    def _left_behind(self, segment: Segment) -> list[str]:
+        """Return the variables that a segment assigns for those after it."""
+        ways = () if segment.last is None else self.flow.successors[segment.last]
+        after = frozenset[str]().union(*(self._live[one] for one in ways))
+        assigned = assigned_in([self.blocks[label] for label in segment.labels])
+        return sorted(name for name in after & assigned if self._is_kept(name) and name not in self._recipes)
+
+    def _copies(self, last: int) -> tuple[Any, ...]:
+        """Return the assignments at the end of a segment that must happen once, not once for each vector.
+
+        They carry what is the same for the block to where ways meet: a counter on its way around a loop.
+        """
+        return tuple(inst for inst in self.blocks[last].body if self._carries(inst))
+
+    def _comes_after(self, label: int, inst: Any) -> bool:
+        return any(one is inst for one in self._once.get(label, ()))
+
+    def _leaves(self, segment: Segment) -> bool:
+        """Whether threads may leave in a segment."""
+        return not self.shapes.leaving.branches.isdisjoint(segment.labels)
+
+    def _carries(self, inst: Any) -> bool:
+        if not isinstance(inst, ir.Assign) or not isinstance(inst.value, ir.Var):
+            return False
+        name = inst.target.name
+        shared = len(self._places[name]) > 1
+        return shared and self.shapes.form(name) is Shape.UNIFORM and self.shapes.is_reassigned(name)
+
+    def _check(self) -> None:
+        """Refuse what running a segment once for each vector would change."""
+        for segment in self._segments.values():
+            if self._is_of_block(segment):
+                continue
+            for label in segment.labels:
+                for inst in self.blocks[label].body:
+                    self._check_inst(label, inst)
+
+    def _check_inst(self, label: int, inst: Any) -> None:
+        if not isinstance(inst, ir.Assign) or widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
+            return
+        name = inst.target.name
+        crosses = len(self._places[name]) > 1 and self.shapes.is_reassigned(name)
+        if crosses and not self._comes_after(label, inst):
+            raise LanesRefused(
+                f"{name.split('.')[0]!r} changes for the block between two barriers, in a branch or loop"
+            )
+        value: Any = inst.value
+        steps = isinstance(value, ir.Expr) and value.op == "iternext"
+        if steps and len(self._places[value.value.name]) > 1:
+            raise LanesRefused("a loop goes on from one side of a barrier to the other")
+
+    def _is_of_block(self, segment: Segment) -> bool:
+        """Whether a segment only computes what is the same for the block."""
+        if self._leaves(segment):
+            return False
+        for label in segment.labels:
+            for inst in self.blocks[label].body:
+                if isinstance(inst, STORES) or self._calls(inst) in EFFECTS or self._calls(inst) in REDUCING:
+                    return False
+                if isinstance(inst, ir.Assign) and widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
+                    return False
+        return True
