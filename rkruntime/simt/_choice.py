@@ -17,6 +17,7 @@ __all__ = ("WIDEST", "Choice", "Width", "choose", "choose_width", "has_barriers"
 
 NORMAL, WIDE, WIDEST = 16, 32, 64
 LONG_NODES = 700  # of syntax trees; the longest kernel of the table has 370, one of a hundred lines 1,200
+SMALL_LOCAL_BYTES = 256
 
 WHY_FIBERS = {
     Category.BARRIER: "threads wait for one another",
@@ -70,8 +71,6 @@ def can_be_cut(program: Program) -> bool:
             together = feature.category in FIBERS
             if together and (function in recursive or feature.category is Category.GRID):
                 return False
-            if feature.name == "local_array":
-                return False
     return True
 
 
@@ -91,9 +90,6 @@ def choose(program: Program, *, debug: bool) -> Choice:
         return Choice("fibers", f"{WHY_FIBERS[feature.category]}: {where}")
     if debug:
         return Choice("loop", "subscripts are checked one thread at a time")
-    for feature, (file, line) in program.features.items():
-        if feature.name == "local_array":
-            return Choice("loop", f"each thread has an array of its own: {feature.spelling} at {file}:{line}")
     for unit in program.units.values():
         for loop in _reading_by_data(unit.tree):
             where = f"{unit.source.file}:{loop.lineno}"
@@ -141,6 +137,8 @@ def choose_width(
     if not joined:
         lanes = NORMAL if sizes and max(sizes) > 32 else WIDE
         return Width(lanes, "blocks have one dimension, and two registers hide each other's latency")
+    if sum(unit.local_bytes for unit in program.units.values()) > SMALL_LOCAL_BYTES:
+        return Width(NORMAL, "each thread has large arrays of its own, and those of 16 stay in the cache")
     if _loops_by_data(program):
         return Width(NORMAL, "each thread's loop ends where its data say, and more lanes wait for the slowest")
     if _nodes(program) > LONG_NODES:

@@ -6,9 +6,9 @@ in both.
 
 A lowering must give `thread_idx`, `block_idx`, `block_dim`, `grid_dim`, `cancel_address` and `state_address` for its
 context; the thread's place in the grid, `grid`, `gridsize`, `laneid` and `lanemask_lt` follow from these. Barriers,
-shared memory and warp operations exist for fibers and, as names that the lowering knows, for lanes. `axis` is a literal 0, 1 or 2; `site` is a literal that is
-unique within a kernel and all its device functions; `shape` is a literal string such as "16,16" (see `parse_shape`),
-since numba loses literals inside tuples.
+shared memory and warp operations exist for fibers and, as names that the lowering knows, for lanes. `axis` is a literal
+0, 1 or 2; `site` is a literal that is unique within a kernel and all its device functions; `shape` is a literal string
+such as "16,16" (see `parse_shape`), since numba loses literals inside tuples.
 """
 
 # mypy: disable-error-code="no-untyped-def"

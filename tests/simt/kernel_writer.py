@@ -1,9 +1,9 @@
 """Writes random kernels: integers only, so that every lowering must give the very same numbers.
 
-Each kernel has branches, loops with breaks, early returns, shared arrays, barriers, loops of barriers that threads
-leave at their own time, warp operations, atomics, and divisions, by chance; every subscript is within bounds and every
-loop ends, whatever the numbers are. What CUDA leaves undefined is not written: threads read what others wrote to shared
-memory behind a barrier alone.
+Each kernel has branches, loops with breaks, early returns, shared arrays and arrays of a thread's own, barriers, loops
+of barriers that threads leave at their own time, warp operations, atomics, and divisions, by chance; every subscript is
+within bounds and every loop ends, whatever the numbers are. What CUDA leaves undefined is not written: threads read
+what others wrote to shared memory behind a barrier alone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Writer:
     depth: int = 1
     loops: int = 0
     waits: bool = False
+    own: bool = False
     named: bool = False  # whether the variables have values
 
     def __post_init__(self) -> None:
@@ -56,6 +57,11 @@ class Writer:
         elif pick.random() < 0.8:
             self.line("if i >= x.size:")
             self.line("    return")
+        self.own = pick.random() < 0.3
+        if self.own:
+            self.line("mine = cuda.local.array(5, np.int64)")
+            self.line("for q in range(5):")
+            self.line("    mine[q] = i * q")
         for name in NAMES:
             self.line(f"{name} = {self.simple()}")
         self.named = True
@@ -215,7 +221,10 @@ class Writer:
     def effect(self) -> None:
         pick = self.random
         kind = pick.randrange(4)
-        if kind == 0:
+        if self.own and pick.random() < 0.5:
+            place = pick.choice(("2", "-1", f"({self.expression(1)}) % 5"))
+            self.line(f"mine[{place}] {pick.choice(('', '+', '^'))}= {self.simple()}")
+        elif kind == 0:
             self.line(f"cuda.atomic.add(counts, ({self.expression(1)}) % counts.size, {self.simple()})")
         elif kind == 1:
             self.line(f"cuda.atomic.add(counts, {pick.choice(('0', 'n % counts.size'))}, {self.expression(1)})")
@@ -228,6 +237,8 @@ class Writer:
 
     def simple(self) -> str:
         pick = self.random
+        if self.own and self.named and pick.random() < 0.15:
+            return f"mine[{pick.choice(('0', '4', 'i % 5'))}]"
         return pick.choice(
             (
                 pick.choice(NAMES) if self.named else "i",

@@ -121,7 +121,6 @@ def transposed(x, out):
 
 
 CANNOT = {
-    "votes": ("lanes",),
     "turned": ("loop",),
     "turned_by_name": ("loop",),
     "summed": ("loop",),

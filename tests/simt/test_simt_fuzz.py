@@ -16,12 +16,12 @@ from kernel_writer import BLOCK, GRID, kernel_source
 from simt_launching import run
 
 
-@pytest.mark.parametrize(("seed", "width"), [(2, 16), (5, 64), (41, 1), (51, 8), (7, 32)])
+@pytest.mark.parametrize(("seed", "width"), [(2, 16), (5, 64), (41, 1), (45, 8), (7, 32)])
 def test_lanes_agree_with_the_reference_on_random_kernels(seed, width, tmp_path):
     assert fuzzing.differences(seed, width, tmp_path) == [], kernel_source(seed)
 
 
-SIMULATED = (16, 49)
+SIMULATED = (21, 49)
 SCRIPT = """
 import json, sys
 from pathlib import Path

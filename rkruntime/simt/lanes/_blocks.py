@@ -274,6 +274,7 @@ class BlockLower(CutLower):
         self, segment: Segment, chunk: llvm.Value, thread: tuple[llvm.Value, ...], mask: llvm.Value | None
     ) -> None:
         with self._as_threads(thread):
+            self._chunk = chunk
             self._label, self._mask = segment.first, None
             brought = self._brought(segment)
             again = dict.fromkeys(inst for name in brought for inst in self._recipes.get(name, ()))
@@ -317,6 +318,19 @@ class BlockLower(CutLower):
         place = self.builder.add(made.state, WORD(8 * _state.FAULT_LANE))
         thread = self.builder.add(self._first_thread, self.builder.zext(lane, WORD))
         self.builder.store(thread, self.builder.inttoptr(place, WORD.as_pointer()))
+
+    def _room_of(self, first: str) -> llvm.Value:
+        """Return where the own arrays of the vector at hand lie: in a room of its own, if they outlive a piece."""
+        if not self._outlives(first):
+            return super()._room_of(first)
+        rooms = self._rooms.get(first)
+        if rooms is None:
+            size = llvm.ArrayType(llvm.IntType(8), self._own_bytes(first) * self.width)
+            with self.builder.goto_entry_block():
+                rooms = self.builder.alloca(size, size=self._vector_count, name="own")
+            rooms.align = 64
+            self._rooms[first] = rooms
+        return self.builder.gep(rooms, [self._chunk])
 
     # Between segments
 

@@ -26,6 +26,7 @@ __all__ = ("CutLower",)
 
 STORES = (ir.SetItem, ir.StaticSetItem, ir.SetAttr, ir.Print)
 MEETINGS = (*BARRIERS, *(one for one in WARPS if one is not activemask))
+MOST_KEPT_BYTES = 512  # of a thread's own arrays, of which a block may have 1,024 times as many on the stack
 NOWHERE = -1  # the segment of what only those run who left
 
 
@@ -52,6 +53,7 @@ class CutLower(WarpLower):
         self._once = {last: self._copies(last) for last in ends}
         self._check()
         self._check_leaving()
+        self._check_own()
 
     def _cut(self) -> tuple[frozenset[int], frozenset[int]]:
         """End a block at each barrier, and behind each warp operation; return those blocks."""
@@ -103,6 +105,16 @@ class CutLower(WarpLower):
     def _is_kept(self, name: str) -> bool:
         """Whether a variable differs among vectors and is used in several segments."""
         return len(self._places.get(name, ())) > 1 and self._differs(name)
+
+    def _outlives(self, first: str) -> bool:
+        """Whether an array of a thread's own is used in several segments."""
+        names = [name for name, one in self._own.items() if one == first]
+        return len(frozenset[int]().union(*(self._places[name] for name in names))) > 1
+
+    def _check_own(self) -> None:
+        kept = sum(self._own_bytes(first) for first in set(self._own.values()) if self._outlives(first))
+        if kept > MOST_KEPT_BYTES:
+            raise LanesRefused(f"each thread has {kept} bytes of arrays that it needs on both sides of a barrier")
 
     def _brought(self, segment: Segment) -> list[str]:
         """Return the variables that a segment has from those before it."""

@@ -283,6 +283,13 @@ class VectorExpressions(LaneValues):
         array_type = self.typeof(array.name)
         if not is_uniform(self.shapes.form(array.name)):
             return None
+        indices = self._index_values(index)
+        if not Elements.takes(array_type, [one.type for one in indices]):
+            return None
+        return Elements(self.context, self.builder, array_type, super().loadvar(array.name), indices, self.width)
+
+    def _index_values(self, index: Any) -> list[Value]:
+        """Return the numbers of a subscript, one for each dimension."""
         value = self._value(index.name)
         if isinstance(value.held, list):
             indices = value.held
@@ -292,10 +299,7 @@ class VectorExpressions(LaneValues):
             ]
         else:
             indices = [value]
-        indices = [_unliteral(one) for one in indices]
-        if not Elements.takes(array_type, [one.type for one in indices]):
-            return None
-        return Elements(self.context, self.builder, array_type, super().loadvar(array.name), indices, self.width)
+        return [_unliteral(one) for one in indices]
 
     def _wide(self, value: Value) -> llvm.Value:
         return self._as_vector(value, types.int64)

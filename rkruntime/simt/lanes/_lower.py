@@ -21,15 +21,14 @@ from numba.core.lowering import Lower
 
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
-from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._aligned import Aligned
-from rkruntime.simt.lanes._expressions import VectorExpressions
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
 from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._origins import origins
+from rkruntime.simt.lanes._own_lower import OwnLower
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
 from rkruntime.simt.lanes._slots import store_lane
@@ -68,7 +67,7 @@ def _with_one_end(blocks: Any) -> dict[int, Any]:
     return made
 
 
-class LanesLower(VectorExpressions):
+class LanesLower(OwnLower):
     """Lowers a kernel's body for up to `width` neighbouring threads; the context is that of the first.
 
     A word of the state record tells how many there are.
@@ -106,19 +105,15 @@ class LanesLower(VectorExpressions):
         self.flow = flow_of(self.blocks)
         leaving = Leaving(self.flow, self.barriers, self.barriers | self.warps)
         aligned = Aligned(self.blocks, self.fndesc.typemap, self.width if self.rows_begin else 0)
-        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned)
-        self._refuse_arrays_of_threads()
+        if not self._find_own():
+            raise LanesRefused("each thread has an array of its own (cuda.local.array), and uses it as a whole")
+        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, frozenset(self._own))
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
         self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
         self._counters = counters(self.blocks)
         self._mask_type = llvm.VectorType(BIT, self.width)
         self._divergent = self.shapes.divergent
         self._region = {label: region for region in self.shapes.regions for label in region}
-
-    def _refuse_arrays_of_threads(self) -> None:
-        for type_ in self.fndesc.typemap.values():
-            if getattr(type_, "typing_key", None) is local_array:
-                raise LanesRefused("each thread has an array of its own (cuda.local.array)")
 
     def emit_threads(self, labels: frozenset[int], mask: llvm.Value | None, left: llvm.Block | None) -> None:
         """Emit blocks for the threads of one vector.
@@ -275,7 +270,7 @@ class LanesLower(VectorExpressions):
             self._note_lane(vectors.first_lane(self.builder, self._mask) if self._mask is not None else INDEX(0))
             with self._as_lane(self._first_lane()):
                 super().lower_inst(inst)
-        elif isinstance(inst, ir.SetItem) and self._store(inst):
+        elif self._write(inst) or (isinstance(inst, ir.SetItem) and self._store(inst)):
             return
         elif isinstance(inst, ir.Print) or not self._all_uniform(inst):
             self._for_each_lane(lambda _: Lower.lower_inst(self, inst))

@@ -10,7 +10,7 @@ the same turn of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from enum import IntEnum
 from types import FunctionType
 from typing import Any, TypeAlias
@@ -129,10 +129,12 @@ class Shapes:
         typemap: Types of its variables.
         leaving: Its control flow, and where threads may leave the others.
         aligned: Which variables are a thread's index along a row.
+        own: Which are an array of a thread's own.
     """
 
-    def __init__(self, func_ir: Any, typemap: Any, leaving: Leaving, aligned: Aligned) -> None:
+    def __init__(self, func_ir: Any, typemap: Any, leaving: Leaving, aligned: Aligned, own: Set[str]) -> None:
         self._typemap = typemap
+        self._own = own
         self._aligned = aligned
         self.leaving = leaving
         self.flow = leaving.flow
@@ -324,7 +326,12 @@ class Shapes:
     def _of_build_tuple(self, value: Any) -> Form:
         return tuple(self.form(item.name) for item in value.items)
 
+    def _of_getitem(self, value: Any) -> Form:
+        return V if value.value.name in self._own else self._all_or_nothing(value)
+
     def _of_static_getitem(self, value: Any) -> Form:
+        if value.value.name in self._own:
+            return V
         form = self.form(value.value.name)
         if isinstance(form, tuple) and isinstance(value.index, int) and -len(form) <= value.index < len(form):
             return form[value.index]

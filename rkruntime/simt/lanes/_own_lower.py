@@ -1,0 +1,106 @@
+"""Emitting reads and writes of the elements of threads' own arrays."""
+
+# one signature for all expressions, and numba types little of what it has us call:
+# mypy: disable-error-code="no-untyped-call,no-untyped-def"
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from llvmlite import ir as llvm
+from numba.core import ir
+
+from rkruntime.simt._stubs import parse_shape
+from rkruntime.simt.lanes._expressions import VectorExpressions
+from rkruntime.simt.lanes._memory import Elements
+from rkruntime.simt.lanes._own import OwnElements, own_arrays, wrong_use
+from rkruntime.simt.lanes._shapes import Shape, callee_of
+from rkruntime.simt.lanes._slots import Value
+
+__all__ = ("OwnLower",)
+
+WORD, BYTE = llvm.IntType(64), llvm.IntType(8)
+ALIGNMENT = 64
+MOST_BYTES = 128 * 1024  # of a vector's threads, on the stack that runs them
+
+
+class OwnLower(VectorExpressions):
+    """Lowers arrays of a thread's own, of numbers."""
+
+    _own: dict[str, str]  # the variables that are one, with the first of its names
+    _rooms: dict[str, llvm.Value]
+
+    def _find_own(self) -> bool:
+        """Find such arrays; whether all that is done with them can be lowered."""
+        typemap = self.fndesc.typemap
+
+        def callee(func: Any) -> Any:
+            return callee_of(typemap, func)
+
+        self._own, self._rooms = own_arrays(self.blocks, callee), {}
+        statements = [inst for block in self.blocks.values() for inst in block.body]
+        small = sum(self._own_bytes(first) for first in set(self._own.values())) * self.width <= MOST_BYTES
+        return small and not any(wrong_use(inst, self._own, typemap, callee) for inst in statements)
+
+    def _extents_of(self, first: str) -> tuple[int, ...]:
+        made: Any = next(
+            inst.value
+            for block in self.blocks.values()
+            for inst in block.body
+            if isinstance(inst, ir.Assign) and inst.target.name == first
+        )
+        return parse_shape(self.typeof(made.args[0].name).literal_value)
+
+    def _own_bytes(self, first: str) -> int:
+        """Return the size of one thread's array."""
+        item = self.context.get_data_type(self.typeof(first).dtype)
+        return int(self.context.get_abi_sizeof(item)) * math.prod(self._extents_of(first))
+
+    def _room_of(self, first: str) -> llvm.Value:
+        """Return where the arrays of the vector at hand lie."""
+        room = self._rooms.get(first)
+        if room is None:
+            with self.builder.goto_entry_block():
+                room = self.builder.alloca(llvm.ArrayType(BYTE, self._own_bytes(first) * self.width), name="own")
+            room.align = ALIGNMENT
+            self._rooms[first] = room
+        return room
+
+    def _elements(self, array: Any, index: Any) -> Elements | None:
+        if array.name not in self._own:
+            return super()._elements(array, index)
+        first = self._own[array.name]
+        held = super(VectorExpressions, self).loadvar(array.name)
+        given = (self.context, self.builder, self.typeof(array.name), held, self._index_values(index), self.width)
+        return OwnElements(self._room_of(first), self._extents_of(first), *given)
+
+    def _emit_getitem(self, type_: Any, expr: Any) -> Value | None:
+        return self._read(expr.value, expr.index) or super()._emit_getitem(type_, expr)
+
+    def _emit_static_getitem(self, type_: Any, expr: Any) -> Value | None:
+        return self._read(expr.value, expr.index_var) or super()._emit_static_getitem(type_, expr)
+
+    def _read(self, array: Any, index: Any) -> Value | None:
+        """Return elements of an own array, or None where it is none."""
+        if array.name not in self._own:
+            return None
+        elements = self._elements(array, index)
+        assert elements is not None
+        if elements.are_neighbours:
+            return Value(Shape.VARYING, elements.array_type.dtype, elements.load_packed(None))
+        places = elements.places(self._wide)
+        return Value(Shape.VARYING, elements.array_type.dtype, elements.gather(places, self._mask))
+
+    def _write(self, inst: Any) -> bool:
+        """Store to an own array; false where a statement does not."""
+        if not isinstance(inst, ir.SetItem | ir.StaticSetItem) or inst.target.name not in self._own:
+            return False
+        elements = self._elements(inst.target, inst.index if isinstance(inst, ir.SetItem) else inst.index_var)
+        assert isinstance(elements, OwnElements)
+        value = self._as_vector(self._value(inst.value.name), elements.array_type.dtype)
+        if elements.are_neighbours:
+            elements.blend(value, self._mask)
+        else:
+            elements.scatter(value, elements.places(self._wide), self._mask)
+        return True
