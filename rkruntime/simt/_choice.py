@@ -128,7 +128,8 @@ def choose_width(
             raise ValueError(f"width={wanted}: give a power of 2 up to {WIDEST}")
         return Width(wanted, "it was asked for")
     if Category.WARP in program.categories:
-        return Width(WIDE, "a vector is a warp, whose threads work together")
+        why = "a vector is a warp, whose threads work together; blocks whose rows are not whole warps go to fibers"
+        return Width(WIDE, why)
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     if not joined and not _is_flat(program):
         return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")

@@ -155,6 +155,12 @@ def test_lanes_agree_with_loops_at_other_widths(name, width):
 GENERIC = """
 import numpy as np
 import test_simt_lanes as tests
+from test_simt_lanes_own import test_they_outlive_barriers
+from test_simt_lanes_together import test_threads_return_before_barriers
+from test_simt_lanes_warps import test_sums_by_shuffles_are_on_lanes
+test_they_outlive_barriers(8, 40)
+test_threads_return_before_barriers(16)
+test_sums_by_shuffles_are_on_lanes(96)
 for name in ("gathered", "counted"):
     tests.test_lanes_agree_with_loops(name, "C")
 """

@@ -194,3 +194,26 @@ def test_whole_rows_leave(width):
     x = np.random.default_rng(5).integers(0, 80, (8, 16))
     x[0, 0] = 6
     agrees(rows_leave, 1, (16, 8), x, np.zeros((8, 16), np.int64), width=width)
+
+
+@cuda.jit
+def counter_of_the_block(x, out):
+    shared = cuda.shared.array(48, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    total, j = 0, 0
+    for tile in range(3):
+        shared[t] = x[i] * (tile + 1)
+        cuda.syncthreads()
+        for k in range(16):
+            total += shared[k] * j + x[j]
+            if tile == 1:
+                j += 1
+            j += 2
+        cuda.syncthreads()
+    out[i] = total + j
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_is_the_same_for_the_block_may_change_between_barriers(width):
+    x = np.random.default_rng(6).integers(-9, 9, 144)
+    agrees(counter_of_the_block, 3, 48, x, np.zeros(144, np.int64), width=width)

@@ -1,6 +1,7 @@
 """Finding out how a kernel with barriers is cut: its segments, what outlives one, and what cannot be lowered so.
 
-What differs among a block's vectors and is used in more than one segment is kept in between, one for each vector.
+What differs among a block's vectors and is used in more than one segment is kept in between, one for each vector. So is
+what is the same for all, but changes in a branch or loop of a segment, which each vector goes through by itself.
 """
 
 # numba types little of what it has us call:
@@ -39,8 +40,16 @@ class CutLower(WarpLower):
         """Find out where to cut, and what outlives a segment."""
         self.blocks = dict(self.blocks.items())
         self.barriers, self.warps = self._cut()
-        super().analyse()
+        self._find_segments()
+        while changing := self._changing():
+            self.apart |= changing
+            self._find_segments()
         self._check_warps()
+        self._check_leaving()
+        self._check_own()
+
+    def _find_segments(self) -> None:
+        super().analyse()
         try:
             self._segments = segments_of(self.shapes.leaving, self.shapes.regions)
         except Uncuttable as uncuttable:
@@ -51,9 +60,6 @@ class CutLower(WarpLower):
         self._recipes = recipes(self.blocks, self._divergent, self._differs, self._callee)
         ends = [one.last for one in self._segments.values() if one.last is not None]
         self._once = {last: self._copies(last) for last in ends}
-        self._check()
-        self._check_leaving()
-        self._check_own()
 
     def _cut(self) -> tuple[frozenset[int], frozenset[int]]:
         """End a block at each barrier, and behind each warp operation; return those blocks."""
@@ -149,28 +155,24 @@ class CutLower(WarpLower):
         shared = len(self._places[name]) > 1
         return shared and self.shapes.form(name) is Shape.UNIFORM and self.shapes.is_reassigned(name)
 
-    def _check(self) -> None:
-        """Refuse what running a segment once for each vector would change."""
+    def _changing(self) -> frozenset[str]:
+        """Return what is the same for the block and would change with each vector of it that runs a segment."""
+        found = set[str]()
         for segment in self._segments.values():
             if self._is_of_block(segment):
                 continue
             for label in segment.labels:
-                for inst in self.blocks[label].body:
-                    self._check_inst(label, inst)
+                found.update(inst.target.name for inst in self.blocks[label].body if self._changes(label, inst))
+        return frozenset(found)
 
-    def _check_inst(self, label: int, inst: Any) -> None:
+    def _changes(self, label: int, inst: Any) -> bool:
         if not isinstance(inst, ir.Assign) or widest(self.shapes.form(inst.target.name)) is not Shape.UNIFORM:
-            return
-        name = inst.target.name
-        crosses = len(self._places[name]) > 1 and self.shapes.is_reassigned(name)
-        if crosses and not self._comes_after(label, inst):
-            raise LanesRefused(
-                f"{name.split('.')[0]!r} changes for the block between two barriers, in a branch or loop"
-            )
-        value: Any = inst.value
-        steps = isinstance(value, ir.Expr) and value.op == "iternext"
-        if steps and len(self._places[value.value.name]) > 1:
+            return False
+        name, value = inst.target.name, inst.value
+        if isinstance(value, ir.Expr) and value.op == "iternext" and len(self._places[value.value.name]) > 1:
             raise LanesRefused("a loop goes on from one side of a barrier to the other")
+        crosses = len(self._places[name]) > 1 and self.shapes.is_reassigned(name)
+        return crosses and not self._comes_after(label, inst)
 
     def _is_of_block(self, segment: Segment) -> bool:
         """Whether a segment only computes what is the same for the block."""

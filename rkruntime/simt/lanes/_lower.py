@@ -75,6 +75,7 @@ class LanesLower(OwnLower):
 
     barriers: frozenset[int] = frozenset()  # blocks that end at one
     warps: frozenset[int] = frozenset()  # blocks that end where the threads of a warp worked together
+    apart: frozenset[str] = frozenset()  # variables that each vector keeps for itself
     rows_begin = False  # whether a vector's first thread is at a multiple of its width in a row
 
     # The function as a whole
@@ -107,7 +108,8 @@ class LanesLower(OwnLower):
         aligned = Aligned(self.blocks, self.fndesc.typemap, self.width if self.rows_begin else 0)
         if not self._find_own():
             raise LanesRefused("each thread has an array of its own (cuda.local.array), and uses it as a whole")
-        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, frozenset(self._own))
+        own = frozenset(self._own)
+        self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, own, self.apart)
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
         self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
         self._counters = counters(self.blocks)

@@ -130,9 +130,12 @@ class Shapes:
         leaving: Its control flow, and where threads may leave the others.
         aligned: Which variables are a thread's index along a row.
         own: Which are an array of a thread's own.
+        apart: Which are taken to differ among vectors.
     """
 
-    def __init__(self, func_ir: Any, typemap: Any, leaving: Leaving, aligned: Aligned, own: Set[str]) -> None:
+    def __init__(
+        self, func_ir: Any, typemap: Any, leaving: Leaving, aligned: Aligned, own: Set[str], apart: Set[str]
+    ) -> None:
         self._typemap = typemap
         self._own = own
         self._aligned = aligned
@@ -145,7 +148,9 @@ class Shapes:
         self._defined = self._places((label, one.target.name) for label, one in self._assigns)
         self._used = self._places(self._uses())
         self._carried = {name for name in self._defined if self._is_carried(name)}
-        self.forms: dict[str, Form] = {name: self._fitting(U, typemap[name]) for name in self._defined}
+        self.forms: dict[str, Form] = {
+            name: self._fitting(ROW if name in apart else U, typemap[name]) for name in self._defined
+        }
         self.divergent: frozenset[int] = frozenset()
         self.regions: tuple[frozenset[int], ...] = ()
         while self._step() or self._part_ways():
