@@ -120,7 +120,24 @@ def transposed(x, out):
         out[row, column] = held
 
 
+@cuda.jit
+def left_early(x, out):
+    shared = cuda.shared.array(16, np.int64)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    if i >= x.size:
+        return
+    shared[t] = x[i]
+    total = cuda.syncthreads_count(x[i] > 20)
+    turns = 0
+    while turns < x[i] % 4:
+        cuda.syncthreads()
+        total += shared[(t + turns) % 4] * (turns + 1)
+        turns += 1
+    out[i] = total * 10 + turns
+
+
 CANNOT = {
+    "left_early": ("loop",),
     "turned": ("loop",),
     "turned_by_name": ("loop",),
     "summed": ("loop",),
@@ -137,6 +154,7 @@ def cases():
         ("votes", votes, (2,), (5,), (numbers, np.zeros(3, np.int32), np.zeros(1, np.int64))),
         ("real_numbers", real_numbers, (4,), (8,), (random.random(29), np.zeros(29))),
         ("turned", turned, (2,), (16,), (numbers, np.zeros(27, np.int64))),
+        ("left_early", left_early, (3,), (16,), (numbers, np.zeros(20, np.int64))),
         ("summed", summed, (3,), (64,), (np.arange(1000) % 37, np.zeros(3, np.int64))),
         ("transposed", transposed, (3, 2), (6, 5), (random.integers(0, 99, (9, 16)), np.zeros((9, 16), np.int64))),
         ("turned_by_name", turned_by_name, (1,), (16,), (numbers, np.zeros(16))),
