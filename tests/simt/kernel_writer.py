@@ -267,7 +267,8 @@ class Writer:
             return f"{pick.choice(('min', 'max'))}({left}, {right})"
         if kind == 7 and self.casts:
             return f"{pick.choice(INTEGERS)}({left})"
-        return f"(abs({left}) << {pick.randint(0, 3)})"
+        size = f"np.int64(abs({left}))" if self.casts else f"abs({left})"  # of uint8 it is uint64: real with int64
+        return f"({size} << {pick.randint(0, 3)})"
 
     def condition(self) -> str:
         pick = self.random
