@@ -217,3 +217,47 @@ def counter_of_the_block(x, out):
 def test_what_is_the_same_for_the_block_may_change_between_barriers(width):
     x = np.random.default_rng(6).integers(-9, 9, 144)
     agrees(counter_of_the_block, 3, 48, x, np.zeros(144, np.int64), width=width)
+
+
+@cuda.jit
+def strided_with_barriers(x, out):
+    shared = cuda.shared.array(32, np.int64)
+    t = cuda.threadIdx.x
+    total = 0
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        shared[t] = x[i]
+        cuda.syncthreads()
+        total += shared[(t + 1) % 8] + i
+        cuda.syncthreads()
+        out[i] = total
+
+
+@pytest.mark.parametrize("width", [1, 64])
+def test_barriers_in_strides_over_a_grid(width):
+    x = np.random.default_rng(7).integers(0, 99, 150)
+    agrees(strided_with_barriers, 2, 32, x, np.zeros(150, np.int64), width=width)
+
+
+@cuda.jit
+def in_three_dimensions(x, out):
+    shared = cuda.shared.array((2, 4, 8), np.int64)
+    tx, ty, tz = cuda.threadIdx.x, cuda.threadIdx.y, cuda.threadIdx.z
+    i = tx + 8 * (ty + 4 * tz)
+    value, turn = x[i], 0
+    shared[tz, ty, tx] = value
+    while value > 3 and turn < 9:
+        shared[tz, ty, tx] = value
+        cuda.syncthreads()
+        if turn % 2 == 0 and value % 5 == 0:
+            out[i] = -turn
+            return
+        value -= 1 + shared[(tz + 1) % 2, 3 - ty, 7 - tx] % 3
+        cuda.syncthreads()
+        turn += 1
+    out[i] = value * 100 + turn
+
+
+@pytest.mark.parametrize("width", [1, 16])
+def test_two_conditions_and_a_return_in_three_dimensions(width):
+    x = np.random.default_rng(8).integers(0, 60, 64)
+    agrees(in_three_dimensions, 1, (8, 4, 2), x, np.zeros(64, np.int64), width=width)
