@@ -23,8 +23,8 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
-from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._aligned import Aligned
+from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
 from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._origins import origins

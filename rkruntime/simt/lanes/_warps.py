@@ -20,8 +20,9 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 
 from rkruntime.simt import _stubs
-from rkruntime.simt._context import INLINE, LoopContext
+from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import intrinsic, overload, types
+from rkruntime.simt._parts import INLINE
 from rkruntime.simt.lanes import _vectors as vectors
 
 __all__ = ("SHUFFLES", "VOTES", "WARP", "WARPS", "agreeing", "shuffled", "taking_part", "voted")
