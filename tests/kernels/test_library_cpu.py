@@ -12,8 +12,9 @@ from rkkernels import reaction, scan, sorting
 import rkruntime as rk
 from rkruntime import blocking
 
-ON_FIBERS = {"spmv", "attract"}
-ON_LANES = {"block_sum", "scan_blocks", "histogram", "matmul", "sobel", "mandelbrot", "lomb_scargle"}
+ON_LANES = frozenset(
+    ["attract", "block_sum", "histogram", "lomb_scargle", "mandelbrot", "matmul", "scan_blocks", "sobel", "spmv"],
+)
 BLOCKS = [pytest.param(case, block, id=f"{case.name}-{block}") for case in CASES for block in case.blocks]
 
 
@@ -24,7 +25,7 @@ def runtime() -> Iterator[Any]:
 
 
 def lowering_of(name: str) -> str:
-    return "fibers" if name in ON_FIBERS else "lanes" if name in ON_LANES else "loop"
+    return "lanes" if name in ON_LANES else "loop"
 
 
 def launch(runtime: Any, kernel: Any, inputs: dict[str, Any]) -> Any:
