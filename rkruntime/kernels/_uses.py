@@ -21,6 +21,8 @@ from rkruntime.kernels._spec import KernelSpec
 __all__ = ("Use", "check_uses", "uses_of")
 
 OF_ARRAYS = frozenset(("ndim", "shape", "size", "strides"))
+MOST_KINDS = 256
+"""Kinds of arguments that are remembered of a kernel: whoever asks may not add to them without end."""
 NUMBER = -1
 """Axes of what is no array."""
 
@@ -69,11 +71,29 @@ def check_uses(spec: KernelSpec, args: Sequence[Any]) -> None:
     Raises:
         ArgumentMismatch: The kernel cannot compile for one of them.
     """
+    uses, good = _seen(spec)
+    kinds = tuple([_kind(value) for value in args])
+    if kinds in good:
+        return
     values = dict(zip(spec.parameters, args, strict=True))
-    for use in uses_of(spec):
+    for use in uses:
         if not use.takes(values[use.parameter]):
             got = describe(values[use.parameter])
             raise ArgumentMismatch(spec.name, use.parameter, got, str(use), "give it the shape and type that fit there")
+    if len(good) < MOST_KINDS:
+        good.add(kinds)
+
+
+@lru_cache(maxsize=4096)
+def _seen(spec: KernelSpec) -> tuple[tuple[Use, ...], set[tuple[Any, ...]]]:
+    """Return a kernel's uses, and the kinds of arguments that were found to fit them."""
+    return uses_of(spec), set()
+
+
+def _kind(value: Any) -> Any:
+    """Return all that a use depends on."""
+    shape = getattr(value, "shape", None)
+    return type(value) if shape is None else (type(value), value.dtype, len(shape))
 
 
 @lru_cache(maxsize=4096)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
@@ -110,9 +110,9 @@ class Exchange(Request):
         """Seconds that are left."""
         return max(0.0, self.deadline_s - time.monotonic())
 
-    async def read(self, most_bytes: int, check: Check | None = None) -> bytearray:
+    def read(self, most_bytes: int, check: Check | None = None) -> Coroutine[Any, Any, bytearray]:
         """Return the body; see `Incoming.read`."""
-        return await self.incoming.read(most_bytes, self.deadline_s, self.held, check)
+        return self.incoming.read(most_bytes, self.deadline_s, self.held, check)
 
 
 class Incoming:
