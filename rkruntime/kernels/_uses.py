@@ -96,7 +96,6 @@ def _kind(value: Any) -> Any:
     return type(value) if shape is None else (type(value), value.dtype, len(shape))
 
 
-@lru_cache(maxsize=4096)
 def uses_of(spec: KernelSpec) -> tuple[Use, ...]:
     """Read a kernel's body; nothing is known of one that has no source, or whose arguments extensions replace."""
     from rkruntime.simt._read import read

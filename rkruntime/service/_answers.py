@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import attrs
 import orjson
 
-__all__ = ("JSON", "Answer", "Reply", "Streamed", "as_json", "json_response")
+__all__ = ("JSON", "Answer", "Parts", "Reply", "Streamed", "as_json", "json_response")
 
 JSON = "application/json"
+Parts: TypeAlias = AsyncGenerator[bytes | memoryview, None]
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -55,7 +56,7 @@ class Streamed:
 
     def __init__(
         self,
-        parts: AsyncIterator[bytes | memoryview],
+        parts: Parts,
         kind: str,
         headers: Mapping[str, str] = NO_HEADERS,
         length: int | None = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
@@ -14,7 +13,7 @@ from rkruntime.errors import NotRunning, RequestRefused
 from rkruntime.memory import MemoryStats
 from rkruntime.runtime import Runtime, snapshot
 from rkruntime.service._activity import Activity
-from rkruntime.service._answers import Streamed, as_json
+from rkruntime.service._answers import Parts, Streamed, as_json
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._outside import told_outside
 from rkruntime.service._state import ServiceState
@@ -38,7 +37,7 @@ async def events(state: ServiceState, request: Exchange) -> Streamed:
     return Streamed(_stream(state, request), "text/event-stream", HEADERS)
 
 
-async def _stream(state: ServiceState, request: Exchange) -> AsyncIterator[bytes]:
+async def _stream(state: ServiceState, request: Exchange) -> Parts:
     state.feed.streams += 1
     try:
         yield b"retry: 1000\n\n"

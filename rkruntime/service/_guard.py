@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -27,7 +27,7 @@ from rkruntime.security import (
     security_headers,
     why_foreign,
 )
-from rkruntime.service._answers import Reply, Streamed
+from rkruntime.service._answers import Parts, Reply, Streamed
 from rkruntime.service._app import Endpoint
 from rkruntime.service._certified import names_of
 from rkruntime.service._incoming import Exchange
@@ -145,8 +145,7 @@ class Guard:
             why = found.why if isinstance(found, Unproven) and isinstance(error, Unauthenticated) else str(error)
             await self._record("decision", scope, permission, found, allowed=False, why=why.partition("\n")[0])
             raise
-        if self._audit is not None:
-            await self._record("decision", scope, permission, found, allowed=True)
+        await self._record("decision", scope, permission, found, allowed=True)
         return found
 
     def _refuse_foreign(self, exchange: Exchange) -> None:
@@ -183,9 +182,9 @@ class Guard:
             self._attempts.failed(peer)
         return found
 
-    async def _while_known(self, scope: Scope, parts: AsyncIterator[bytes | memoryview]) -> AsyncIterator[Any]:
+    async def _while_known(self, scope: Scope, parts: Parts) -> Parts:
         """End an event stream when who listens is not known any more, as by a revoked key."""
-        async with aclosing(parts):  # type: ignore[type-var]  # a generator, as every stream of events is
+        async with aclosing(parts):
             async for part in parts:
                 bearer = _bearer(scope)
                 known = None if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(scope))

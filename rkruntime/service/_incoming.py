@@ -98,8 +98,7 @@ class Exchange(Request):
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
-        value = self.incoming.headers.get(name)
-        return None if value is None else value.decode("latin-1")
+        return self.incoming.header(name)
 
     def asked(self, name: str) -> str | None:
         """Return a parameter of the query."""

@@ -6,7 +6,7 @@ The format is NumPy's NEP 1. Pickles are never read: an object dtype has no way 
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from tokenize import TokenError
 from typing import Any
 
@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import RequestRefused
-from rkruntime.service._answers import Answer, Reply, Streamed
+from rkruntime.service._answers import Answer, Parts, Reply, Streamed
 from rkruntime.service._asked import DTYPES, Planned
 
 __all__ = ("NPY", "NpyHeader", "check_length", "npy_bytes", "npy_reply", "read_npy", "read_npy_header")
@@ -128,7 +128,7 @@ def npy_reply(array: np.ndarray[Any, Any], headers: dict[str, str]) -> Reply:
     return Streamed(_pieces(header, array), NPY, headers, len(header) + array.nbytes)
 
 
-async def _pieces(header: bytes, array: np.ndarray[Any, Any]) -> AsyncIterator[bytes | memoryview]:
+async def _pieces(header: bytes, array: np.ndarray[Any, Any]) -> Parts:
     yield header
     items = array.reshape(-1).view(np.uint8).data
     for begin in range(0, len(items), CHUNK_BYTES):

@@ -62,8 +62,6 @@ async def read_asked(spec: KernelSpec, request: Exchange, form: str, limits: Ser
 
 async def _read_json(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
     body = await request.read(limits.max_request_size)
-    if len(body) < LARGE_BYTES:
-        return read_launch(spec, body)
     launch: Launch = await off_loop(len(body), read_launch, spec, body)
     return launch
 

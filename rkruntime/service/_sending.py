@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from typing import TypeAlias
 
 from starlette.types import Send
@@ -51,8 +52,9 @@ class Sender:
             headers.append(CLOSE)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Streamed):
-            async for part in reply.parts:
-                await send({"type": "http.response.body", "body": part, "more_body": True})
+            async with aclosing(reply.parts) as parts:
+                async for part in parts:
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": reply.body if isinstance(reply, Answer) else b""})
 
     def _head(self, exchange: Exchange, reply: Reply) -> list[tuple[bytes, bytes]]:

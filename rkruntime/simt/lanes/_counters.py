@@ -10,30 +10,18 @@ from typing import Any
 
 from numba.core import ir
 
+from rkruntime.simt.lanes._origins import definitions
+
 __all__ = ("counters",)
 
 
 def counters(blocks: Mapping[int, Any]) -> dict[str, str]:
     """Return for each variable that is what an iterator is at the iterator's variable."""
-    assigned: dict[str, list[Any]] = {}
-    for block in blocks.values():
-        for inst in block.body:
-            if isinstance(inst, ir.Assign):
-                assigned.setdefault(inst.target.name, []).append(inst.value)
-    once = {name: values[0] for name, values in assigned.items() if len(values) == 1}
-
-    def source(name: str) -> Any:
-        """Return what a variable is a copy of, if that is an expression."""
-        value = once.get(name)
-        while isinstance(value, ir.Var):
-            value = once.get(value.name)
-        return value
-
+    known = {name: value for name, (_, value) in definitions(blocks).items()}
     found = {}
-    for name in once:
-        item = source(name)
+    for name, item in known.items():
         if isinstance(item, ir.Expr) and item.op == "pair_first":
-            step = source(item.value.name)
+            step = known.get(item.value.name)
             if isinstance(step, ir.Expr) and step.op == "iternext":
                 found[name] = step.value.name
     return found

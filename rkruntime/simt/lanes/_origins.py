@@ -10,7 +10,7 @@ from typing import Any
 
 from numba.core import ir
 
-__all__ = ("origins",)
+__all__ = ("definitions", "origins")
 
 
 def origins(blocks: Mapping[int, Any], callee_of: Callable[[Any], Any]) -> dict[str, Any]:
@@ -20,22 +20,33 @@ def origins(blocks: Mapping[int, Any], callee_of: Callable[[Any], Any]) -> dict[
         blocks: Numba's, by label.
         callee_of: What a call calls.
     """
-    found: dict[str, list[Any]] = {}
-    for block in blocks.values():
-        for inst in block.body:
-            if isinstance(inst, ir.Assign):
-                found.setdefault(inst.target.name, []).append(inst.value)
     known: dict[str, Any] = {}
-    for name, values in found.items():
-        seen = {name}
-        while len(values) == 1 and isinstance(values[0], ir.Var) and values[0].name not in seen:
-            seen.add(values[0].name)
-            values = found.get(values[0].name, [])
-        if len(values) != 1:
-            continue
-        (value,) = values
+    for name, (_, value) in definitions(blocks).items():
         if isinstance(value, ir.Arg):
             known[name] = value.index
         elif isinstance(value, ir.Expr) and value.op == "call":
             known[name] = callee_of(value.func)
     return known
+
+
+def definitions(blocks: Mapping[int, Any]) -> dict[str, tuple[str, Any]]:
+    """Return for each variable that is assigned once, as all it is another name for are, its first name and value.
+
+    Args:
+        blocks: Numba's, by label.
+    """
+    found: dict[str, list[Any]] = {}
+    for block in blocks.values():
+        for inst in block.body:
+            if isinstance(inst, ir.Assign):
+                found.setdefault(inst.target.name, []).append(inst.value)
+    once = {name: values[0] for name, values in found.items() if len(values) == 1}
+    first_of = {}
+    for name in once:
+        first, seen = name, {name}
+        while isinstance(value := once.get(first), ir.Var) and value.name not in seen:
+            first = value.name
+            seen.add(first)
+        if value is not None:
+            first_of[name] = first, value
+    return first_of

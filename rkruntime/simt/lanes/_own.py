@@ -20,6 +20,7 @@ from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._memory import Elements
+from rkruntime.simt.lanes._origins import definitions
 from rkruntime.simt.lanes._shapes import is_uniform
 
 __all__ = ("OwnElements", "own_arrays", "wrong_use")
@@ -35,21 +36,11 @@ def own_arrays(blocks: Mapping[int, Any], callee_of: Callable[[Any], Any]) -> di
         blocks: Numba's, by label.
         callee_of: What a call calls.
     """
-    found: dict[str, list[Any]] = {}
-    for block in blocks.values():
-        for inst in block.body:
-            if isinstance(inst, ir.Assign):
-                found.setdefault(inst.target.name, []).append(inst.value)
-    once = {name: values[0] for name, values in found.items() if len(values) == 1}
-    own = {}
-    for name in once:
-        first, seen = name, set[str]()
-        while isinstance(value := once.get(first), ir.Var) and first not in seen:
-            seen.add(first)
-            first = value.name
-        if isinstance(value, ir.Expr) and value.op == "call" and callee_of(value.func) is local_array:
-            own[name] = first
-    return own
+    return {
+        name: first
+        for name, (first, value) in definitions(blocks).items()
+        if isinstance(value, ir.Expr) and value.op == "call" and callee_of(value.func) is local_array
+    }
 
 
 def wrong_use(inst: Any, own: Mapping[str, str], typemap: Any, callee_of: Callable[[Any], Any]) -> bool:
