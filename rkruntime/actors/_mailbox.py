@@ -99,11 +99,12 @@ class Mailbox:
     Servers park here while there is nothing to do, senders while there is no room; both wake in order.
     """
 
-    __slots__ = ("_gone", "_queue", "_senders", "_servers", "_urgent", "capacity", "taken_up")
+    __slots__ = ("_gone", "_queue", "_senders", "_servers", "_urgent", "_woken", "capacity", "taken_up")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self.taken_up = 0
+        self._woken = False
         self._gone = 0
         self._queue: deque[Envelope] = deque()
         self._urgent: deque[Envelope] = deque()
@@ -129,11 +130,20 @@ class Mailbox:
             if not has_place:
                 self.taken_up += 1
             self._queue.append(envelope)
-        if self._servers:
+        if self._servers and not self._woken:
+            self._woken = True
             trio.lowlevel.reschedule(self._servers.popleft())
 
     def take(self) -> Envelope | None:
-        """Return the next message, or None."""
+        """Return the next message, or None; where more wait, another server is woken for them."""
+        self._woken = False
+        envelope = self._next()
+        if (self._queue or self._urgent) and self._servers:
+            self._woken = True
+            trio.lowlevel.reschedule(self._servers.popleft())
+        return envelope
+
+    def _next(self) -> Envelope | None:
         while self._urgent:
             envelope = self._urgent.popleft()
             if envelope.state is QUEUED:
@@ -161,7 +171,7 @@ class Mailbox:
     def take_all(self) -> list[Envelope]:
         """Return every message that waits, and forget them."""
         waiting = []
-        while (envelope := self.take()) is not None:
+        while (envelope := self._next()) is not None:
             waiting.append(envelope)
         return waiting
 

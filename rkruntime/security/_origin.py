@@ -9,7 +9,6 @@ Host.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
 from functools import lru_cache
 
 import attrs
@@ -52,22 +51,24 @@ def _allows(names: frozenset[str], authority: str) -> bool:
     return name in names or _is_address(name)
 
 
-def why_foreign(method: str, headers: Mapping[str, str], hosts: Hosts) -> str | None:
+def why_foreign(
+    method: str, authority: str, hosts: Hosts, *, origin: str | None = None, site: str | None = None
+) -> str | None:
     """Say why a request looks like a foreign page's; None where it does not.
 
     Args:
         method: The request's method.
-        headers: Its headers, by names in lower case; only `host`, `origin` and `sec-fetch-site` are looked at.
+        authority: Its header Host; empty where it has none.
         hosts: The names that it may call the service by.
+        origin: Its header Origin, where it has one.
+        site: Its header Sec-Fetch-Site, where it has one.
     """
-    authority = headers.get("host", "")
     if not hosts.allow(authority):
         return f"the host {authority[:100]!r} is none of this service's"
     if method in _SAFE:
         return None
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if site is not None and site not in ("same-origin", "none"):
         return "a page of another site sends it"
-    origin = headers.get("origin")
     if origin is not None and _without_port(origin.partition("://")[2], origin) != _without_port(authority, origin):
         return f"a page of {origin[:100]!r} sends it"
     return None

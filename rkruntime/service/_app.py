@@ -50,8 +50,9 @@ def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap]
     def endpoint(spec: RouteSpec) -> Endpoint:
         inner: Endpoint = _Endpoint(spec, state)
         for wrap in reversed(wraps):
-            inner = wrap(spec, _answering(inner))
-        return _answering(inner)
+            wrapped = wrap(spec, inner)
+            inner = inner if wrapped is inner else _answering(wrapped)
+        return inner
 
     return _Front(state, Routing(ROUTES, endpoint), Sender(headers_for))
 
@@ -90,7 +91,7 @@ class _Front:
     async def _reply(self, exchange: Exchange) -> Reply:
         scope = exchange.scope
         try:
-            spec, endpoint, scope["path_params"] = self._routing.find(scope["method"], scope["path"])
+            spec, endpoint, exchange.path_params = self._routing.find(scope["method"], scope["path"])
         except HTTPException as error:
             return await _refuse(exchange, error)
         exchange.route = spec.path
@@ -98,7 +99,10 @@ class _Front:
 
 
 class _Endpoint:
-    """Runs one route's handler, within the service's limits; the exchange holds its place until the reply is sent."""
+    """Runs one route's handler, within the service's limits, and makes replies of its errors.
+
+    The exchange holds its place until the reply is sent.
+    """
 
     def __init__(self, spec: RouteSpec, state: ServiceState) -> None:
         self._handler = spec.handler
@@ -107,15 +111,21 @@ class _Endpoint:
         self._most_s = state.config.service.request_timeout
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
-        if self._limited:
-            self._state.limits.check_rate(exchange.scope)
-            await exchange.enter()
-        return await self._handler(self._state, exchange)
+        try:
+            exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
+            if self._limited:
+                self._state.limits.check_rate(exchange.scope)
+                if not exchange.enter_at_once():
+                    await exchange.enter()
+            return await self._handler(self._state, exchange)
+        except ClientDisconnect:
+            raise
+        except Exception as error:
+            return await _refuse(exchange, error)
 
 
 def _answering(endpoint: Endpoint) -> Endpoint:
-    """Make replies of the errors of an endpoint."""
+    """Make replies of the errors of what stands around a route."""
 
     async def answering(exchange: Exchange) -> Reply:
         try:
@@ -144,4 +154,5 @@ def _identify(exchange: Exchange) -> None:
     exchange.request_id = asked_id if asked_id and good else b"%016x" % random.getrandbits(64)
     REQUEST_ID.set(exchange.request_id.decode())
     traceparent = told.get(b"traceparent")
-    TRACE.set(None if traceparent is None else parse_traceparent(traceparent.decode("latin-1")))
+    if traceparent is not None:
+        TRACE.set(parse_traceparent(traceparent.decode("latin-1")))

@@ -16,6 +16,7 @@ from rkruntime.kernels import KernelSpec, Out, as_declared, check_uses
 __all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
 
 HOW = frozenset(("over", "grid", "block", "shared"))
+PLANNED = frozenset(("shape", "dtype"))
 DTYPES = {
     name: np.dtype(name)
     for name in (
@@ -113,10 +114,11 @@ def _in_order(spec: KernelSpec, launch: Launch) -> dict[str, Any]:
 
 def take_memory(launch: Launch) -> tuple[Any, ...]:
     """Return the arguments as a launch takes them; what was planned becomes an array of zeros to write to."""
-    return tuple(
+    taken = [
         Out(np.zeros(value.shape, value.dtype)) if isinstance(value, Planned) else value
         for value in launch.args.values()
-    )
+    ]
+    return (*taken,)
 
 
 def dtype_of(spec: KernelSpec, name: str, text: object) -> np.dtype[Any]:
@@ -145,7 +147,7 @@ def _argument(spec: KernelSpec, name: str, value: Any) -> Any:
 
 def _object(spec: KernelSpec, name: str, value: dict[str, Any]) -> Any:
     keys = value.keys()
-    if keys == {"shape", "dtype"}:
+    if keys == PLANNED:
         return Planned(dtype_of(spec, name, value["dtype"]), _shape(spec, name, value["shape"]))
     if keys == {"data", "dtype"} and isinstance(value["data"], list):
         return _array(spec, name, value["data"], dtype_of(spec, name, value["dtype"]))
@@ -180,8 +182,8 @@ def _declared_dtype(spec: KernelSpec, name: str) -> np.dtype[Any] | None:
 
 def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
     lengths = [value] if type(value) is int else value
-    good = isinstance(lengths, list) and all(type(each) is int and 0 <= each < 2**48 for each in lengths)
-    if not good or len(lengths) > 8:
+    good = isinstance(lengths, list) and len(lengths) <= 8
+    if not good or not all(type(each) is int and 0 <= each < 2**48 for each in lengths):
         mend = 'give lengths, as in {"shape": [64, 64], "dtype": "float32"}'
         raise ArgumentMismatch(spec.name, name, f"shape {value!r}"[:80], "up to eight whole numbers", mend)
     return tuple(lengths)

@@ -169,7 +169,7 @@ class Bridge:
         """Carry answers back until the bridge is closed and the last call has ended; for a task of its own.
 
         It runs when every task that was ready beside those that answer has had its turn, so that their answers cross
-        together.
+        together; the last answer of all that are under way need not wait for that.
         """
         task = trio.lowlevel.current_task()
 
@@ -180,6 +180,7 @@ class Bridge:
         while not self._closed or self._under_way:
             self._carrier = task
             await trio.lowlevel.wait_task_rescheduled(stop)
+            self._returning = False
             self._hand_back()
         self._carrier = None
 
@@ -224,14 +225,13 @@ class Bridge:
         call.outcome = told
         self._under_way -= 1
         self._answered.append(call)
-        if self._carrier is None:
+        if self._carrier is None or not self._under_way:
             self._hand_back()
         elif not self._returning:
             self._returning = True
             trio.lowlevel.reschedule(self._carrier)
 
     def _hand_back(self) -> None:
-        self._returning = False
         if self._loop is None or not self._answered:
             return
         try:

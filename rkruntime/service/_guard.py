@@ -39,7 +39,6 @@ WAITING = 16
 """Keys and tokens that wait to be proven; one is at a time, so that guessing takes no more than one core."""
 ACTS = (Permission.DRAIN, Permission.ADMIN)
 """What is an administrative act, of which the outcome is put on record too."""
-LOOKED_AT = ((b"host", "host"), (b"origin", "origin"), (b"sec-fetch-site", "sec-fetch-site"))
 NOT_LOOKED_AT = Unproven("it was not looked at")
 EVENTS = "text/event-stream"
 
@@ -133,7 +132,7 @@ class Guard:
         found: Identity | Unproven = NOT_LOOKED_AT
         try:
             self._refuse_foreign(exchange)
-            found = await self._identify(scope)
+            found = await self._identify(scope) if self._demands else ANYONE
             if isinstance(found, Unproven):
                 raise Unauthenticated(
                     "this needs a valid key, token or client certificate", "send the header `Authorization: Bearer KEY`"
@@ -145,20 +144,25 @@ class Guard:
             why = found.why if isinstance(found, Unproven) and isinstance(error, Unauthenticated) else str(error)
             await self._record("decision", scope, permission, found, allowed=False, why=why.partition("\n")[0])
             raise
-        await self._record("decision", scope, permission, found, allowed=True)
+        if self._audit is not None:
+            await self._record("decision", scope, permission, found, allowed=True)
         return found
 
     def _refuse_foreign(self, exchange: Exchange) -> None:
         told = exchange.incoming.headers
-        headers = {name: told[known].decode("latin-1") for known, name in LOOKED_AT if known in told}
-        why = why_foreign(exchange.scope["method"], headers, self._hosts)
+        origin, site = told.get(b"origin"), told.get(b"sec-fetch-site")
+        why = why_foreign(
+            exchange.scope["method"],
+            told.get(b"host", b"").decode("latin-1"),
+            self._hosts,
+            origin=None if origin is None else origin.decode("latin-1"),
+            site=None if site is None else site.decode("latin-1"),
+        )
         if why is not None:
             mend = "call the service by its own name (security.allowed_hosts), from its own pages or from programs"
             raise RequestRefused(403, why, mend)
 
     async def _identify(self, scope: Scope) -> Identity | Unproven:
-        if not self._demands:
-            return ANYONE
         bearer = _bearer(scope)
         if isinstance(bearer, Unproven):
             return bearer

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from rkruntime.errors import RequestRefused
 from rkruntime.service._limits import Held, Limits
+from rkruntime.service._whole import cycle_of, has_body, take_body
 from rkruntime.units import parse_seconds
 
 __all__ = ("Exchange", "Incoming", "deadline_of")
@@ -44,7 +46,7 @@ def deadline_of(incoming: Incoming, most_s: float) -> float:
     return time.monotonic() + min(asked_s, most_s)
 
 
-class Exchange(Request):
+class Exchange:
     """A request with what the service knows of it; what handlers get.
 
     Args:
@@ -53,35 +55,47 @@ class Exchange(Request):
         limits: What the service holds at once.
 
     Attributes:
+        scope: ASGI's.
         incoming: Its body.
         held: The bytes that it holds.
         deadline_s: When it is to be answered, by `time.monotonic`.
         request_id: Its id.
         route: The pattern of its route; empty where none fits.
+        path_params: The names in its path.
         began_s: When it came, by `time.perf_counter`; where it is observed.
     """
 
+    __slots__ = (
+        *("_has_place", "_limits", "began_s", "deadline_s", "held", "incoming", "path_params", "request_id", "route"),
+        "scope",
+    )
+
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
-        incoming = Incoming(scope, receive)
-        super().__init__(scope, incoming)
-        self.incoming = incoming
+        self.scope = scope
+        self.incoming = Incoming(scope, receive)
         self.held = Held(limits)
         self.deadline_s = math.inf
         self.request_id = b""
         self.route = ""
+        self.path_params: Mapping[str, str] = {}
         self.began_s = 0.0
         self._limits = limits
         self._has_place = False
 
+    def enter_at_once(self) -> bool:
+        """Take a place among the requests in progress, if there is one, until `leave`."""
+        self._has_place = self._limits.enter_at_once()
+        return self._has_place
+
     async def enter(self) -> None:
-        """Take a place among the requests in progress, until `leave`; see `Limits.enter`."""
-        if not self._limits.enter_at_once():
-            await self._limits.enter(self.deadline_s)
+        """Wait for a place among the requests in progress; see `Limits.enter`."""
+        await self._limits.enter(self.deadline_s)
         self._has_place = True
 
     def leave(self) -> None:
         """Hold nothing any more."""
-        self.held.give_back()
+        if self.held.count:
+            self.held.give_back()
         if self._has_place:
             self._has_place = False
             self._limits.leave()
@@ -102,16 +116,22 @@ class Exchange(Request):
 
     def asked(self, name: str) -> str | None:
         """Return a parameter of the query."""
-        return self.query_params.get(name) if self.scope["query_string"] else None
+        query: bytes = self.scope["query_string"]
+        return QueryParams(query).get(name) if query else None
 
     @property
     def left_s(self) -> float:
         """Seconds that are left."""
         return max(0.0, self.deadline_s - time.monotonic())
 
-    def read(self, most_bytes: int, check: Check | None = None) -> Coroutine[Any, Any, bytearray]:
+    async def read(self, most_bytes: int, check: Check | None = None) -> bytearray:
         """Return the body; see `Incoming.read`."""
-        return self.incoming.read(most_bytes, self.deadline_s, self.held, check)
+        whole = self.incoming.take(most_bytes, self.held)
+        if whole is None:
+            return await self.incoming.read(most_bytes, self.deadline_s, self.held, check)
+        if check is not None:
+            check(whole)
+        return whole
 
 
 class Incoming:
@@ -146,6 +166,20 @@ class Incoming:
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self.ended = True
         return message
+
+    def take(self, most_bytes: int, held: Held) -> bytearray | None:
+        """Return the body where it has come as a whole already; None where it has to be read.
+
+        Raises:
+            RequestRefused: As for `read`.
+        """
+        told, cycle = self._told, cycle_of(self._receive)
+        if not told or told > most_bytes or cycle is None or not has_body(cycle):
+            return None
+        held.take(told)
+        self.ended = True
+        self.body = take_body(cycle)
+        return self.body
 
     async def read(self, most_bytes: int, deadline_s: float, held: Held, check: Check | None = None) -> bytearray:
         """Return the body.

@@ -6,7 +6,7 @@ import re
 
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec
-from rkruntime.service._answers import JSON, Reply
+from rkruntime.service._answers import Reply
 from rkruntime.service._asked import Launch, take_memory
 from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
@@ -26,17 +26,19 @@ async def launch(state: ServiceState, request: Exchange) -> Reply:
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
     state.check_admission()
-    asked_in = form_of(request.header(b"content-type") or JSON)
-    form = answer_form(request.header(b"accept"), asked_in)
-    key = request.header(b"idempotency-key")
-    if key is None:
-        return await _run(state, request, name, await read_asked(spec, request, asked_in, state.config.service), form)
-    return await _run_once(state, request, key, spec, name, asked_in, form)
+    headers = request.incoming.headers
+    asked_in = form_of(headers.get(b"content-type"))
+    form = answer_form(headers.get(b"accept"), asked_in)
+    if b"idempotency-key" in headers:
+        return await _run_once(state, request, spec, name, asked_in, form)
+    asked = await read_asked(spec, request, asked_in, state.config.service)
+    return await _run(state, request, name, asked, form)
 
 
 async def _run_once(
-    state: ServiceState, request: Exchange, key: str, spec: KernelSpec, name: str, asked_in: str, form: str
+    state: ServiceState, request: Exchange, spec: KernelSpec, name: str, asked_in: str, form: str
 ) -> Reply:
+    key = request.header(b"idempotency-key") or ""
     if not KEY.fullmatch(key):
         raise RequestRefused(400, "the Idempotency-Key is no key", "give 1 to 128 letters, digits and signs, no spaces")
     asked = await read_asked(spec, request, asked_in, state.config.service)

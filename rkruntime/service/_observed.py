@@ -32,7 +32,9 @@ class Observed:
 
     def begin(self, exchange: Exchange) -> None:
         """Begin a request's span."""
-        TRACE.set(self._observability.begin_request(TRACE.get()))
+        trace = self._observability.begin_request(TRACE.get())
+        if trace is not None:
+            TRACE.set(trace)
         self._in_flight += 1
         exchange.began_s = time.perf_counter()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from rkruntime.service._incoming import Exchange
 from rkruntime.service._multipart import MULTIPART, Part, read_parts
 from rkruntime.service._npy import NPY, check_length, read_npy, read_npy_header
 
-__all__ = ("FORMS", "form_of", "off_loop", "read_asked")
+__all__ = ("FORMS", "LARGE_BYTES", "form_of", "off_loop", "read_asked")
 
 LARGE_BYTES = 128 * 1024
 """Bytes from which on decoding and encoding go to a thread, so that other requests do not wait for it."""
@@ -30,15 +31,14 @@ async def off_loop(size: int, function: Callable[..., Any], *args: Any) -> Any:
     return function(*args) if size < LARGE_BYTES else await asyncio.to_thread(function, *args)
 
 
-def form_of(content_type: str) -> str:
-    """Return the media type of a body that can be read.
+@lru_cache(maxsize=64)
+def form_of(content_type: bytes | None) -> str:
+    """Return the media type of a body that can be read, from its header Content-Type; JSON where it has none.
 
     Raises:
         RequestRefused: It cannot be (415).
     """
-    if content_type == JSON:
-        return JSON
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = (content_type or JSON.encode()).decode("latin-1").partition(";")[0].strip().lower()
     if kind == ARROW and not arrow_is_here():
         raise RequestRefused(
             415, "Arrow is not read here: pyarrow is not installed", f"send {JSON}, {NPY} or {MULTIPART}"
@@ -55,15 +55,16 @@ async def read_asked(spec: KernelSpec, request: Exchange, form: str, limits: Ser
         RequestRefused: Its body is too large, too slow, or not what its type says.
         ArgumentMismatch: An argument that the kernel cannot take.
     """
-    if (request.header(b"content-encoding") or "identity").lower() != "identity":
+    if request.incoming.headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise RequestRefused(415, "compressed bodies are not read", "send it as it is")
     return plan(spec, await FORMS[form](spec, request, limits), limits.max_response_size)
 
 
 async def _read_json(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
     body = await request.read(limits.max_request_size)
-    launch: Launch = await off_loop(len(body), read_launch, spec, body)
-    return launch
+    if len(body) < LARGE_BYTES:
+        return read_launch(spec, body)
+    return await asyncio.to_thread(read_launch, spec, body)
 
 
 async def _read_npy(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
@@ -75,7 +76,7 @@ async def _read_npy(spec: KernelSpec, request: Exchange, limits: ServiceConfig) 
 
     def check(beginning: bytearray) -> None:
         header = read_npy_header(beginning, "the body")
-        check_length(header, int(request.headers.get("content-length", header.length)), "the body")
+        check_length(header, int(request.header(b"content-length") or header.length), "the body")
         plan(spec, Launch(launch.args | {name: header.array}, launch.how), most)
 
     body = await request.read(limits.max_request_size, check)
@@ -84,7 +85,7 @@ async def _read_npy(spec: KernelSpec, request: Exchange, limits: ServiceConfig) 
 
 async def _read_multipart(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
     body = await request.read(limits.max_request_size)
-    parts: list[Part] = await off_loop(len(body), read_parts, body, request.headers["content-type"])
+    parts: list[Part] = await off_loop(len(body), read_parts, body, request.header(b"content-type") or "")
     told = next((bytes(part.data) for part in parts if part.name == LAUNCH_PART), b"")
     launch = read_launch(spec, told)
     arrays = {part.name: _part_array(spec, part) for part in parts if part.name != LAUNCH_PART}

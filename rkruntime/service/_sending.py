@@ -14,11 +14,14 @@ from rkruntime.service._whole import cycle_of, send_whole
 
 __all__ = ("HeadersFor", "Sender")
 
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+Header: TypeAlias = tuple[bytes, bytes]
+Headers: TypeAlias = Sequence[Header]
 HeadersFor: TypeAlias = Callable[[str], Headers]
 PAGE = "text/html"
 NO_STORE = (b"cache-control", b"no-store")
 CLOSE = (b"connection", b"close")
+_PLAIN = b"content-type: %s\r\nx-request-id: %s\r\ncache-control: no-store\r\n"
+"""The lines of a reply without further headers: `_own`, written at once."""
 
 
 class Sender:
@@ -31,6 +34,8 @@ class Sender:
     def __init__(self, headers_for: HeadersFor) -> None:
         self._page = tuple(headers_for(PAGE))
         self._other = tuple(headers_for(""))
+        self._page_lines = _lines(self._page)
+        self._other_lines = _lines(self._other)
 
     async def send(self, exchange: Exchange, reply: Reply, send: Send, *, closes: bool) -> None:
         """Send a reply.
@@ -41,10 +46,13 @@ class Sender:
             send: ASGI's.
             closes: Whether the connection is to be closed after it.
         """
-        headers = self._head(exchange, reply)
         if isinstance(reply, Answer) and (cycle := cycle_of(send)) is not None:
-            await send_whole(cycle, reply.status, headers, reply.body, closes=closes)
+            if cycle.flow.write_paused and not cycle.disconnected:
+                await cycle.flow.drain()
+            if not cycle.disconnected:
+                send_whole(cycle, reply.status, self._head_lines(exchange, reply), reply.body, closes=closes)
             return
+        headers = [*_own(exchange, reply), *(self._page if reply.kind.startswith(PAGE) else self._other)]
         length = len(reply.body) if isinstance(reply, Answer) else reply.length
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
@@ -57,12 +65,20 @@ class Sender:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": reply.body if isinstance(reply, Answer) else b""})
 
-    def _head(self, exchange: Exchange, reply: Reply) -> list[tuple[bytes, bytes]]:
-        fixed = self._page if reply.kind.startswith(PAGE) else self._other
-        headers = [(b"content-type", reply.kind.encode("latin-1")), (b"x-request-id", exchange.request_id), *fixed]
-        told = reply.headers
-        if told:
-            headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
-        if "cache-control" not in told:
-            headers.append(NO_STORE)
-        return headers
+    def _head_lines(self, exchange: Exchange, reply: Answer) -> bytes:
+        fixed = self._page_lines if reply.kind.startswith(PAGE) else self._other_lines
+        if reply.headers:
+            return _lines(_own(exchange, reply)) + fixed
+        return _PLAIN % (reply.kind.encode("latin-1"), exchange.request_id) + fixed
+
+
+def _own(exchange: Exchange, reply: Reply) -> list[Header]:
+    """Return the headers that this reply has for itself."""
+    told = reply.headers
+    headers = [(b"content-type", reply.kind.encode("latin-1")), (b"x-request-id", exchange.request_id)]
+    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+    return headers if "cache-control" in told else [*headers, NO_STORE]
+
+
+def _lines(headers: Headers) -> bytes:
+    return b"".join([b"%s: %s\r\n" % header for header in headers])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from rkruntime.service._answers import JSON, Answer, Reply, as_json
 from rkruntime.service._arrow import ARROW, arrow_is_here, write_arrow
 from rkruntime.service._multipart import MULTIPART, Part, write_parts
 from rkruntime.service._npy import NPY, npy_bytes, npy_reply
-from rkruntime.service._reading import off_loop
+from rkruntime.service._reading import LARGE_BYTES, off_loop
 from rkruntime.service._results import check_finite, json_results, launch_told, server_timing
 
 __all__ = ("answer", "answer_form")
@@ -22,18 +24,17 @@ __all__ = ("answer", "answer_form")
 Results = Mapping[str, np.ndarray[Any, Any]]
 
 
-def answer_form(accept: str | None, asked_in: str) -> str:
-    """Choose the answer's media type: what the client likes best, else the one that it asked in.
+@lru_cache(maxsize=64)
+def answer_form(accept: bytes | None, asked_in: str) -> str:
+    """Choose the answer's media type by the header Accept: what the client likes best, else the one that it asked in.
 
     Raises:
         RequestRefused: It accepts none that can be written (406).
     """
-    if accept is None or accept in ("*/*", asked_in):
-        return asked_in
     offered = [asked_in, *(kind for kind in (JSON, NPY, MULTIPART, ARROW) if kind != asked_in)]
     if ARROW in offered and not arrow_is_here():
         offered.remove(ARROW)
-    form = choose(accept, offered)
+    form = choose(None if accept is None else accept.decode("latin-1"), offered)
     if form is None:
         raise RequestRefused(406, "no form that is accepted can be written", f"accept one of {', '.join(offered)}")
     return form
@@ -59,20 +60,18 @@ async def answer(form: str, results: Results, record: LaunchRecord, wanted: str 
         results = {wanted: results[wanted]}
     size = sum([array.nbytes for array in results.values()])
     if form == JSON:
-        return Answer(await off_loop(size, _as_json, results, record))
+        return Answer(_as_json(results, record) if size < LARGE_BYTES else await to_thread(_as_json, results, record))
     timing = {"server-timing": server_timing(record)}
     if form == NPY:
         return npy_reply(_only(results), timing)
-    if form == MULTIPART:
-        body, kind = await off_loop(size, _as_parts, results, record)
-        return Answer(body, kind=kind, headers=timing)
     if form == ARROW:
         return Answer(write_arrow(results, as_json(launch_told(record))), kind=ARROW, headers=timing)
-    return Answer(await off_loop(size, _as_json, results, record))
+    body, kind = await off_loop(size, _as_parts, results, record)
+    return Answer(body, kind=kind, headers=timing)
 
 
 def _as_json(results: Results, record: LaunchRecord) -> bytes:
-    text = as_json({"results": json_results(results)} | launch_told(record))
+    text = as_json({"results": json_results(results), **launch_told(record)})
     if b"null" in text:  # the writer's word for what is not finite, and nothing else here is null
         check_finite(results)
     return text

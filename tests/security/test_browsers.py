@@ -46,7 +46,8 @@ def test_the_table_of_headers(media_type: str, tls: bool) -> None:
     ],
 )
 def test_state_changes_come_from_own_pages_and_programs(method: str, headers: dict[str, str], foreign: bool) -> None:
-    assert (why_foreign(method, headers, ANY) is not None) == foreign
+    told = headers.get("origin"), headers.get("sec-fetch-site")
+    assert (why_foreign(method, headers["host"], ANY, origin=told[0], site=told[1]) is not None) == foreign
 
 
 @pytest.mark.parametrize(
@@ -69,12 +70,12 @@ def test_state_changes_come_from_own_pages_and_programs(method: str, headers: di
 )
 def test_hosts_are_the_services_own(allowed: str | None, bound_to: str, host: str, let: bool) -> None:
     hosts = Hosts.of(allowed, bound_to)
-    assert (why_foreign("GET", {"host": host}, hosts) is None) == let
+    assert (why_foreign("GET", host, hosts) is None) == let
 
 
 @given(st.text(), st.text())
 def test_no_header_makes_it_raise(host: str, origin: str) -> None:
-    why_foreign("POST", {"host": host, "origin": origin}, Hosts.of(None, "127.0.0.1"))
+    why_foreign("POST", host, Hosts.of(None, "127.0.0.1"), origin=origin)
 
 
 class Clock:
