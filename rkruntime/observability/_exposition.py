@@ -8,7 +8,7 @@ exposition costs about 10 us a sample: a thousand kernels have thirty thousand.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, islice
 from typing import TypeVar
@@ -16,7 +16,7 @@ from typing import TypeVar
 from rkruntime.observability._histogram import Histogram
 from rkruntime.observability._table import BOUNDS_S, TABLE, Metric
 
-__all__ = ("OPENMETRICS", "TEXT", "Page", "wants_openmetrics")
+__all__ = ("OPENMETRICS", "TEXT", "Page", "histogram_lines", "stack_lines", "wants_openmetrics")
 
 Row = TypeVar("Row")
 
@@ -55,31 +55,21 @@ class Page:
         for some in self._slices(rows):
             self._write("".join([f"{_sample(name, values)} {value!r}\n" for values, value in some]))
 
-    def stacks(self, name: str, over: tuple[str, ...], rows: Iterable[tuple[str, Sequence[float]]]) -> None:
-        """Write a family of two labels: the first's value, and a number for each value of the second in `over`."""
-        self._head(TABLE[name])
-        for some in self._slices(rows):
-            self._write("".join([_stack(name, value, over) % (*numbers,) for value, numbers in some]))
-
     def histograms(self, name: str, rows: Iterable[tuple[tuple[str, ...], Histogram]]) -> None:
         """Write a family of histograms: the labels' values, and the histogram, of each."""
+        self.kept(name, rows, lambda row: histogram_lines(name, *row, openmetrics=self.openmetrics))
+
+    def kept(self, name: str, rows: Iterable[Row], lines_of: Callable[[Row], bytes]) -> None:
+        """Write a family whose rows know their own lines, and may keep them until they change."""
         self._head(TABLE[name])
         for some in self._slices(rows):
-            self._write("".join([self._histogram(name, values, histogram) for values, histogram in some]))
+            self._parts += [lines_of(row) for row in some]
 
     def end(self) -> bytes:
         """Return the page."""
         if self.openmetrics:
             self._write("# EOF\n")
         return b"".join(self._parts)
-
-    def _histogram(self, name: str, values: tuple[str, ...], histogram: Histogram) -> str:
-        told: list[object] = [""] * (2 * len(histogram.counts))
-        told[::2] = accumulate(histogram.counts[:])
-        if self.openmetrics and histogram.exemplars:
-            for bucket, exemplar in tuple(histogram.exemplars.items()):
-                told[2 * bucket + 1] = exemplar
-        return _histogram(name, values) % (*told, told[-2], histogram.sum_s)
 
     def _slices(self, rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
         """Yield a few rows at a time, and let other threads run before any that would keep them waiting."""
@@ -100,6 +90,21 @@ class Page:
         self._write(f"# HELP {name} {metric.help}\n# TYPE {name} {kind}\n")
         if self.openmetrics and metric.unit:
             self._write(f"# UNIT {name} {metric.unit}\n")
+
+
+def stack_lines(name: str, value: str, over: tuple[str, ...], numbers: Iterable[float]) -> bytes:
+    """Return the lines of a family of two labels: the first's value, and a number for each value of the second."""
+    return (_stack(name, value, over) % (*numbers,)).encode()
+
+
+def histogram_lines(name: str, values: tuple[str, ...], histogram: Histogram, *, openmetrics: bool) -> bytes:
+    """Return the lines of a histogram: its labels' values, its numbers, and in OpenMetrics its exemplars."""
+    told: list[object] = [""] * (2 * len(histogram.counts))
+    told[::2] = accumulate(histogram.counts[:])
+    if openmetrics and histogram.exemplars:
+        for bucket, exemplar in tuple(histogram.exemplars.items()):
+            told[2 * bucket + 1] = exemplar
+    return (_histogram(name, values) % (*told, told[-2], histogram.sum_s)).encode()
 
 
 def _sample_name(metric: Metric) -> str:

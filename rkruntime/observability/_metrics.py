@@ -7,13 +7,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rkruntime.actors import ActorEvent, EndedMessages, MessageDone
 from rkruntime.errors import NotRunning
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
-from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, wants_openmetrics
+from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, histogram_lines, stack_lines, wants_openmetrics
 from rkruntime.observability._histogram import Histogram
 from rkruntime.observability._requests import RequestDone
 from rkruntime.observability._runtime_page import write_actors, write_device, write_memory
@@ -27,10 +28,11 @@ __all__ = ("KernelCounts", "Metrics")
 STAGES = ("compile", "copy_in", "queue", "device", "copy_out")
 ENDS = ("completed", "failed", "cancelled")
 DRAIN_ENDS = (*ENDS, "abandoned")
+LAUNCH_FAMILIES = ("rkruntime_launches", "rkruntime_launch_seconds", "rkruntime_launch_stage_seconds")
 
 
 class KernelCounts:
-    """What is counted of one kernel.
+    """What is counted of one kernel, on the runtime's thread; any thread may read it.
 
     Attributes:
         outcomes: Launches by how they ended.
@@ -38,12 +40,40 @@ class KernelCounts:
         took: How long completed launches took.
     """
 
-    __slots__ = ("outcomes", "stages_s", "took")
+    __slots__ = ("_lines", "outcomes", "stages_s", "took")
 
     def __init__(self) -> None:
         self.outcomes = dict.fromkeys(ENDS, 0)
         self.stages_s = [0.0] * len(STAGES)
         self.took = Histogram()
+        self._lines: dict[bool, tuple[int, tuple[bytes, ...]]] = {}
+
+    def count(self, done: LaunchDone) -> None:
+        """Count a launch."""
+        record = done.record
+        if record is not None:
+            self.took.observe(done.took_s, done.trace)
+            stages_s = self.stages_s
+            stages_s[0] += record.compile_s
+            stages_s[1] += record.copy_in_s
+            stages_s[2] += record.queue_s
+            stages_s[3] += record.device_s
+            stages_s[4] += record.copy_out_s
+        self.outcomes[done.outcome] += 1  # last: lines made before are out of date from here on
+
+    def lines(self, name: str, *, openmetrics: bool) -> tuple[bytes, ...]:
+        """Return its lines in each of `LAUNCH_FAMILIES`; made anew where a launch has ended since they were made."""
+        launches = sum(self.outcomes.values())
+        made_at, lines = self._lines.get(openmetrics, (-1, ()))
+        if made_at != launches:
+            ended, took, stages = LAUNCH_FAMILIES
+            lines = (
+                stack_lines(ended, name, ENDS, self.outcomes.values()),
+                histogram_lines(took, (name,), self.took, openmetrics=openmetrics),
+                stack_lines(stages, name, STAGES, self.stages_s),
+            )
+            self._lines[openmetrics] = launches, lines
+        return lines
 
 
 class Metrics:
@@ -108,17 +138,9 @@ class Metrics:
         kernel = self.kernels.get(done.kernel)
         if kernel is None:
             kernel = self.kernels[done.kernel] = KernelCounts()
-        kernel.outcomes[done.outcome] += 1
-        record = done.record
-        if record is not None:
-            kernel.took.observe(done.took_s, done.trace)
-            self._queued.observe(record.queue_s, done.trace)
-            stages = kernel.stages_s
-            stages[0] += record.compile_s
-            stages[1] += record.copy_in_s
-            stages[2] += record.queue_s
-            stages[3] += record.device_s
-            stages[4] += record.copy_out_s
+        kernel.count(done)
+        if done.record is not None:
+            self._queued.observe(done.record.queue_s, done.trace)
 
     def _count_event(self, event: ActorEvent) -> None:
         self._events[event.what] += 1
@@ -194,10 +216,8 @@ class Metrics:
 
     def _write_launches(self, page: Page) -> None:
         kernels = tuple(self.kernels.items())
-        ended = [(name, tuple(kernel.outcomes.values())) for name, kernel in kernels]
-        page.stacks("rkruntime_launches", ENDS, ended)
-        page.histograms("rkruntime_launch_seconds", [((name,), kernel.took) for name, kernel in kernels])
-        page.stacks("rkruntime_launch_stage_seconds", STAGES, [(name, kernel.stages_s) for name, kernel in kernels])
+        for place, family in enumerate(LAUNCH_FAMILIES):
+            page.kept(family, kernels, partial(_lines_in, place, page.openmetrics))
         page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
 
     def _write_requests(self, page: Page) -> None:
@@ -205,6 +225,11 @@ class Metrics:
         took = tuple(self.requests_took.items())
         page.histograms("rkruntime_http_request_seconds", [((route,), histogram) for route, histogram in took])
         page.family("rkruntime_http_requests_in_flight", [((), self.requests_in_flight())])
+
+
+def _lines_in(place: int, openmetrics: bool, kernel: tuple[str, KernelCounts]) -> bytes:
+    name, counts = kernel
+    return counts.lines(name, openmetrics=openmetrics)[place]
 
 
 def _by_one(counts: dict[str, int]) -> list[tuple[tuple[str], int]]:

@@ -193,6 +193,36 @@ def test_both_formats_hold_the_same_samples() -> None:
     assert classic == samples(metrics)
 
 
+ENDED = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["completed", "failed"]), st.booleans())
+
+
+@given(st.lists(st.tuples(ENDED, st.sampled_from([OPENMETRICS, "text/plain", None]))))
+def test_a_scrape_says_what_ended_since_the_last(steps: list[tuple[tuple[str, str, bool], str | None]]) -> None:
+    scraped, counted = Metrics(), []
+    for (kernel, outcome, traced), accept in steps:
+        record = LaunchRecord(kernel, "fake", "loop", (1, 1, 1), (1, 1, 1), 0.5, 0.25, 0.0, 1.0, 0.0, 1.75)
+        trace = Trace.begin() if traced else None
+        known = record if outcome == "completed" else None
+        counted.append(LaunchDone(len(counted), kernel, "a", outcome, 0.0, 1.75, known, "", 0, trace))
+        scraped(counted[-1])
+        if accept is not None:
+            scraped.render(accept)
+    fresh = Metrics()
+    for done in counted:
+        fresh(done)
+    for accept in (OPENMETRICS, "text/plain"):
+        assert lines_of(scraped, accept) == lines_of(fresh, accept)
+
+
+def lines_of(metrics: Metrics, accept: str) -> list[bytes]:
+    """The lines about launches, exemplars' times of day aside."""
+    return [
+        line.rpartition(b" ")[0] if b" # {" in line else line
+        for line in metrics.render(accept)[0].splitlines()
+        if line.startswith(b"rkruntime_launch")
+    ]
+
+
 def fed() -> Metrics:
     metrics = Metrics()
     record = LaunchRecord("fill", "fake", "loop", (1, 1, 1), (1, 1, 1), 0.5, 0.25, 0.0, 1.0, 0.0, 1.75)
