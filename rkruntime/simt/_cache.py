@@ -25,6 +25,7 @@ from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 import llvmlite.binding as llvm
+import numba.core.codegen
 import numba.core.compiler
 import numba.core.serialize
 import numpy as np
@@ -37,6 +38,7 @@ MOST_ENTRIES = 2_000
 # Numba's own, which it does not declare.
 dumps: Any = numba.core.serialize.dumps
 CompileResult: Any = numba.core.compiler.CompileResult
+_UNRESOLVED: str = numba.core.codegen.RuntimeLinker.PREFIX
 log = logging.getLogger("rkruntime.simt")
 
 
@@ -140,7 +142,7 @@ def load(name: str, key: str) -> Any:
 def store(name: str, key: str, compiled: Any) -> None:
     """Write an entry; a folder that cannot be written to is logged, and no error: the kernel is compiled already."""
     place = folder()
-    if place is None or compiled.library.has_dynamic_globals:
+    if place is None or compiled.library.has_dynamic_globals or _finds_functions_late(compiled.library):
         return
     payload = dumps(compiled._reduce())
     try:
@@ -151,6 +153,11 @@ def store(name: str, key: str, compiled: Any) -> None:
         _trim(place)
     except OSError as error:
         log.warning("the kernel cache at %s cannot be written to: %s", place, error)
+
+
+def _finds_functions_late(library: Any) -> bool:
+    """Whether machine code calls by way of variables that numba sets in this process: recursive functions do."""
+    return any(one.name.startswith(_UNRESOLVED) for one in library._final_module.global_variables)
 
 
 def _file_name(name: str, key: str) -> str:

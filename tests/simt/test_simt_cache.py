@@ -179,3 +179,32 @@ def test_every_module_of_the_compiler_counts(monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or b"")
     _cache._surroundings.__wrapped__()
     assert {"_emit.py", "_flow.py", "_vectors.py"} <= set(read)
+
+
+RECURSIVE = """
+import numpy as np
+from numba import cuda
+from rkruntime import simt
+
+@cuda.jit(device=True)
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+@cuda.jit
+def kernel(out):
+    i = cuda.grid(1)
+    out[i] = factorial(cuda.threadIdx.x)
+
+out = np.zeros(10, np.int64)
+simt.run(simt.Kernel(kernel).specialize((out,)), 1, 10, (out,))
+print(out[-1])
+"""
+
+
+def test_recursive_kernels_run_in_the_next_process_too(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(RECURSIVE)
+    environment = os.environ | {"RKRUNTIME_CACHE_DIR": str(tmp_path / "cache")}
+    for _ in range(2):
+        done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+        assert (done.stdout, done.returncode) == ("362880\n", 0), done.stderr
