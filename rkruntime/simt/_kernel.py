@@ -32,7 +32,7 @@ from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._variants import declared_for
 from rkruntime.simt._written import written_parameters
-from rkruntime.simt.lanes import LanesRefused, can_be_copied, compiler_for, make_block_run
+from rkruntime.simt.lanes import LanesRefused, can_be_copied, check_for_owned, compiler_for, make_block_run
 
 __all__ = ("Kernel", "Special")
 
@@ -297,12 +297,14 @@ class Kernel:
             compiler = compiler_for(width, blocks=True, private=private)
             body = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
             body.compile((LoopContext, *argument_types))
+            check_for_owned(body)
             run = make_block_run(body, private)
         else:
             if lowering == "lanes":
                 compiler = compiler_for(width, blocks=False, private=private)
                 lanes = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
                 lanes.compile((LoopContext, *argument_types))
+                check_for_owned(lanes)
                 row = make_row(lanes=lanes, width=width)
             else:
                 emitted.body.compile((LoopContext, *argument_types))

@@ -14,9 +14,9 @@ from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
 from rkruntime.simt._parts import PartCompiler
 from rkruntime.simt.lanes._blocks import BlockLower
-from rkruntime.simt.lanes._lower import LanesLower
+from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
 
-__all__ = ("compiler_for",)
+__all__ = ("check_for_owned", "compiler_for")
 
 
 @functools.cache
@@ -53,3 +53,23 @@ def compiler_for(width: int, *, blocks: bool, private: tuple[int, ...] = ()) -> 
             return [passes]
 
     return LanesCompiler
+
+
+def check_for_owned(body: Any) -> None:
+    """Refuse code for lanes that allocates arrays: lanes count no references, and would never free them.
+
+    Args:
+        body: A compiled function.
+
+    Raises:
+        LanesRefused: It, or what it calls, allocates.
+    """
+    waiting, seen = [next(iter(body.overloads.values())).library], set[int]()
+    while waiting:
+        library = waiting.pop()
+        if id(library) in seen:
+            continue
+        seen.add(id(library))
+        if any(one.name.startswith("NRT_MemInfo_alloc") for one in library._final_module.functions):
+            raise LanesRefused("it allocates arrays, which each thread frees by itself")
+        waiting.extend(library._linking_libraries)

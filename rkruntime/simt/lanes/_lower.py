@@ -258,7 +258,7 @@ class LanesLower(OwnLower):
     def lower_inst(self, inst: Any) -> None:
         """Emit one statement."""
         if isinstance(inst, ir.Del):
-            return  # kernels own nothing that would have to be freed
+            return  # what owns something that would have to be freed is not compiled for lanes
         if isinstance(inst, ir.Branch):
             self._lower_branch(inst)
         elif isinstance(inst, ir.Jump):
