@@ -18,6 +18,7 @@ import numba.cuda.deviceufunc
 import numba.cuda.dispatcher
 import numba.cuda.kernels.transpose
 import numba.cuda.launchconfig
+import numba.cuda.memory_management.nrt
 import numba.cuda.serialize
 import numba.cuda.types
 import numba.cuda.typing
@@ -41,6 +42,7 @@ __all__ = (
     "dispatcher",
     "drv",
     "global_compiler_lock",
+    "nrt",
     "signature",
     "transposing",
     "types",
@@ -62,6 +64,7 @@ compile_cuda: Any = numba.cuda.compiler.compile_cuda
 NumbaErrors: Any = (numba.core.errors.NumbaError, numba.cuda.core.errors.NumbaError)
 devicearray: Any = numba.cuda.cudadrv.devicearray
 DeviceNDArray: Any = numba.cuda.cudadrv.devicearray.DeviceNDArray
+nrt: Any = numba.cuda.memory_management.nrt
 transposing: Any = numba.cuda.kernels.transpose
 GpuKernel: Any = numba.cuda.dispatcher._Kernel
 current_launch_config: Any = getattr(numba.cuda.launchconfig, "current_launch_config")  # noqa: B009

@@ -15,8 +15,10 @@ from rkruntime.dropin._numba import (
     deviceufunc,
     dispatcher,
     global_compiler_lock,
+    nrt,
     transposing,
 )
+from rkruntime.dropin._runtime import HostRuntime
 from rkruntime.dropin._sources import exec_with_source
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def patch() -> HostDriver:
     _set(devicearray, "_assign_kernel", HostAssignment)
     _set(transposing, "transpose", transpose)
     _set(dispatcher.CUDADispatcher, "compile", _compile(dispatcher.CUDADispatcher.compile))
+    nrt.rtsys.__class__ = HostRuntime
     deviceufunc.exec = exec_with_source
     for module in (cuda, device_init):
         _set(module, "is_available", _is_available)

@@ -43,6 +43,12 @@ def test_kernels_that_a_program_writes_as_text_are_compiled() -> None:
     assert "simulator" not in done.stderr
 
 
+def test_what_kernels_allocate_is_counted() -> None:
+    strictly = {"NUMBA_CUDA_ENABLE_NRT": "1", "RKRUNTIME_DROPIN_STRICT": "1"}
+    done = run_dropin(str(SCRIPTS / "allocating.py"), **strictly)
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
 def test_control_c_ends_a_kernel_that_never_ends() -> None:
     done = run_dropin(str(SCRIPTS / "endless.py"))
     assert done.stdout == "goes on\n"
