@@ -31,9 +31,14 @@ class LogRecords:
         self._launches_told = logging.getLogger("rkruntime.launches")
         self._requests_told = logging.getLogger("rkruntime.requests")
 
+    @property
+    def tells_requests(self) -> bool:
+        """Whether requests are logged."""
+        return self._requests_told.isEnabledFor(logging.DEBUG)
+
     def end_request(self, done: RequestDone) -> None:
         """Log a request, at `debug`."""
-        if self._requests_told.isEnabledFor(logging.DEBUG):
+        if self.tells_requests:
             said = {"route": done.route, "method": done.method, "status": done.status, "took_s": done.took_s}
             self._requests.debug("request", **said, request_id=done.request_id, **_ids(done.trace))
 

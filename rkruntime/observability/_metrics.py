@@ -16,7 +16,7 @@ from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
 from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, histogram_lines, stack_lines, wants_openmetrics
 from rkruntime.observability._histogram import Histogram
-from rkruntime.observability._requests import RequestDone
+from rkruntime.observability._requests import RequestCounts, RequestDone
 from rkruntime.observability._runtime_page import write_actors, write_device, write_memory
 from rkruntime.runtime import DrainReport, Runtime, State, Transition
 
@@ -86,8 +86,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.kernels: dict[str, KernelCounts] = {}
-        self.requests: Counter[tuple[str, str, str]] = Counter()
-        self.requests_took: dict[str, Histogram] = {}
+        self.requests = RequestCounts()
         self.requests_in_flight: Callable[[], int] = lambda: 0
         self.dropped: dict[str, Callable[[], int]] = {}
         self._runtime: Runtime | None = None
@@ -157,12 +156,10 @@ class Metrics:
         self._report = report
 
     def count_request(self, done: RequestDone) -> None:
-        """Count a request; by the service, on its own thread."""
-        self.requests[done.route, done.method, str(done.status)] += 1
-        took = self.requests_took.get(done.route)
-        if took is None:
-            took = self.requests_took[done.route] = Histogram()
-        took.observe(done.took_s, done.trace)
+        """Count a request, and keep its trace where it is recorded."""
+        self.requests.note(done.route, done.method, done.status, done.took_s)
+        if done.trace is not None and done.trace.sampled:
+            self.requests.remember(done.route, done.took_s, done.trace)
 
     # A scrape
 
@@ -221,9 +218,8 @@ class Metrics:
         page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
 
     def _write_requests(self, page: Page) -> None:
-        page.family("rkruntime_http_requests", tuple(self.requests.items()))
-        took = tuple(self.requests_took.items())
-        page.histograms("rkruntime_http_request_seconds", [((route,), histogram) for route, histogram in took])
+        page.family("rkruntime_http_requests", self.requests.by_answer())
+        page.histograms("rkruntime_http_request_seconds", self.requests.took())
         page.family("rkruntime_http_requests_in_flight", [((), self.requests_in_flight())])
 
 

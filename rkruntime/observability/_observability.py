@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rkruntime.config import ProductionConfig
-from rkruntime.context import Trace
+from rkruntime.context import REQUEST_ID, TRACE, Trace
 from rkruntime.observability._logs import LogRecords
 from rkruntime.observability._metrics import Metrics
 from rkruntime.observability._requests import RequestDone
@@ -84,8 +85,22 @@ class Observability:
             return caller.child() if caller.sampled else caller
         return None if self.tracing is None else self.tracing.begin_request()
 
-    def end_request(self, done: RequestDone) -> None:
-        """Log and count a request, and send its span; by the service, on its own thread."""
+    def end_request(self, route: str, method: str, status: int, took_s: float) -> None:
+        """Count a request, log it, and send its span, by the service on its own thread, where its ids are set.
+
+        Args:
+            route: As in `RequestDone`.
+            method: The same.
+            status: The same.
+            took_s: The same.
+        """
+        trace = TRACE.get()
+        recorded = trace is not None and trace.sampled
+        if not recorded and not self._logs.tells_requests:
+            if self.metrics is not None:
+                self.metrics.requests.note(route, method, status, took_s)
+            return
+        done = RequestDone(route, method, status, took_s, trace, REQUEST_ID.get(), time.time())
         self._logs.end_request(done)
         if self.metrics is not None:
             self.metrics.count_request(done)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from rkruntime.context import REQUEST_ID, TRACE
-from rkruntime.observability import Observability, RequestDone
+from rkruntime.context import TRACE
+from rkruntime.observability import Observability
 from rkruntime.service._incoming import Exchange
 
 __all__ = ("WENT_AWAY", "Observed")
@@ -43,6 +43,4 @@ class Observed:
         self._in_flight -= 1
         took_s = time.perf_counter() - exchange.began_s
         method = exchange.scope["method"]
-        method = method if method in METHODS else "OTHER"
-        done = RequestDone(exchange.route, method, status, took_s, TRACE.get(), REQUEST_ID.get(), time.time())
-        self._observability.end_request(done)
+        self._observability.end_request(exchange.route, method if method in METHODS else "OTHER", status, took_s)

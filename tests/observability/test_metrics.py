@@ -1,6 +1,7 @@
 """Metrics: what happened is what a scrape says, in a form that Prometheus' own parsers read, on any thread."""
 
 import runpy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rkruntime.kernels import LaunchDone, LaunchRecord
 from rkruntime.observability import Metrics, RequestDone
 from rkruntime.observability._exposition import OPENMETRICS, TEXT
 from rkruntime.observability._histogram import Histogram
+from rkruntime.observability._requests import RequestCounts
 from rkruntime.observability._table import BOUNDS_S, TABLE
 from rkruntime.runtime import Actor, open_runtime
 from rkruntime.testing import FakeDevice
@@ -238,6 +240,25 @@ def test_requests_and_what_was_dropped_are_told() -> None:
     assert told(metrics, "rkruntime_http_requests_total", route=route, method="POST", status="200") == 1
     assert told(metrics, "rkruntime_http_request_seconds_bucket", route=route, le="0.01") == 1
     assert told(metrics, "rkruntime_dropped_total", what="spans") == 3
+
+
+def test_no_request_is_lost_between_its_end_and_a_scrape_on_another_thread() -> None:
+    counts = RequestCounts()
+
+    def end_many() -> None:
+        for number in range(5_000):
+            counts.note("/", "GET", 200 + number % 2, 0.01)
+
+    with ThreadPoolExecutor(1) as other:
+        ended = other.submit(end_many)
+        while not ended.done():
+            told = sum(count for _, count in counts.by_answer())
+            assert sum(counts.took()[0][1].counts if told else [0]) >= told
+        ended.result()
+    assert dict(counts.by_answer()) == {("/", "GET", "200"): 2_500, ("/", "GET", "201"): 2_500}
+    ((_, took),) = counts.took()
+    assert sum(took.counts) == 5_000
+    assert took.sum_s == pytest.approx(50.0)
 
 
 def test_an_applications_own_registry_takes_them() -> None:
