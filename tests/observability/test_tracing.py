@@ -183,8 +183,9 @@ def test_nothing_is_sent_where_nothing_is_asked_for() -> None:
     with Observability(ProductionConfig()) as watch:
         assert watch.tracing is None
         assert watch.begin_request(None) is None
-        watch.end_request(RequestDone("/", "GET", 200, 0.1))
+        watch.end_request("/", "GET", 200, 0.1)
         assert watch.metrics is not None
+        assert watch.metrics.requests.by_answer() == [(("/", "GET", "200"), 1)]
     off = ObservabilityConfig(metrics_enabled=False, otlp_endpoint="http://127.0.0.1:9")
     with Observability(ProductionConfig(observability=off)) as watch:
         assert (watch.metrics, watch.tracing, len(watch.hooks)) == (None, None, 1)
