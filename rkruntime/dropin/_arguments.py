@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, NumbaErrors, as_dtype, config, cuda, types
-from rkruntime.simt._pointers import Pointer
 
 __all__ = ("Sample", "converter_of", "keep_apart", "sample_of", "view_of")
 
@@ -66,6 +65,8 @@ def converter_of(kind: Any) -> Callable[[Any], Any]:
     if isinstance(kind, types.Record):
         return _host_record
     if isinstance(kind, types.CPointer):
+        from rkruntime.simt._pointers import Pointer  # with the whole compiler, which arrays alone do not need
+
         return partial(Pointer, kind=kind)
     return _unhinted
 

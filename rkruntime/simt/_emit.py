@@ -86,7 +86,7 @@ class Options:
         """The same as numba's options."""
         return {
             **PART,
-            "error_model": "python" if self.debug else ERROR_MODEL,
+            "error_model": "python" if self.debug and not self.fastmath else ERROR_MODEL,
             "boundscheck": self.debug,
             "fastmath": True if self.fastmath else {"contract"} if self.fma else False,
         }

@@ -30,7 +30,7 @@ from rkruntime.simt import _warp as w
 from rkruntime.simt._fiber_calls import FiberContext, record_of
 from rkruntime.simt._fibers import arrive_at, count_in_block, met_in_block, wait_for_block
 from rkruntime.simt._fibers_grid import wait_for_grid
-from rkruntime.simt._intrinsics import dtype_of
+from rkruntime.simt._intrinsics import check_vote, dtype_of
 from rkruntime.simt._parts import INLINE, PART
 from rkruntime.simt._stacks import LINE_BYTES, PAGE_BYTES, STATIC_SHARED_BYTES, THREAD_RECORD_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
@@ -281,6 +281,7 @@ def _define_vote(stub: Any, operation: int) -> None:
     def define(ctx, mask, predicate):
         if ctx != FiberContext:
             return None
+        check_vote(mask, predicate)
         return lambda ctx, mask, predicate: (
             meet(record_of(ctx), operation, np.int64(mask), np.int64(predicate != 0), 0) != 0
         )
@@ -299,6 +300,7 @@ _define_vote(_stubs.eq_sync, w.EQUAL)
 def _ballot_sync(ctx, mask, predicate):
     if ctx != FiberContext:
         return None
+    check_vote(mask, predicate)
     return lambda ctx, mask, predicate: np.int32(
         meet(record_of(ctx), w.BALLOT, np.int64(mask), np.int64(predicate != 0), 0)
     )

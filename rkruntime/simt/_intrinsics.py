@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.np import numpy_support
 from numba.np.arrayobj import make_array, populate_array
 
@@ -25,11 +26,19 @@ from rkruntime.simt._cube_root import cube_root
 from rkruntime.simt._numba import intrinsic, overload, overload_method, types
 from rkruntime.simt._parts import INLINE
 
-__all__ = ("Interrupted", "dtype_of", "local_array", "read_anew")
+__all__ = ("Interrupted", "check_vote", "dtype_of", "local_array", "read_anew")
 
 WORD, HALF = ir.IntType(64), ir.IntType(32)
 LOCAL_ALIGNMENT = 16
-Extent = namedtuple("Extent", ("x", "y", "z"))
+
+
+class Extent(namedtuple("Extent", ("x", "y", "z"))):
+    """Three numbers, which print as CUDA's `dim3` does."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(tuple(self))
 
 
 class Interrupted(Exception):
@@ -37,6 +46,18 @@ class Interrupted(Exception):
 
 
 # Where a thread is
+
+
+def check_vote(mask: Any, predicate: Any) -> None:
+    """Hold the arguments of a warp vote to the types that CUDA has it for.
+
+    Raises:
+        TypingError: They have others.
+    """
+    if not isinstance(mask, types.Integer):
+        raise TypingError(f"the mask of a warp vote is a whole number, not {mask}")
+    if not isinstance(predicate, types.Integer | types.Boolean):
+        raise TypingError(f"the predicate of a warp vote is a whole number or a truth value, not {predicate}")
 
 
 def _define_place(stub: Any, axis: int) -> None:

@@ -336,8 +336,15 @@ def _check_for_lanes(program: Program) -> None:
     """Refuse for lanes what is called by way of a function that is made once types are known."""
     if any(not one.cacheable for unit in program.units.values() for one in unit.stand_ins.values()):
         raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
+    if any(_passes_tuples(unit.tree) for unit in program.units.values()):
+        raise LanesRefused("a device function takes *args, and numba cannot make it part of the kernel")
     if any(map(declared_for, program.units)):
         raise LanesRefused("a device function declares signatures, and converts to them one thread at a time")
+
+
+def _passes_tuples(tree: ast.FunctionDef) -> bool:
+    """Whether a function takes `*args`, or passes them."""
+    return tree.args.vararg is not None or any(isinstance(node, ast.Starred) for node in ast.walk(tree))
 
 
 def _short_floats_in(signature: str, program: Program) -> Iterator[str]:

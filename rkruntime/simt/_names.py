@@ -95,7 +95,8 @@ class Names:
                 closure[name] = UNKNOWN
         self._outer: tuple[Mapping[str, Any], ...] = (closure, function.__globals__, vars(builtins))
         given = tree.args
-        self.parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+        rest = [given.vararg] if given.vararg else []
+        self.parameters = {one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, *rest)}
         self._bound = assigned_names(tree)
         self._package = function.__globals__.get("__package__")
         self._fixed = {name: value for name, value in arguments.items() if name not in self._bound}

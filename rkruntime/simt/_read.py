@@ -62,7 +62,8 @@ def read(function: FunctionType, name: str, *, device: bool = False) -> Source:
         device: Whether it is a device function, which may be a lambda.
 
     Raises:
-        UnsupportedKernel: It is a lambda, a generator or a coroutine; it has no source; or it takes `*args`.
+        UnsupportedKernel: It is a lambda, a generator or a coroutine; it has no source; or it takes `**kwargs`, or is a
+            kernel that takes `*args`.
     """
     code = function.__code__
     refused = functools.partial(UnsupportedKernel, name, file=code.co_filename, line=code.co_firstlineno)
@@ -73,8 +74,8 @@ def read(function: FunctionType, name: str, *, device: bool = False) -> Source:
         return Source(function, name, code.co_filename, found)
     if code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
         raise refused(construct="a generator or coroutine", mend="write it as a plain function without yield or await")
-    if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
-        raise refused(construct="*args or **kwargs", mend="name every parameter")
+    if code.co_flags & (inspect.CO_VARKEYWORDS if device else inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        raise refused(construct="**kwargs" if device else "*args or **kwargs", mend="name every parameter")
     tree = _find(_parse(function), code) or definition_of(code)
     if tree is None:
         raise refused(

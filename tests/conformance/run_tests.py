@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import sys
 import unittest
 import warnings
@@ -29,22 +30,29 @@ def reason_of(text: str) -> str:
     return re.sub(r"\S*/site-packages/(numba_cuda/)?", "", said)[:300]
 
 
+def processor_seconds() -> float:
+    """Return the processor time of this process and of those that it has waited for."""
+    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in spent)
+
+
 class Recorder(unittest.TestResult):
-    """Writes down what became of each test."""
+    """Writes down what became of each test, and the processor time that it took."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.failed_part = None
+        self.began_s = 0.0
 
     def write(self, test: unittest.TestCase, outcome: str, reason: str = "", detail: str = "") -> None:
+        seconds = round(processor_seconds() - self.began_s, 6)
         with self.path.open("a") as file:
             line = {"test": test.id(), "outcome": outcome, "reason": reason, "detail": detail[-6000:]}
-            file.write(json.dumps(line) + "\n")
+            file.write(json.dumps(line | {"seconds": seconds}) + "\n")
 
     def startTest(self, test):
         super().startTest(test)
-        self.failed_part = None
+        self.began_s = processor_seconds()
         self.write(test, "begun")
 
     def addSuccess(self, test):

@@ -98,3 +98,9 @@ def test_saxpy():
     saxpy[1, 8](2.0, np.ones(8, np.float32), np.ones(8, np.float32), out)
     assert out.tolist() == [3.0] * 8
 """
+
+
+def test_a_program_that_runs_no_kernel_imports_no_compiler() -> None:
+    program = "import rkruntime.dropin as d; d.install(); import sys; from numba import cuda; cuda.to_device([1.0])"
+    done = run("-c", f"{program}; print([one for one in sys.modules if one.startswith('rkruntime.simt')])")
+    assert done.stdout == "[]\n", done.stderr

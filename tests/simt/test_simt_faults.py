@@ -288,3 +288,19 @@ def test_launches_beyond_the_limits(grid, block, shared, what):
     with pytest.raises(InvalidLaunch) as caught:
         simt.run(special, grid, block, args, shared)
     assert caught.value.what == what
+
+
+@cuda.jit
+def divides(x, out):
+    out[0] = x[0] / x[1]
+
+
+@pytest.mark.parametrize("fastmath", [False, True])
+def test_a_quotient_by_zero_is_a_fault_in_debug_mode_unless_math_is_fast(fastmath: bool) -> None:
+    x, out = np.array([1.0, 0.0]), np.zeros(1)
+    if fastmath:
+        run(divides, 1, 1, x, out, debug=True, fastmath=True)
+        assert np.isinf(out[0])
+        return
+    with pytest.raises(KernelFault, match="zero"):
+        run(divides, 1, 1, x, out, debug=True)

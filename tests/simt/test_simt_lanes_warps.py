@@ -7,6 +7,7 @@ from simt_launching import run
 from test_simt_lanes_together import agrees
 
 from rkruntime import simt
+from rkruntime.errors import KernelCompileError
 from rkruntime.simt.lanes import LanesRefused
 
 FULL = 0xFFFFFFFF
@@ -194,3 +195,20 @@ def test_what_a_warp_may_come_to_apart_goes_to_fibers():
 def test_a_vector_that_is_no_warp_is_refused(width):
     with pytest.raises(LanesRefused, match="warp"):
         simt.Kernel(prefix, lowering="lanes", width=width).specialize((np.arange(32), np.arange(32)))
+
+
+@cuda.jit
+def voting(mask, x, out):
+    i = cuda.grid(1)
+    out[i] = cuda.any_sync(mask[0], x[i])
+
+
+@pytest.mark.parametrize("lowering", ["lanes", "fibers"])
+def test_votes_are_of_whole_numbers(lowering):
+    whole, real, out = np.full(32, -1, np.int32), np.ones(32, np.float32), np.zeros(32, np.int32)
+    run(voting, 1, 32, whole, whole, out, lowering=lowering)
+    assert out.tolist() == [1] * 32
+    with pytest.raises(KernelCompileError, match="predicate of a warp vote"):
+        run(voting, 1, 32, whole, real, out, lowering=lowering)
+    with pytest.raises(KernelCompileError, match="mask of a warp vote"):
+        run(voting, 1, 32, real, whole, out, lowering=lowering)

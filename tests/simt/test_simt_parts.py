@@ -49,3 +49,14 @@ def test_a_part_has_no_machine_code_of_its_own():
     assert body.get_pointer_to_function(next(body.get_defined_functions()).name) == 0
     defined = [one.name for one in special._compiled.library.get_defined_functions()]
     assert not any("quarters" in name or "halved" in name for name in defined), "they are part of the driver's loop"
+
+
+@cuda.jit
+def telling_places():
+    print(cuda.threadIdx, cuda.blockDim)
+
+
+def test_extents_are_printed_as_cuda_prints_them(capfd: pytest.CaptureFixture[str]) -> None:
+    run(telling_places, 1, (2, 1, 2))
+    printed = sorted(capfd.readouterr().out.splitlines())
+    assert printed == [f"({x}, 0, {z}) (2, 1, 2)" for x in range(2) for z in range(2)]

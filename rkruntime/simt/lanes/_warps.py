@@ -21,6 +21,7 @@ from numba.core.errors import TypingError
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._context import LoopContext
+from rkruntime.simt._intrinsics import check_vote
 from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._parts import INLINE
 from rkruntime.simt.lanes import _vectors as vectors
@@ -65,7 +66,10 @@ def _define_shuffle(stub):
 def _define_vote(stub, answer):
     @overload(stub, jit_options=INLINE)
     def define(ctx, mask, predicate):
-        return answer if ctx == LoopContext else None
+        if ctx != LoopContext:
+            return None
+        check_vote(mask, predicate)
+        return answer
 
 
 def _define_match(stub, answer):

@@ -148,6 +148,26 @@ def with_options(x, out):
     out[i] = math.sqrt(x[i] * x[i])
 
 
+@cuda.jit(device=True)
+def total(first, *rest):
+    for k in range(len(rest)):
+        first += rest[k] * (k + 1)
+    return first
+
+
+@cuda.jit(device=True)
+def applied(function, *given):
+    return function(*given)
+
+
+@cuda.jit
+def variadic(x, out):
+    i = cuda.grid(1)
+    pair = (x[i], 2.0)
+    for _ in range(2):
+        out[i] += total(x[i], 1.0) + total(*pair) + total(x[i], 2.0, x[i]) + applied(with_defaults, x[i], 3.0)
+
+
 CASES = [
     Case(with_closure(successor, 40), 2, 4, (np.zeros((8, 2), np.int64),)),
     Case(calls, 2, 4, (np.zeros((8, 6)),)),
@@ -164,5 +184,6 @@ CASES = [
     Case(chosen, 2, 4, (np.arange(8), 0, np.zeros((8, 3), np.int64))),
     Case(chosen, 2, 4, (np.arange(8), 1, np.zeros((8, 3), np.int64))),
     Case(control_flow, 2, 4, (np.arange(8), np.zeros((8, 4), np.int64))),
+    Case(variadic, 2, 4, (np.arange(8) / 4, np.zeros(8))),
     Case(with_options, 2, 4, (np.arange(8.0) - 4, np.zeros(8))),
 ]
