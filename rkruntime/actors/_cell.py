@@ -246,7 +246,9 @@ class Cell:
         """
         turns = 0
         take, wait = self.mailbox.take, self.mailbox.wait_for_message
-        while not (scope.cancel_called or self._ending):
+        while not self._ending:
+            if scope.deadline != math.inf and scope.cancel_called:  # which asks the clock
+                return
             if turns == FAIR_TURNS:
                 turns = 0
                 await trio.lowlevel.checkpoint()
@@ -265,6 +267,8 @@ class Cell:
                 scope.deadline = deadline_s
             envelope.scope = scope
             await self._handle(envelope, slot)
+            if envelope.stop_reason:  # it was cancelled, and its handler ended all the same
+                return
 
     async def _handle(self, envelope: Envelope, slot: int) -> None:
         """Run one message's handler, and see that it is answered and counted, however it ends."""
@@ -286,7 +290,7 @@ class Cell:
                 envelope.trace = own
                 envelope.context.run(TRACE.set, own)
         try:
-            result = await run_in_context(envelope.context, _call, envelope, instance, turn)
+            result = await run_in_context(envelope.context, self.mailbox.wake_server, _call, envelope, instance, turn)
         except StopActor:
             self._ending = self._ending or "it ended itself"
             self._settle(envelope, "completed", None)

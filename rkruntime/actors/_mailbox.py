@@ -130,20 +130,19 @@ class Mailbox:
             if not has_place:
                 self.taken_up += 1
             self._queue.append(envelope)
-        if self._servers and not self._woken:
+        self.wake_server()
+
+    def wake_server(self) -> None:
+        """Wake a server where messages wait, unless one is on its way: it takes all that end without waiting.
+
+        Whoever has a message that does wait calls this, for those behind it.
+        """
+        if self._servers and not self._woken and (self._queue or self._urgent):
             self._woken = True
             trio.lowlevel.reschedule(self._servers.popleft())
 
     def take(self) -> Envelope | None:
-        """Return the next message, or None; where more wait, another server is woken for them."""
-        self._woken = False
-        envelope = self._next()
-        if (self._queue or self._urgent) and self._servers:
-            self._woken = True
-            trio.lowlevel.reschedule(self._servers.popleft())
-        return envelope
-
-    def _next(self) -> Envelope | None:
+        """Return the next message, or None."""
         while self._urgent:
             envelope = self._urgent.popleft()
             if envelope.state is QUEUED:
@@ -171,7 +170,7 @@ class Mailbox:
     def take_all(self) -> list[Envelope]:
         """Return every message that waits, and forget them."""
         waiting = []
-        while (envelope := self._next()) is not None:
+        while (envelope := self.take()) is not None:
             waiting.append(envelope)
         return waiting
 
@@ -193,6 +192,7 @@ class Mailbox:
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(withdraw)
+        self._woken = False
 
     def dismiss_servers(self) -> None:
         """Wake everybody who waits for a message: this life ends, and needs no cancellation for it."""

@@ -6,10 +6,12 @@ from typing import Any
 import outcome
 import pytest
 import trio
-from acting import Note, acting
+import trio.testing
+from acting import Note, acting, taking
 
-from rkruntime.actors import ActorSystem, Ref
+from rkruntime.actors import ActorSystem, MessageDone, Ref
 from rkruntime.errors import ActorCrashed, ActorStopped, Draining, MessageCancelled, Overloaded
+from rkruntime.testing import RecordingHook
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("colour_soon", default="none")
 
@@ -128,3 +130,63 @@ async def test_a_drain_refuses_it_and_accounts_for_it(autojump_clock) -> None:
 def mark(system: ActorSystem) -> None:
     system.refusal = lambda: Draining(1.0)
     system.ledger.mark({info.name: info.in_flight for info in system.actors})
+
+
+class Stubborn(Note):
+    async def finish_all_the_same(self) -> str:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(1)
+        return "finished"
+
+
+async def test_a_message_that_was_cancelled_and_finished_leaves_the_next_alone(autojump_clock) -> None:
+    answers = Answers()
+    async with acting() as system:
+        ref = await system.spawn(Stubborn, [])
+        cancel = ask(ref, answers, Stubborn.finish_all_the_same)
+        ask(ref, answers, Stubborn.nap, 0.5)
+        await trio.sleep(0.5)
+        cancel("its caller left")
+        assert await answers.next() == "finished"
+        assert await answers.next() == 0.5
+
+
+class Woken(trio.abc.Instrument):
+    """Notes the servers that are woken."""
+
+    def __init__(self) -> None:
+        self.servers: list[trio.lowlevel.Task] = []
+
+    def task_scheduled(self, task: trio.lowlevel.Task) -> None:
+        if "_serve_one" in task.name:
+            self.servers.append(task)
+
+
+async def test_one_server_is_woken_for_all_messages_that_end_without_waiting(autojump_clock) -> None:
+    answers, woken = Answers(), Woken()
+    async with acting() as system:
+        ref = await system.spawn(Note, [], concurrency=4)
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.add_instrument(woken)
+        for _ in range(4):
+            ask(ref, answers, Note.add)
+        await trio.testing.wait_all_tasks_blocked()
+        trio.lowlevel.remove_instrument(woken)
+        assert len(answers.came) == 4
+        assert len(woken.servers) == 1
+
+
+async def test_messages_behind_one_that_waits_get_servers_of_their_own(autojump_clock) -> None:
+    answers, hook = Answers(), RecordingHook()
+    async with acting(on_messages=taking(hook)) as system:
+        ref = await system.spawn(Note, [], concurrency=3)
+        await trio.testing.wait_all_tasks_blocked()
+        began_s = trio.current_time()
+        for _ in range(4):
+            ask(ref, answers, Note.nap, 1.0)
+        await trio.sleep(1.5)
+        assert len(answers.came) == 3, "side by side, the fourth after one of them"
+        await trio.sleep(1.0)
+        naps = hook.of(MessageDone)
+        assert len({nap.slot for nap in naps[:3]}) == 3
+        assert [round(nap.began_s - began_s) for nap in naps] == [0, 0, 0, 1]
