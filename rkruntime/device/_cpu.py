@@ -46,18 +46,10 @@ class CpuCompiled:
     def __init__(self, special: Any) -> None:
         self.special = special
         self.name: str = special.name
+        self.lowering: str = special.lowering
+        self.written: frozenset[int] = special.written
         self.checked: tuple[Dim3, Dim3, int] | None = None
         self.measured_extent = -1
-
-    @property
-    def lowering(self) -> str:
-        """`loop` or `fibers`."""
-        return str(self.special.lowering)
-
-    @property
-    def written(self) -> frozenset[int]:
-        """Positions of arguments that the kernel may store to."""
-        return frozenset(self.special.written)
 
     @property
     def compile_s(self) -> float:

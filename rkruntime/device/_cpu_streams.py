@@ -28,27 +28,21 @@ _LOCK = threading.Lock()  # guards the callbacks of all events; held for a few i
 class CpuEvent:
     """A point on a CPU stream: `done`, then `error` and `timing`, as `DeviceEvent` says."""
 
-    __slots__ = ("__weakref__", "_callbacks", "done", "error", "operation", "queued_s", "ran_s")
+    __slots__ = ("__weakref__", "_callbacks", "done", "error", "operation", "timing")
 
     def __init__(self, operation: Operation | None = None) -> None:
         self.done = False
         self.error: BaseException | None = None
         self.operation = operation
-        self.queued_s = 0.0
-        self.ran_s = 0.0
+        self.timing: Timing | None = None
         self._callbacks: list[Callable[[], None]] = []
 
     @classmethod
     def over(cls, error: BaseException | None, ran_s: float) -> CpuEvent:
         """Make the event of work that ran at once: it is done, and nobody can have waited for it."""
         event = cls()
-        event.error, event.ran_s, event.done = error, ran_s, True
+        event.error, event.timing, event.done = error, Timing(0.0, ran_s), True
         return event
-
-    @property
-    def timing(self) -> Timing | None:
-        """Queue and run time, once done."""
-        return Timing(self.queued_s, self.ran_s) if self.done else None
 
     def then(self, call: Callable[[], None]) -> bool:
         """Call `call` from whatever thread completes the event; false, and no call, if it is done."""
@@ -66,7 +60,7 @@ class CpuEvent:
 
     def complete(self, error: BaseException | None, queued_s: float, ran_s: float) -> None:
         """Make the event done and tell everyone."""
-        self.error, self.queued_s, self.ran_s = error, queued_s, ran_s
+        self.error, self.timing = error, Timing(queued_s, ran_s)
         self.operation = None
         with _LOCK:
             self.done = True

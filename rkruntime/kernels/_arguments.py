@@ -20,6 +20,9 @@ __all__ = ("Direct", "Passed", "bind", "describe", "is_plain", "read_direct", "w
 
 SCALARS = (bool, int, float, complex, np.generic)
 KINDS = "biufcmMV"
+WRITEABLE = 0x400
+LAYOUT = 0x1 | 0x2 | 0x100
+"""C order, Fortran order, aligned: bits of `ndarray.flags.num`, by NumPy's C API (NPY_ARRAY_C_CONTIGUOUS, ...)."""
 ADVICE: dict[type, str] = {
     list: "give a NumPy array: np.asarray(values, np.float32)",
     str: "kernels take numbers and arrays; give the text as an array of its bytes",
@@ -87,10 +90,15 @@ def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct | None:
     parts: list[Any] = []
     values: list[Any] = []
     pooled: list[Any] = []
+    part: Any
     for argument in args:
-        value, direction = unwrap(argument) if type(argument).__name__ in DIRECTIONS else (argument, None)
+        kind = type(argument)
+        plain = kind is np.ndarray or kind.__name__ not in DIRECTIONS
+        value, direction = (argument, None) if plain else unwrap(argument)
         if isinstance(value, np.ndarray):
-            part = (direction == "in", _type_key(value)) if host_accessible and value.flags.writeable else None
+            flags = value.flags.num
+            usable = host_accessible and flags & WRITEABLE
+            part = (direction == "in", value.dtype, value.ndim, flags & LAYOUT) if usable else None
         elif hasattr(value, "touch") and hasattr(value, "view"):
             pooled.append(value)
             part = (value.dtype, len(value.shape))
@@ -108,10 +116,6 @@ def _type_key(value: Any) -> Any:
     kind = type(value)
     if kind is float or kind is bool or kind is complex:
         return kind
-    if isinstance(value, np.ndarray):
-        flags = value.flags
-        layout = "C" if flags.c_contiguous else "F" if flags.f_contiguous else "A"
-        return (value.dtype, value.ndim, layout, flags.aligned)
     if kind is int:
         return int if -(2**63) <= value < 2**63 else "uint64" if 0 <= value < 2**64 else None
     if isinstance(value, np.generic):

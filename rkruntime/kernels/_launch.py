@@ -132,7 +132,7 @@ class Launcher:
                 await self._end(event, direct.values)
             elif event.error is not None:
                 raise event.error
-            return self._record(_Begun(compiled, shape, begun, 0.0, ready), event, None)
+            return self._record(compiled, shape, event, begun, ready, perf_counter())
         staged = Staged(spec, bind(spec, args), self._properties, self.memory)
         events: list[DeviceEvent] = []
         try:
@@ -167,7 +167,7 @@ class Launcher:
         await self._end(event, staged.args)
         ended = perf_counter()
         await staged.bring_back(compiled)
-        return self._record(_Begun(compiled, shape, begun, compile_s, ready), event, ended)
+        return self._record(compiled, shape, event, begun, ready, ended, compile_s, perf_counter() - ended)
 
     async def _end(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         """Wait for the launch, and raise its error; others have had a turn by then, also where it is done already."""
@@ -178,25 +178,31 @@ class Launcher:
             await self._stop(event, args)
             raise
 
-    def _record(self, launch: _Begun, event: DeviceEvent, ended: float | None) -> LaunchRecord:
-        """Account for the launch's time; `ended` is None where nothing was copied back."""
-        now = perf_counter()
-        if ended is None:
-            ended = now
-        timing = event.timing
-        queue_s, device_s = (timing.queued_s, timing.ran_s) if timing is not None else (0.0, ended - launch.ready)
+    def _record(
+        self,
+        compiled: Compiled,
+        shape: tuple[Dim3, Dim3],
+        event: DeviceEvent,
+        begun: float,
+        ready: float,
+        ended: float,
+        compile_s: float = 0.0,
+        copy_out_s: float = 0.0,
+    ) -> LaunchRecord:
+        """Account for the time of a launch that began, was ready to be queued, and ended on the device."""
+        queue_s, device_s = event.timing or (0.0, ended - ready)
         return LaunchRecord(
-            launch.compiled.name,
+            compiled.name,
             self._properties.name,
-            launch.compiled.lowering,
-            *launch.shape,
-            launch.compile_s,
-            launch.ready - launch.begun - launch.compile_s,
+            compiled.lowering,
+            *shape,
+            compile_s,
+            ready - begun - compile_s,
             queue_s,
             device_s,
-            now - ended,
-            now - launch.begun,
-            launch.compiled.written,
+            copy_out_s,
+            ended - begun + copy_out_s,
+            compiled.written,
         )
 
     def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
@@ -218,21 +224,6 @@ class Launcher:
             self.device.on_done(event, _Keep(args))
             if self._on_unstoppable is not None:
                 self._on_unstoppable(event)
-
-
-class _Begun:
-    """A launch on its way: what runs, and when it began and was ready to be queued."""
-
-    __slots__ = ("begun", "compile_s", "compiled", "ready", "shape")
-
-    def __init__(
-        self, compiled: Compiled, shape: tuple[Dim3, Dim3], begun: float, compile_s: float, ready: float
-    ) -> None:
-        self.compiled = compiled
-        self.shape = shape
-        self.begun = begun
-        self.compile_s = compile_s
-        self.ready = ready
 
 
 class _Keep:

@@ -24,7 +24,8 @@ async def watched(kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: 
     above = TRACE.get()
     trace = above.child() if above is not None and above.sampled else above
     number = next(_NUMBERS)
-    tokens = LAUNCH.set(number), TRACE.set(trace)
+    of_launch = LAUNCH.set(number)
+    of_trace = None if trace is above else TRACE.set(trace)
     began_s = trio.current_time()
     try:
         record = await launch
@@ -34,8 +35,9 @@ async def watched(kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: 
         tell(_done(number, kernel, began_s, trace, "cancelled" if cancelled else "failed", why, None))
         raise
     finally:
-        LAUNCH.reset(tokens[0])
-        TRACE.reset(tokens[1])
+        LAUNCH.reset(of_launch)
+        if of_trace is not None:
+            TRACE.reset(of_trace)
     tell(_done(number, kernel, began_s, trace, "completed", "", record))
     return record
 

@@ -28,8 +28,7 @@ def check_cooperative(special: Runnable, grid: Extent, block: Extent) -> None:
     Raises:
         InvalidLaunch: It is.
     """
-    threads = math.prod(grid) * math.prod(block)
-    if special.cooperative and threads > MOST_TOGETHER:
+    if special.cooperative and (threads := math.prod(grid) * math.prod(block)) > MOST_TOGETHER:
         wanted = f"at most {MOST_TOGETHER:,} threads in all, not {threads:,}, since they wait for one another"
         mend = "take fewer blocks, and let each thread do more in a loop"
         raise InvalidLaunch(special.name, "grid", grid, wanted, mend)
