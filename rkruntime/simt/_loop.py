@@ -7,7 +7,7 @@ would do nothing, so they are not run.
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
 # ruff: noqa: ARG001
-# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator,unused-ignore"
 
 from __future__ import annotations
 
@@ -19,16 +19,70 @@ from numba.core import cgutils
 from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
-from rkruntime.simt._parts import PART
+from rkruntime.simt._parts import INLINE, PART
 from rkruntime.simt._stubs import largest, smallest
 from rkruntime.simt._switch import put, word
 from rkruntime.simt.lanes._copies import make_copies
 
-__all__ = ("make_row", "make_run")
+__all__ = ("first_block", "make_row", "make_run", "next_block", "place_of", "threads_of")
 
 WORD = ir.IntType(64)
 # Options under which the loops are compiled: numba's own, without its checks.
 OPTIONS = {**PART, "error_model": "numpy"}
+
+
+# What is the same for every kernel is compiled once in a process: numba's passes cost a kernel more than LLVM's do.
+once = njit(**INLINE, error_model="numpy")
+
+
+@once
+def first_block(number: Any, grid: Any) -> Any:
+    """Return where in the grid a block is that is given by its number."""
+    return number % grid[0], number // grid[0] % grid[1], number // (grid[0] * grid[1])
+
+
+@once
+def next_block(x: Any, y: Any, z: Any, count: Any, grid: Any) -> Any:
+    """Return which block follows after `count` blocks of a row."""
+    x += count
+    if x == grid[0]:
+        x, y = 0, y + 1
+        if y == grid[1]:
+            y, z = 0, z + 1
+    return x, y, z
+
+
+@once
+def place_of(x: Any, y: Any, z: Any, dim: Any) -> Any:
+    """Return a block's index, and its first thread's place in the grid."""
+    index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
+    return index, (index[0] * dim[0], index[1] * dim[1], index[2] * dim[2])
+
+
+@once
+def threads_of(block: Any) -> Any:
+    """Return a block's extents, which LLVM then knows to be small."""
+    return block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
+
+
+@once
+def rows_within(allowed: Any, base: Any, dim: Any, count: Any) -> Any:
+    """Return the first place along x, y and z that is run, each with how many follow.
+
+    Args:
+        allowed: What `limits` returned.
+        base: The first thread's place.
+        dim: The block's extents.
+        count: How many blocks along x are run as one.
+    """
+    x, y, z = base
+    first_x = largest(x, largest(allowed[0], x + allowed[6]))
+    first_y = largest(y, largest(allowed[2], y + allowed[8]))
+    first_z = largest(z, largest(allowed[4], z + allowed[10]))
+    end_x = smallest(x + count * dim[0], smallest(allowed[1], x + allowed[7]))
+    end_y = smallest(y + dim[1], smallest(allowed[3], y + allowed[9]))
+    end_z = smallest(z + dim[2], smallest(allowed[5], z + allowed[11]))
+    return first_x, end_x - first_x, first_y, end_y - first_y, first_z, end_z - first_z
 
 
 @intrinsic(prefer_literal=False)
@@ -112,32 +166,19 @@ def make_run(row: Any, limits: Any, *, wide: bool = False, private: tuple[int, .
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.FAULT_LANE, 0)
         mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
-        dx, dy, dz = block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK
-        dim = (dx, dy, dz)
-        x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
+        dim = threads_of(block)
+        x, y, z = first_block(first, grid)
         while first < last:
             count = smallest(last - first, grid[0] - x) if wide else 1
-            index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
-            base_x, base_y, base_z = index[0] * dx, index[1] * dy, index[2] * dz
-            base = (base_x, base_y, base_z)
+            index, base = place_of(x, y, z, dim)
             of_block = make_context((0, 0, 0), base, index, dim, grid, state, cancel)
             allowed = call_noting(limits, of_block, args, state)
-            first_x = largest(base_x, largest(allowed[0], base_x + allowed[6]))
-            first_y = largest(base_y, largest(allowed[2], base_y + allowed[8]))
-            first_z = largest(base_z, largest(allowed[4], base_z + allowed[10]))
-            end_x = smallest(base_x + count * dx, smallest(allowed[1], base_x + allowed[7]))
-            end_y = smallest(base_y + dy, smallest(allowed[3], base_y + allowed[9]))
-            end_z = smallest(base_z + dz, smallest(allowed[5], base_z + allowed[11]))
-            count_x = end_x - first_x
-            for k_z in range(end_z - first_z):
-                for k_y in range(end_y - first_y):
+            first_x, count_x, first_y, count_y, first_z, count_z = rows_within(allowed, base, dim, count)
+            for k_z in range(count_z):
+                for k_y in range(count_y):
                     row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, mine)
             first += count
-            x += count
-            if x == grid[0]:
-                x, y = 0, y + 1
-                if y == grid[1]:
-                    y, z = 0, z + 1
+            x, y, z = next_block(x, y, z, count, grid)
         merge(args, state)
 
     return run

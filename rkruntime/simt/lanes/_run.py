@@ -12,7 +12,8 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from rkruntime.simt import _state
-from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
+from rkruntime.simt._context import LoopContext, make_context
+from rkruntime.simt._loop import first_block, next_block, place_of, threads_of
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._parts import PART
 from rkruntime.simt._switch import put, word
@@ -68,18 +69,13 @@ def make_block_run(body: Any, private: tuple[int, ...] = ()) -> Any:
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.DYNAMIC_BYTES, shared_bytes)
         mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
-        dim = (block[0] & THREAD_MASK, block[1] & THREAD_MASK, block[2] & THREAD_MASK)
-        x, y, z = first % grid[0], first // grid[0] % grid[1], first // (grid[0] * grid[1])
+        dim = threads_of(block)
+        x, y, z = first_block(first, grid)
         for _ in range(last - first):
-            index = (x & BLOCK_MASK, y & BLOCK_MASK, z & BLOCK_MASK)
-            base = (index[0] * dim[0], index[1] * dim[1], index[2] * dim[2])
+            index, base = place_of(x, y, z, dim)
             put(state, _state.FAULT_LANE, 0)
             call_block(body, make_context((0, 0, 0), base, index, dim, grid, state, cancel), mine, state)
-            x += 1
-            if x == grid[0]:
-                x, y = 0, y + 1
-                if y == grid[1]:
-                    y, z = 0, z + 1
+            x, y, z = next_block(x, y, z, 1, grid)
         put(state, _state.FAULT_LANE, 0)
         merge(args, state)
 
