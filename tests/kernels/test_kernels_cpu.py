@@ -127,6 +127,18 @@ async def test_strided_and_fortran_arrays_are_worked_on_in_place(cpu: Cpu) -> No
     assert not whole[:, 1::2].any()
 
 
+async def test_layouts_in_turn_never_share_what_was_compiled_for_another(cpu: Cpu) -> None:
+    whole, raw = np.zeros((20, 60), np.int64), np.zeros(20 * 30 * 8 + 1, np.uint8)
+    unaligned = raw[1:].view(np.int64).reshape(20, 30)
+    assert not unaligned.flags.aligned
+    parts = (np.zeros((20, 30), np.int64), np.zeros((20, 30), np.int64, order="F"), whole[:, ::2], unaligned)
+    for part in (*parts, *reversed(parts), *parts):
+        part[:] = 0
+        await cpu.launch(place, part, over=part.shape)
+        np.testing.assert_array_equal(part, 100 * np.arange(20)[:, None] + np.arange(30))
+    assert not whole[:, 1::2].any()
+
+
 async def test_read_only_arrays_are_read_and_never_written(cpu: Cpu) -> None:
     x, out = np.arange(10.0), np.zeros(10)
     x.flags.writeable = False
