@@ -6,7 +6,6 @@ for devices. These are ours; what is above them, arrays, streams, events, contex
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -21,7 +20,7 @@ from rkruntime.dropin._device import (
     device_uuid,
 )
 from rkruntime.dropin._memory import HostMemory
-from rkruntime.dropin._numba import drv
+from rkruntime.dropin._numba import config, drv
 from rkruntime.dropin._streams import Callbacks, Events, Handles
 from rkruntime.machine import usable_memory_bytes
 
@@ -223,6 +222,20 @@ def _nothing(*args: Any) -> None:
     """Do what has no meaning here, or is done already."""
 
 
+def _missing(name: str) -> Callable[..., NoReturn]:
+    """Return what stands for a function of the driver that is not here.
+
+    Raises:
+        AttributeError: No driver has such a function.
+    """
+    getattr(binding, name)
+
+    def refuse(*_args: Any) -> NoReturn:
+        raise failure(name, "NOT_SUPPORTED")
+
+    return refuse
+
+
 def _refuse_module(*_args: Any) -> NoReturn:
     """Refuse PTX and machine code of a GPU, which scripts may load by themselves."""
     raise failure("cuLibraryLoadData", "NOT_SUPPORTED")
@@ -269,13 +282,16 @@ def install_driver() -> HostDriver:
     if driver.devices:
         raise RuntimeError("numba-cuda has opened a GPU in this process; call rkruntime.dropin.install() before that")
     host = HostDriver()
-    drv._logger = drv.make_logger()
-    driver.is_initialized = True
-    driver.initialization_error = None
-    driver.lib = host
-    driver.pid = os.getpid()
-    for name, function in host.functions().items():
+    functions = host.functions()
+
+    def bind(name: str) -> Callable[..., Any]:
+        function = functions.get(name) or _missing(name)
         setattr(driver, name, function)
+        return function
+
+    driver.lib, driver._cuda_python_wrap_fn = host, bind
+    if not config.DISABLE_CUDA:
+        driver.is_initialized, driver.initialization_error = False, None
     drv.ExperimentalDevice = HostDevice
     drv._to_core_stream = core_stream
     drv.Stream.add_callback = host.add_callback()

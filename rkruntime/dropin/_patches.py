@@ -14,6 +14,7 @@ from rkruntime.dropin._numba import (
     devicearray,
     deviceufunc,
     dispatcher,
+    drv,
     global_compiler_lock,
     nrt,
     transposing,
@@ -72,8 +73,11 @@ def _compile(theirs: Callable[[Any, Any], Any]) -> Callable[[Any, Any], HostKern
 
 
 def _is_available() -> bool:
-    """Return True: kernels run, though on no GPU."""
-    return True
+    """Whether kernels run, though on no GPU: NUMBA_DISABLE_CUDA forbids it."""
+    try:
+        return bool(drv.driver.is_available)
+    except drv.CudaSupportError:
+        return False
 
 
 def _set(owner: Any, name: str, value: Any) -> None:

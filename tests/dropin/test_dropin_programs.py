@@ -104,3 +104,16 @@ def test_a_program_that_runs_no_kernel_imports_no_compiler() -> None:
     program = "import rkruntime.dropin as d; d.install(); import sys; from numba import cuda; cuda.to_device([1.0])"
     done = run("-c", f"{program}; print([one for one in sys.modules if one.startswith('rkruntime.simt')])")
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_cuda_may_be_disabled() -> None:
+    program = "import rkruntime.dropin as d; d.install(); from numba import cuda; print(cuda.is_available())"
+    done = run("-c", f"{program}; print(cuda.cuda_error()); cuda.device_array(3)", NUMBA_DISABLE_CUDA="1")
+    assert done.stdout.startswith("False\nCUDA is disabled due to setting NUMBA_DISABLE_CUDA=1")
+    assert "CudaSupportError" in done.stderr.splitlines()[-3]
+
+
+def test_a_function_that_the_driver_lacks_says_so() -> None:
+    program = "import rkruntime.dropin as d; d.install(); from numba import cuda; cuda.device_array(3).get_ipc_handle()"
+    done = run("-c", program)
+    assert "Call to cuIpcGetMemHandle results in CUDA_ERROR_NOT_SUPPORTED" in done.stderr.splitlines()[-1]
