@@ -76,7 +76,8 @@ def page(here: Results, there: Results) -> Iterator[str]:
         ("", "modules", *OUTCOMES), [("drop-in", len(here), *counts(ours)), ("simulator", len(there), *counts(theirs))]
     )
     yield f"- Of {len(kept) + len(lost):,} tests that pass under the simulator, {len(kept):,} pass here."
-    yield f"- Of those that the simulator skips, {len(won):,} run and pass here.\n"
+    yield f"- Of those that the simulator skips, {len(won):,} run and pass here."
+    yield f"{times({name: (ours[name], theirs[name]) for name in kept})}\n"
     yield "## Pass under the simulator, and not here\n"
     yield from by_reason({name: ours.get(name, {"outcome": "skip", "reason": "it was not run"}) for name in lost})
     yield "## Fail here, and do not pass under the simulator either\n"
@@ -90,6 +91,17 @@ def page(here: Results, there: Results) -> Iterator[str]:
         mine, other = (side.get(module, {"tests": {}})["tests"] for side in (here, there))
         rows.append((f"`{module}`", short(mine), short(other)))
     yield from table(("module", "drop-in", "simulator"), rows)
+
+
+def times(pairs: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> str:
+    """Say how long the tests took that pass in both modes."""
+    here_s, there_s = (sum(pair[k]["seconds"] for pair in pairs.values()) for k in (0, 1))
+    sooner = sum(mine["seconds"] <= other["seconds"] for mine, other in pairs.values())
+    return (
+        f"- Those that pass in both take {here_s:,.0f} s of processor time here, with nothing compiled before, and "
+        f"{there_s:,.0f} s under the simulator; {sooner:,} of {len(pairs):,} take no more here. Python's start and the "
+        "imports are not counted."
+    )
 
 
 def short(tests: dict[str, dict[str, str]]) -> str:
