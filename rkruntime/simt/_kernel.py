@@ -17,6 +17,7 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
+from rkruntime.simt._blas import import_array_functions
 from rkruntime.simt._choice import Choice, choose, choose_width, has_barriers
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._drive import make_drive
@@ -208,6 +209,7 @@ class Kernel:
         return special
 
     def _compile(self, argument_types: tuple[Any, ...]) -> Special:
+        import_array_functions()
         choice = self.choice
         if choice.lowering == "lanes":
             try:
