@@ -72,7 +72,10 @@ class Activity:
     def __call__(self, record: Any) -> None:
         """Take note of a record."""
         if isinstance(record, LaunchDone):
-            self._kernels.setdefault(record.kernel, _Kernel()).note(record)
+            kernel = self._kernels.get(record.kernel)
+            if kernel is None:
+                kernel = self._kernels[record.kernel] = _Kernel()
+            kernel.note(record)
             if record.outcome == "failed":
                 self._note_error(f"kernel {record.kernel}", record.error)
         elif isinstance(record, ActorEvent) and record.error:
