@@ -341,7 +341,7 @@ class Cell:
 
     def cancel(self, envelope: Envelope, why: str) -> None:
         """Cancel a message, queued or running."""
-        envelope.stop_reason = envelope.stop_reason or why
+        envelope.stop_reason = envelope.stop_reason or why or "somebody cancelled it"
         if envelope.state is QUEUED:
             self.mailbox.withdraw(envelope)
             self._settle(envelope, "cancelled", self._cancelled(envelope))

@@ -139,14 +139,15 @@ class Stubborn(Note):
         return "finished"
 
 
-async def test_a_message_that_was_cancelled_and_finished_leaves_the_next_alone(autojump_clock) -> None:
+@pytest.mark.parametrize("why", ["its caller left", ""])
+async def test_a_message_that_was_cancelled_and_finished_leaves_the_next_alone(autojump_clock, why: str) -> None:
     answers = Answers()
     async with acting() as system:
         ref = await system.spawn(Stubborn, [])
         cancel = ask(ref, answers, Stubborn.finish_all_the_same)
         ask(ref, answers, Stubborn.nap, 0.5)
         await trio.sleep(0.5)
-        cancel("its caller left")
+        cancel(why)
         assert await answers.next() == "finished"
         assert await answers.next() == 0.5
 
