@@ -4,7 +4,6 @@ Importing this registers it with numba, and arrays of it where `ml_dtypes` is in
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator,attr-defined,no-any-return,unused-ignore"
 
 from __future__ import annotations
@@ -17,12 +16,11 @@ import numba.np.numpy_support
 import numpy as np
 from llvmlite import ir
 from numba.core import datamodel, types
-from numba.core.imputils import lower_constant
 from numba.cuda.types.ext_types import Bfloat16
 from numba.extending import box
 
 from rkruntime.simt import _half as _half  # casts go by way of it
-from rkruntime.simt._short_floats import BITS, SINGLE, WORD, define_short
+from rkruntime.simt._short_floats import BITS, SINGLE, WORD, define_short, lower_constant
 
 __all__ = ("BFLOAT",)
 
@@ -51,12 +49,7 @@ def from_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 define_short(BFLOAT, to_single, from_single)
-
-
-@lower_constant(Bfloat16)
-def _constant(context, builder, kind, value):
-    (bits,) = struct.unpack("<H", np.asarray(value).tobytes())
-    return BITS(bits)
+lower_constant(Bfloat16, lambda value: struct.unpack("<H", np.asarray(value).tobytes())[0])
 
 
 @box(Bfloat16)

@@ -1,7 +1,6 @@
 """float16 for numba's CPU target, which has the type and nothing else; importing this registers it with numba."""
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,untyped-decorator,attr-defined,no-any-return,unused-ignore"
 
 from __future__ import annotations
@@ -12,9 +11,8 @@ import numba.core.boxing
 import numba.core.pythonapi
 from llvmlite import ir
 from numba.core import datamodel, types
-from numba.core.imputils import lower_constant
 
-from rkruntime.simt._short_floats import BITS, DOUBLE, SINGLE, WORD, define_short, odd_single
+from rkruntime.simt._short_floats import BITS, DOUBLE, SINGLE, WORD, define_short, lower_constant, odd_single
 
 __all__ = ("to_single",)
 
@@ -61,11 +59,7 @@ def from_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 define_short(HALF, to_single, from_single)
-
-
-@lower_constant(HALF)
-def _constant(context, builder, kind, value):
-    return BITS(int.from_bytes(numba.np.numpy_support.np.float16(value).tobytes(), "little"))
+lower_constant(HALF, lambda value: int.from_bytes(numba.np.numpy_support.np.float16(value).tobytes(), "little"))
 
 
 _boxers: Any = numba.core.pythonapi._boxers.functions

@@ -18,18 +18,37 @@ from typing import Any, ClassVar
 import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.core.imputils import lower_builtin, lower_cast
+from numba.core.imputils import Registry, RegistryLoader
+from numba.core.registry import cpu_target
 from numba.core.typing import mathdecl
 from numba.core.typing.templates import ConcreteTemplate, builtin_registry, signature
 
-__all__ = ("BITS", "DOUBLE", "SINGLE", "WORD", "define_short", "odd_single")
+__all__ = ("BITS", "DOUBLE", "SINGLE", "WORD", "define_short", "lower_constant", "odd_single")
 
 BITS, WORD, SINGLE, DOUBLE = ir.IntType(16), ir.IntType(32), ir.FloatType(), ir.DoubleType()
 OPERATORS = (operator.add, operator.sub, operator.mul, operator.truediv)
 IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 FUNCTIONS = (math.sin, math.cos, math.sqrt, math.log, math.log2, math.log10, math.exp, math.exp2, math.tanh, math.fabs)
 WHOLE = (np.floor, np.ceil, np.trunc)  # which stand for those of `math` in kernels
+# Of the CPU's own: numba's registry of builtins is numba-cuda's too, which makes other code for a GPU.
+registry = Registry("floats of sixteen bits")
+loader = RegistryLoader(registry)
 Conversion = Callable[[ir.IRBuilder, ir.Value], ir.Value]
+
+
+def lower_constant(kind: Any, bits_of: Callable[[Any], int]) -> None:
+    """Give a type of sixteen bits its constants.
+
+    Args:
+        kind: The numba type.
+        bits_of: Returns the bits of a value.
+    """
+
+    @registry.lower_constant(kind)
+    def constant(context, builder, kind, value):
+        return BITS(bits_of(value))
+
+    _install()
 
 
 def define_short(kind: Any, widen: Conversion, narrow: Conversion) -> None:
@@ -45,6 +64,15 @@ def define_short(kind: Any, widen: Conversion, narrow: Conversion) -> None:
         _define(kind, widen, narrow, key, 2)
     for function in (operator.neg, operator.pos, *FUNCTIONS, *WHOLE):
         _define(kind, widen, narrow, function, 1)
+    _install()
+
+
+def _install() -> None:
+    """Have numba's CPU target know what is new; not as a registry of its, to which it would add intrinsics."""
+    context: Any = cpu_target.target_context
+    context.insert_func_defn(loader.new_registrations("functions"))
+    context._insert_cast_defn(loader.new_registrations("casts"))
+    context._insert_get_constant_defn(loader.new_registrations("constants"))
 
 
 def odd_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
@@ -59,10 +87,10 @@ def odd_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 def _define_casts(kind: Any, widen: Conversion, narrow: Conversion) -> None:
-    @lower_cast(types.Float, kind)
-    @lower_cast(types.Integer, kind)
-    @lower_cast(types.IntegerLiteral, kind)
-    @lower_cast(types.Boolean, kind)
+    @registry.lower_cast(types.Float, kind)
+    @registry.lower_cast(types.Integer, kind)
+    @registry.lower_cast(types.IntegerLiteral, kind)
+    @registry.lower_cast(types.Boolean, kind)
     def into(context, builder, fromty, toty, value):
         if fromty == toty:
             return value
@@ -71,10 +99,10 @@ def _define_casts(kind: Any, widen: Conversion, narrow: Conversion) -> None:
         double = context.cast(builder, _sticky(builder, fromty, value), fromty, types.float64)
         return narrow(builder, odd_single(builder, double))
 
-    @lower_cast(kind, types.Float)
-    @lower_cast(kind, types.Integer)
-    @lower_cast(kind, types.Boolean)
-    @lower_cast(kind, types.Complex)
+    @registry.lower_cast(kind, types.Float)
+    @registry.lower_cast(kind, types.Integer)
+    @registry.lower_cast(kind, types.Boolean)
+    @registry.lower_cast(kind, types.Complex)
     def out_of(context, builder, fromty, toty, value):
         if fromty == toty:
             return value
@@ -105,7 +133,7 @@ def _define(kind: Any, widen: Conversion, narrow: Conversion, key: Any, count: i
         function = context.get_function(key, signature(single, *[single] * count))
         return narrow(builder, function(builder, [widen(builder, arg) for arg in args]))
 
-    lower_builtin(key, *[kind] * count)(compute)
+    registry.lower(key, *[kind] * count)(compute)
     case = signature(kind, *[kind] * count)
     known = [one for name, one in (*builtin_registry.globals, *mathdecl.registry.globals) if name is key]
     with_cases = [template for one in known for template in one.templates if getattr(template, "cases", None)]
