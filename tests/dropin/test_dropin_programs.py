@@ -49,11 +49,6 @@ def test_what_kernels_allocate_is_counted() -> None:
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
 
 
-def test_ptx_is_numba_cudas_own() -> None:
-    done = run_dropin(str(SCRIPTS / "ptx.py"), RKRUNTIME_CACHE_DIR="")
-    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
-
-
 def test_control_c_ends_a_kernel_that_never_ends() -> None:
     done = run_dropin(str(SCRIPTS / "endless.py"))
     assert done.stdout == "goes on\n"

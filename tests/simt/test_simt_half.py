@@ -1,10 +1,12 @@
 """float16: numba's CPU target has none, so its arithmetic and conversions are held to NumPy's, bit for bit."""
 
+import importlib
 import math
 
 import numpy as np
 import pytest
 from numba import cuda
+from numba.core.imputils import builtin_registry
 from simt_launching import blocks_for, run
 
 from rkruntime.simt.lanes import LanesRefused
@@ -114,3 +116,12 @@ def test_whole_parts_keep_the_type_of_the_number(dtype):
     out = np.zeros((x.size, 3), dtype)
     run(whole_parts, 1, 4, x, out)
     np.testing.assert_array_equal(out.T, [np.floor(x), np.ceil(x), np.trunc(x)])
+
+
+def test_numba_cuda_compiles_short_floats_as_before() -> None:
+    """What other packages put into numba's own registry numba-cuda takes for GPUs, too."""
+    for module in ("_half", "_bfloat"):
+        importlib.import_module(f"rkruntime.simt.{module}")
+    taken = [*builtin_registry.functions, *builtin_registry.casts, *builtin_registry.constants]
+    assert taken
+    assert [one for one in taken if one[0].__module__ == "rkruntime.simt._short_floats"] == []
