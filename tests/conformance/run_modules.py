@@ -2,7 +2,8 @@
 
     python run_modules.py MODE FOLDER [MODULE ...]
 
-Writes FOLDER/MODE/MODULE.json for each.
+Writes FOLDER/MODE/MODULE.json for each. MODE is `dropin`, `compiled` (the same once more: kernels are on disk from the
+run before) or `simulator`.
 """
 
 from __future__ import annotations
