@@ -20,6 +20,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -133,10 +134,12 @@ def load(name: str, key: str) -> Any:
         reduced = pickle.loads(payload)
         compiled = CompileResult._rebuild(context, *reduced)
         compiled.library.kept = reduced[-1]  # environments of what it is made of, to which its machine code points
-        return compiled
     except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
         log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", path, error)
         return None
+    with suppress(OSError):
+        os.utime(path)  # entries that are in use stay longest
+    return compiled
 
 
 def store(name: str, key: str, compiled: Any) -> None:
@@ -166,7 +169,7 @@ def _file_name(name: str, key: str) -> str:
 
 
 def _trim(place: Path) -> None:
-    """Drop the oldest entries when there are too many; another process may be doing the same."""
+    """Drop the entries unused for longest when there are too many; another process may be doing the same."""
     entries = list(place.iterdir())
     if len(entries) <= MOST_ENTRIES:
         return

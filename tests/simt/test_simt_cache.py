@@ -151,6 +151,14 @@ def test_old_entries_go_when_there_are_too_many(cache, monkeypatch):
     assert left[1] == "old-4"
 
 
+def test_entries_in_use_stay(cache):
+    specialize()
+    (path,) = cache.iterdir()
+    os.utime(path, (1, 1))
+    assert specialize().compile_s == 0
+    assert path.stat().st_mtime > 1
+
+
 def test_a_kernel_may_have_any_name(cache):
     x, out = np.arange(8.0), np.zeros(8)
     for expected in (True, False):
