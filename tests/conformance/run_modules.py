@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -100,8 +101,11 @@ def _environment(mode: str, folder: Path) -> dict[str, str]:
 
 def run_all(mode: str, folder: Path, modules: list[str]) -> None:
     """Run modules and write down what became of each."""
-    target = folder / mode
+    target, kernels = folder / mode, folder / "kernels"
     target.mkdir(parents=True, exist_ok=True)
+    if mode == "dropin":
+        shutil.rmtree(kernels, ignore_errors=True)
+    os.environ["RKRUNTIME_CACHE_DIR"] = str(kernels.absolute())
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         running = [pool.submit(run_module, mode, module) for module in modules]
         for future in as_completed(running):
