@@ -48,7 +48,7 @@ def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap]
     """
 
     def endpoint(spec: RouteSpec) -> Endpoint:
-        inner: Endpoint = _Endpoint(spec, state)
+        inner = _answering(_Endpoint(spec, state))
         for wrap in reversed(wraps):
             wrapped = wrap(spec, inner)
             inner = inner if wrapped is inner else _answering(wrapped)
@@ -99,10 +99,7 @@ class _Front:
 
 
 class _Endpoint:
-    """Runs one route's handler, within the service's limits, and makes replies of its errors.
-
-    The exchange holds its place until the reply is sent.
-    """
+    """Runs one route's handler, within the service's limits; the exchange holds its place until the reply is sent."""
 
     def __init__(self, spec: RouteSpec, state: ServiceState) -> None:
         self._handler = spec.handler
@@ -111,21 +108,15 @@ class _Endpoint:
         self._most_s = state.config.service.request_timeout
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        try:
-            exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
-            if self._limited:
-                self._state.limits.check_rate(exchange.scope)
-                if not exchange.enter_at_once():
-                    await exchange.enter()
-            return await self._handler(self._state, exchange)
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            return await _refuse(exchange, error)
+        exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
+        if self._limited:
+            self._state.limits.check_rate(exchange.scope)
+            await exchange.enter()
+        return await self._handler(self._state, exchange)
 
 
 def _answering(endpoint: Endpoint) -> Endpoint:
-    """Make replies of the errors of what stands around a route."""
+    """Make replies of the errors of an endpoint."""
 
     async def answering(exchange: Exchange) -> Reply:
         try:

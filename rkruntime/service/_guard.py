@@ -144,8 +144,7 @@ class Guard:
             why = found.why if isinstance(found, Unproven) and isinstance(error, Unauthenticated) else str(error)
             await self._record("decision", scope, permission, found, allowed=False, why=why.partition("\n")[0])
             raise
-        if self._audit is not None:
-            await self._record("decision", scope, permission, found, allowed=True)
+        await self._record("decision", scope, permission, found, allowed=True)
         return found
 
     def _refuse_foreign(self, exchange: Exchange) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
@@ -82,20 +82,15 @@ class Exchange:
         self._limits = limits
         self._has_place = False
 
-    def enter_at_once(self) -> bool:
-        """Take a place among the requests in progress, if there is one, until `leave`."""
-        self._has_place = self._limits.enter_at_once()
-        return self._has_place
-
     async def enter(self) -> None:
-        """Wait for a place among the requests in progress; see `Limits.enter`."""
-        await self._limits.enter(self.deadline_s)
+        """Take a place among the requests in progress, until `leave`; see `Limits.enter`."""
+        if not self._limits.enter_at_once():
+            await self._limits.enter(self.deadline_s)
         self._has_place = True
 
     def leave(self) -> None:
         """Hold nothing any more."""
-        if self.held.count:
-            self.held.give_back()
+        self.held.give_back()
         if self._has_place:
             self._has_place = False
             self._limits.leave()
@@ -124,14 +119,9 @@ class Exchange:
         """Seconds that are left."""
         return max(0.0, self.deadline_s - time.monotonic())
 
-    async def read(self, most_bytes: int, check: Check | None = None) -> bytearray:
+    def read(self, most_bytes: int, check: Check | None = None) -> Coroutine[Any, Any, bytearray]:
         """Return the body; see `Incoming.read`."""
-        whole = self.incoming.take(most_bytes, self.held)
-        if whole is None:
-            return await self.incoming.read(most_bytes, self.deadline_s, self.held, check)
-        if check is not None:
-            check(whole)
-        return whole
+        return self.incoming.read(most_bytes, self.deadline_s, self.held, check)
 
 
 class Incoming:
@@ -167,20 +157,6 @@ class Incoming:
             self.ended = True
         return message
 
-    def take(self, most_bytes: int, held: Held) -> bytearray | None:
-        """Return the body where it has come as a whole already; None where it has to be read.
-
-        Raises:
-            RequestRefused: As for `read`.
-        """
-        told, cycle = self._told, cycle_of(self._receive)
-        if not told or told > most_bytes or cycle is None or not has_body(cycle):
-            return None
-        held.take(told)
-        self.ended = True
-        self.body = take_body(cycle)
-        return self.body
-
     async def read(self, most_bytes: int, deadline_s: float, held: Held, check: Check | None = None) -> bytearray:
         """Return the body.
 
@@ -199,6 +175,13 @@ class Incoming:
             if self._told > most_bytes:
                 raise _too_large(self._told, most_bytes)
             held.take(self._told)
+        cycle = cycle_of(self._receive)
+        if self._told and cycle is not None and has_body(cycle):
+            self.ended = True
+            self.body = take_body(cycle)
+            if check is not None:
+                check(self.body)
+            return self.body
         if b"request-timeout" not in self.headers:  # the connection bounds the time of every body by itself
             return await self._gather(most_bytes, held, check)
         try:

@@ -20,8 +20,6 @@ HeadersFor: TypeAlias = Callable[[str], Headers]
 PAGE = "text/html"
 NO_STORE = (b"cache-control", b"no-store")
 CLOSE = (b"connection", b"close")
-_PLAIN = b"content-type: %s\r\nx-request-id: %s\r\ncache-control: no-store\r\n"
-"""The lines of a reply without further headers: `_own`, written at once."""
 
 
 class Sender:
@@ -67,9 +65,7 @@ class Sender:
 
     def _head_lines(self, exchange: Exchange, reply: Answer) -> bytes:
         fixed = self._page_lines if reply.kind.startswith(PAGE) else self._other_lines
-        if reply.headers:
-            return _lines(_own(exchange, reply)) + fixed
-        return _PLAIN % (reply.kind.encode("latin-1"), exchange.request_id) + fixed
+        return _lines(_own(exchange, reply)) + fixed
 
 
 def _own(exchange: Exchange, reply: Reply) -> list[Header]:
