@@ -10,14 +10,13 @@ that call, waits for it to be cleaned up, and raises KeyboardInterrupt as it wou
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import contextvars
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import numpy.typing as npt
 import trio
@@ -27,6 +26,7 @@ from rkruntime.config import RuntimeConfig
 from rkruntime.device import Device, DeviceProperties, HostArray
 from rkruntime.errors import NotRunning
 from rkruntime.kernels import LaunchRecord
+from rkruntime.latch import Latch
 from rkruntime.memory import DeviceArray, MemoryStats
 from rkruntime.runtime import DrainReport, Health, KernelRef, Runtime, State
 from rkruntime.runtime import open_runtime as open_async
@@ -39,13 +39,48 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+class _Answer(Generic[R]):
+    """What another thread comes to, waited for in a way that Ctrl-C may end at any point."""
+
+    def __init__(self) -> None:
+        self._told = Latch()
+        self._value: R | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def told(self) -> bool:
+        """Whether there is a value or an error."""
+        return self._told.is_set
+
+    def tell(self, value: R) -> None:
+        """Give the value; this or `fail`, once."""
+        self._value = value
+        self._told.set()
+
+    def fail(self, error: BaseException) -> None:
+        """Give the error instead."""
+        self._error = error
+        self._told.set()
+
+    def wait(self) -> None:
+        """Wait for either."""
+        self._told.wait()
+
+    def result(self) -> R:
+        """Wait, and return the value or raise the error."""
+        self._told.wait()
+        if self._error is not None:
+            raise self._error
+        return cast(R, self._value)
+
+
 class _Portal:
     """A Trio thread that hosts one runtime and runs calls handed to it, each in a cancel scope of its own."""
 
     def __init__(self, opened: AbstractAsyncContextManager[Runtime]) -> None:
-        self._ready: concurrent.futures.Future[Runtime] = concurrent.futures.Future()
-        self._ended: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._begun: concurrent.futures.Future[trio.lowlevel.TrioToken] = concurrent.futures.Future()
+        self._ready: _Answer[Runtime] = _Answer()
+        self._ended: _Answer[None] = _Answer()
+        self._begun: _Answer[trio.lowlevel.TrioToken] = _Answer()
         self._starting = trio.CancelScope()
         main = functools.partial(self._main, opened)
         self._thread = threading.Thread(target=main, name="rkruntime-trio", daemon=True)
@@ -66,18 +101,17 @@ class _Portal:
         try:
             trio.run(self._serve, opened)
         except BaseException as error:
-            waiting = self._ended if self._ready.done() else self._ready
-            waiting.set_exception(single(error))
+            (self._ended if self._ready.told else self._ready).fail(single(error))
         else:
-            self._ended.set_result(None)
+            self._ended.tell(None)
 
     async def _serve(self, opened: AbstractAsyncContextManager[Runtime]) -> None:
         self._token = trio.lowlevel.current_trio_token()
         self._closing = trio.Event()
-        self._begun.set_result(self._token)
+        self._begun.tell(self._token)
         with self._starting:
             async with trio.open_nursery() as self._calls, opened as runtime:
-                self._ready.set_result(runtime)
+                self._ready.tell(runtime)
                 await self._closing.wait()
 
     def call(self, function: Callable[..., Awaitable[R]], *args: Any, **kwargs: Any) -> R:
@@ -86,34 +120,42 @@ class _Portal:
         Raises:
             NotRunning: The thread has ended.
         """
-        answer: concurrent.futures.Future[R] = concurrent.futures.Future()
+        answer: _Answer[R] = _Answer()
         scope = trio.CancelScope()
+        begun = False
 
         async def run() -> None:
             with scope:
                 try:
-                    answer.set_result(await function(*args, **kwargs))
+                    answer.tell(await function(*args, **kwargs))
                 except Exception as error:
-                    answer.set_exception(error)
-            if not answer.done():
-                answer.set_exception(NotRunning("stopped"))
+                    answer.fail(error)
+            if not answer.told:
+                answer.fail(NotRunning("stopped"))
 
         def begin() -> None:
+            nonlocal begun
+            begun = True
             try:
                 self._calls.start_soon(run)
             except RuntimeError:  # the nursery has ended: the runtime failed, or was closed by another thread
-                answer.set_exception(NotRunning("stopped"))
+                answer.fail(NotRunning("stopped"))
+
+        def give_up() -> None:
+            scope.cancel()
+            if not begun:  # Ctrl-C came before the call was handed over
+                answer.fail(NotRunning("stopped"))
 
         try:
-            self._token.run_sync_soon(contextvars.copy_context().run, begin)
-        except trio.RunFinishedError:
-            raise NotRunning("stopped") from None
-        try:
+            try:
+                self._token.run_sync_soon(contextvars.copy_context().run, begin)
+            except trio.RunFinishedError:
+                raise NotRunning("stopped") from None
             return answer.result()
         except KeyboardInterrupt:
             with contextlib.suppress(trio.RunFinishedError):
-                self._token.run_sync_soon(scope.cancel)
-            concurrent.futures.wait([answer])
+                self._token.run_sync_soon(give_up)
+                answer.wait()
             raise
 
     def close(self) -> None:

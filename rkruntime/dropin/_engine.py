@@ -41,7 +41,7 @@ class Engine:
         if ns is not None and not special.has_open_loop and ns * (grid[0] * grid[1] * grid[2]) < IN_PLACE_NS:
             error, _ = self._place().run(special, grid, block, args, shared_bytes)
         else:
-            error = self._run_on_workers(special, grid, block, args, shared_bytes)
+            error = self._started().run(special, grid, block, args, shared_bytes)
         if error is not None:
             raise error
 
@@ -57,19 +57,6 @@ class Engine:
         if place is None:
             place = self._local.place = InPlace()
         return place
-
-    def _run_on_workers(
-        self, special: Any, grid: Extent, block: Extent, args: tuple[Any, ...], shared_bytes: int
-    ) -> BaseException | None:
-        over = threading.Event()
-        launch = self._started().submit(special, grid, block, args, shared_bytes, over.set)
-        try:
-            over.wait()
-        except BaseException:
-            launch.cancel("the caller was interrupted")
-            over.wait()  # the kernel may still be using the caller's arrays
-            raise
-        return launch.error
 
     def _started(self) -> Workers:
         with self._starting:

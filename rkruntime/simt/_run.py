@@ -107,13 +107,6 @@ def _run_here(special: Special, grid: Any, block: Any, args: tuple[Any, ...], sh
 def _run_on(
     workers: Workers, special: Special, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int
 ) -> None:
-    over = threading.Event()
-    launch = workers.submit(special, grid, block, args, shared_bytes, over.set)
-    try:
-        over.wait()
-    except BaseException:
-        launch.cancel("the caller was interrupted")
-        over.wait()  # the kernel may still be using the caller's arrays
-        raise
-    if launch.error is not None:
-        raise launch.error
+    error = workers.run(special, grid, block, args, shared_bytes)
+    if error is not None:
+        raise error

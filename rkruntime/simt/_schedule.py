@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from rkruntime.errors import LaunchCancelled, NotRunning
+from rkruntime.latch import Latch
 from rkruntime.simt import _state
 from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner, check_cooperative, smoothed
 from rkruntime.simt._stacks import ArenaStats
@@ -230,7 +231,8 @@ class Workers:
     """
 
     def __init__(self, count: int, name: str = "rkruntime-worker", *, daemon: bool = False) -> None:
-        self._work = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()  # taken as it is: Ctrl-C in a Condition's own __enter__ leaves it taken
+        self._work = threading.Condition(self._lock)
         self._tasks: deque[Launch | Call] = deque()
         self._idle = 0
         self._closing = False
@@ -279,13 +281,39 @@ class Workers:
         self.start(launch)
         return launch
 
+    def run(
+        self, special: Runnable, grid: Extent, block: Extent, args: tuple[Any, ...], shared_bytes: int = 0
+    ) -> BaseException | None:
+        """Run a launch to its end; return what went wrong. A KeyboardInterrupt stops the launch and is raised on.
+
+        Args:
+            special: The compiled kernel.
+            grid: Blocks in x, y, z.
+            block: Threads of a block in x, y, z.
+            args: The kernel's arguments.
+            shared_bytes: Dynamic shared memory of a block.
+
+        Raises:
+            NotRunning: The workers are closed.
+        """
+        over = Latch()
+        launch = Launch(special, grid, block, args, shared_bytes, over.set)
+        try:
+            self.start(launch)
+            over.wait()
+        except BaseException:
+            if launch.cancel("the caller was interrupted"):
+                over.wait()  # the kernel may still be using the caller's arrays
+            raise
+        return launch.error
+
     def start(self, task: Launch | Call) -> None:
         """Queue a task that was made beforehand, so that its maker knows it before it can be over.
 
         Raises:
             NotRunning: The workers are closed.
         """
-        with self._work:
+        with self._lock:
             if self._closing:
                 raise NotRunning("closed")
             task.pool = self
@@ -297,8 +325,8 @@ class Workers:
 
     def cancel(self, task: Launch | Call, reason: str) -> bool:
         """Stop a task of these workers; false if it is over."""
-        with self._work:
-            if task.done:
+        with self._lock:
+            if task not in self._tasks:
                 return False
             task.stop(LaunchCancelled(task.name, reason))
             if task.running:
@@ -309,7 +337,7 @@ class Workers:
 
     def close(self) -> None:
         """Cancel what is in flight, end the threads and give their memory back; again is harmless."""
-        with self._work:
+        with self._lock:
             self._closing = True
             tasks = tuple(self._tasks)
             self._work.notify_all()
@@ -343,7 +371,7 @@ class Workers:
     def _serve(self, number: int, runner: Runner) -> None:
         """Run a worker's life."""
         while True:
-            with self._work:
+            with self._lock:
                 task = self._next_task()
                 if task is None:
                     return
@@ -353,7 +381,7 @@ class Workers:
             end = work(runner)
             if watch is not None:
                 watch(number, task.name, began, time.perf_counter())
-            with self._work:
+            with self._lock:
                 over = end()
                 if over:
                     self._remove(task)

@@ -11,6 +11,7 @@ import threading
 import numpy as np
 import pytest
 import trio
+from control_c import ControlC
 
 from rkruntime import blocking
 from rkruntime.actors import Restart
@@ -151,6 +152,23 @@ def test_ctrl_c_cancels_the_call_and_the_runtime_lives_on() -> None:
         rest, _ = process.communicate(timeout=30)
     assert rest.splitlines() == ["interrupted running", "drained True"]
     assert process.returncode == 0
+
+
+def test_ctrl_c_at_any_point_of_a_call_leaves_the_runtime_in_order() -> None:
+    with blocking.open_runtime(device=FakeDevice()) as runtime:
+        counter = runtime.spawn(Counter)
+        for at in range(1, 1000):
+            control_c = ControlC(at, __name__)
+            try:
+                with control_c.watching():
+                    counter.ask(Counter.add, 1)
+            except KeyboardInterrupt:
+                assert [actor.in_flight for actor in runtime.actors] == [0]
+            else:
+                break
+    assert at > 20
+    assert runtime.report is not None
+    assert runtime.report.clean
 
 
 INTERRUPTED_AT_ITS_START = textwrap.dedent("""

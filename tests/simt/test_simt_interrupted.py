@@ -1,0 +1,52 @@
+"""Ctrl-C at every point of a blocking launch: nothing of it runs on, and the workers take the next one."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from control_c import ControlC
+from simt_python_kernel import PythonKernel
+
+from rkruntime.dropin._engine import Engine
+from rkruntime.simt._run import run
+from rkruntime.simt._schedule import Workers
+
+BLOCKS = 4
+
+
+def everything_goes_on(launch: Any, points: range) -> int:
+    """Interrupt a launch at each of these points, run another after each; return how many there were."""
+    pause = threading.Event()
+    for at in points:
+        kernel = PythonKernel(lambda _: pause.wait(0.001))
+        control_c = ControlC(at, __name__)
+        try:
+            with control_c.watching():
+                launch(kernel)
+        except KeyboardInterrupt:
+            assert not kernel.running
+            ran = list(kernel.chunks)
+            launch(after := PythonKernel())
+            assert after.blocks == list(range(BLOCKS))
+            assert kernel.chunks == ran
+        else:
+            assert kernel.blocks == list(range(BLOCKS))
+            return at
+    raise AssertionError(f"there are more than {points.stop} points")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_script_s_launch(count: int) -> None:
+    workers = Workers(count, daemon=True)
+    points = everything_goes_on(lambda kernel: run(kernel, BLOCKS, 1, (), workers=workers), range(1, 1000))
+    assert points > 20
+    workers.close()
+
+
+def test_a_launch_of_the_drop_in() -> None:
+    engine = Engine(1)
+    points = everything_goes_on(lambda kernel: engine.run(kernel, (BLOCKS, 1, 1), (1, 1, 1), (), 0), range(1, 1000))
+    assert points > 20
+    engine.close()
