@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -85,6 +86,7 @@ class Load:
         await asyncio.gather(*(self.connect() for _ in range(self.options.connections)))
         began = time.perf_counter()
         self.end_s = began + self.options.seconds
+        gc.disable()  # its pauses would count as the server's
         if self.options.rate:
             await self.pace(began)
         else:
