@@ -32,7 +32,8 @@ def arguments(seed: int) -> list:
     random = np.random.default_rng(seed)
     x = random.integers(-50, 100, SIZE).astype(random.choice(["i8", "i4", "i2"]))
     y = random.integers(0, 100, THREADS)
-    return [x, y, np.zeros(THREADS, np.int64), np.zeros(11, random.choice(["i8", "i4"])), int(random.integers(1, 9))]
+    counts, n = np.zeros(11, random.choice(["i8", "i4"])), int(random.integers(1, 9))
+    return [x, y, np.zeros(THREADS, random.choice(["i8", "i4"])), counts, n]
 
 
 def differences(seed: int, width: int, folder: Path) -> list[str]:

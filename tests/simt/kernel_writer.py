@@ -212,11 +212,18 @@ class Writer:
             self.nested(lambda: self.statements(1, level + 1))
 
     def while_loop(self, level: int) -> None:
-        name = f"w{self.loops}"
+        pick, name = self.random, f"w{self.loops}"
         self.loops += 1
-        self.line(f"{name} = ({self.expression(1)}) % 6")
-        self.line(f"while {name} > 0 and ({self.condition()}):")
-        self.nested(lambda: self.line(f"{name} -= 1"), lambda: self.statements(2, level + 1, loop=True))
+        if counts := pick.random() < 0.5:
+            self.line(f"{name} = 0")
+            self.line(f"while {name} < n and ({self.condition()}):")
+        else:
+            self.line(f"{name} = ({self.expression(1)}) % 6")
+            self.line(f"while {name} > 0 and ({self.condition()}):")
+        step = "+" if counts else "-"
+        self.nested(lambda: self.line(f"{name} {step}= 1"), lambda: self.statements(2, level + 1, loop=True))
+        if counts:
+            self.line(f"{pick.choice(NAMES)} ^= {name}")
 
     def effect(self) -> None:
         pick = self.random

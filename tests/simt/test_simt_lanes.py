@@ -112,6 +112,22 @@ def counted(x, counts):
         cuda.atomic.max(counts, 0, k)
 
 
+@cuda.jit
+def counted_in_loops(x, limit, out):
+    i = cuda.grid(1)
+    if i < x.size:
+        turns = last = 0
+        value = x[i]
+        while turns < limit[0] and value < 100:
+            last = value
+            value = value * 2 + 3
+            turns += 1
+            if value % 5 == 4:
+                turns -= 2**33
+                break
+        out[i, 0], out[i, 1], out[i, 2] = turns, last, turns * 7 - value
+
+
 def cases():
     random = np.random.default_rng(7)
     numbers = random.integers(-40, 40, 203)
@@ -122,6 +138,7 @@ def cases():
         "gathered": (gathered, 203, 64, lambda: (random.random(203), numbers % 200, np.zeros(203))),
         "nested": (nested, (19, 21), (4, 8), lambda: (abs(numbers) % 9, np.zeros((19, 21), np.int32))),
         "mixed types": (mixed_types, 203, 96, lambda: (numbers, numbers % 5 == 0, np.zeros(203, np.int32))),
+        "in loops": (counted_in_loops, 203, 64, lambda: (numbers, np.full(1, 9), np.zeros((203, 3), np.int32))),
         "counted": (counted, 203, 64, lambda: (numbers, np.zeros(17, np.int32))),
     }
 
@@ -141,7 +158,9 @@ def test_lanes_agree_with_loops(name, order):
         np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "width"), [("branches", 1), ("counted", 8), ("early returns", 64), ("strided", 64)])
+@pytest.mark.parametrize(
+    ("name", "width"), [("branches", 1), ("counted", 8), ("in loops", 16), ("early returns", 64), ("strided", 64)]
+)
 def test_lanes_agree_with_loops_at_other_widths(name, width):
     kernel, size, block, make = cases()[name]
     got = make()

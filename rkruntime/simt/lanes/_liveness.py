@@ -8,12 +8,12 @@ Pure. The textbook's backward dataflow (Aho, Lam, Sethi, Ullman, "Compilers", 9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from numba.core import ir
 
-__all__ = ("assigned_in", "live_in")
+__all__ = ("assigned_in", "changed_by", "live_in")
 
 
 def live_in(blocks: Mapping[int, Any], successors: Mapping[int, Sequence[int]]) -> dict[int, frozenset[str]]:
@@ -39,14 +39,18 @@ def live_in(blocks: Mapping[int, Any], successors: Mapping[int, Sequence[int]]) 
 
 def assigned_in(blocks: Sequence[Any]) -> frozenset[str]:
     """Return the variables that blocks assign, and the iterators that they move on."""
+    return changed_by(inst for block in blocks for inst in block.body)
+
+
+def changed_by(statements: Iterable[Any]) -> frozenset[str]:
+    """Return the variables that statements assign, and the iterators that they move on."""
     names = set()
-    for block in blocks:
-        for inst in block.body:
-            if isinstance(inst, ir.Assign):
-                names.add(inst.target.name)
-                value: Any = inst.value
-                if _steps(value):
-                    names.add(value.value.name)
+    for inst in statements:
+        if isinstance(inst, ir.Assign):
+            names.add(inst.target.name)
+            value: Any = inst.value
+            if _steps(value):
+                names.add(value.value.name)
     return frozenset(names)
 
 

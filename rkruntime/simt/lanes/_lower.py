@@ -26,7 +26,9 @@ from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
+from rkruntime.simt.lanes._late import LateCopy, late_copies
 from rkruntime.simt.lanes._leaving import Leaving
+from rkruntime.simt.lanes._narrow import narrow
 from rkruntime.simt.lanes._origins import origins
 from rkruntime.simt.lanes._own_lower import OwnLower
 from rkruntime.simt.lanes._ramps import first_lanes
@@ -112,10 +114,24 @@ class LanesLower(OwnLower):
         self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, own, self.apart)
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
         self._origins = origins(self.blocks, lambda func: callee_of(self.fndesc.typemap, func))
-        self._counters = counters(self.blocks)
+        self._counters, self._narrow = counters(self.blocks), narrow(self.blocks, self.fndesc.typemap)
         self._mask_type = llvm.VectorType(BIT, self.width)
         self._divergent = self.shapes.divergent
+        self._late = self._late_copies()
         self._region = {label: region for region in self.shapes.regions for label in region}
+
+    def _late_copies(self) -> dict[int, tuple[LateCopy, ...]]:
+        """Return for divergent blocks the copies that are made where all lanes leave a loop at once, and not before."""
+        found = {}
+        for label, copies in late_copies(self.blocks, self.flow).items():
+            agree = is_uniform(self.shapes.form(self.blocks[label].terminator.cond.name))
+            if agree and label in self._divergent - self.shapes.leaving.branches:
+                found[label] = tuple(one for one in copies if self._is_blended(label, one.inst.target.name))
+        return found
+
+    def _is_blended(self, label: int, name: str) -> bool:
+        """Whether an assignment in a block puts some lanes of a vector in place of what was there."""
+        return vectors.is_number(self.typeof(name)) and self.shapes.blends(label, name)
 
     def emit_threads(self, labels: frozenset[int], mask: llvm.Value | None, left: llvm.Block | None) -> None:
         """Emit blocks for the threads of one vector.
@@ -242,6 +258,10 @@ class LanesLower(OwnLower):
                         self._go(target, self._mask)
             self.builder.cbranch(bit, self._block_for(inst.truebr), self._block_for(inst.falsebr))
             return
+        for late in self._late.get(self._label, ()):
+            bit = self.context.cast(self.builder, self.loadvar(cond), self.typeof(cond), truth)
+            with self.builder.if_then(bit if late.out == inst.truebr else self.builder.not_(bit), likely=False):
+                self._lower_assignment(late.inst)
         chosen = self._vector(self._value(cond), truth)
         assert chosen is not None
         on, off = chosen, self.builder.not_(chosen)
@@ -267,7 +287,8 @@ class LanesLower(OwnLower):
             if not self._parted:
                 self._leave()
         elif isinstance(inst, ir.Assign):
-            self._lower_assignment(inst)
+            if all(inst is not late.inst for late in self._late.get(self._label, ())):
+                self._lower_assignment(inst)
         elif isinstance(inst, RAISES):
             self._note_lane(vectors.first_lane(self.builder, self._mask) if self._mask is not None else INDEX(0))
             with self._as_lane(self._first_lane()):
@@ -298,14 +319,16 @@ class LanesLower(OwnLower):
             with self._as_lane(INDEX(0)):
                 self._slot(name).store(self.builder, Lower.lower_assign(self, type_, inst), None)
             return
-        emitted = self._emit_vector(type_, value)
+        slot, emitted = self._slot(name), self._emit_vector(type_, value)
         if emitted is not None:
-            self._slot(name).store(self.builder, self._fit(emitted, type_, form), mask)
+            slot.store(self.builder, self._fit(emitted, slot.type, form), mask)
             return
-        slot = self._slot(name)
-        self._for_each_lane(
-            lambda lane: store_lane(self.builder, slot, lane, Lower.lower_assign(self, type_, inst)),
-        )
+
+        def assign(lane: llvm.Value) -> None:
+            held = Lower.lower_assign(self, type_, inst)
+            store_lane(self.builder, slot, lane, self.context.cast(self.builder, held, type_, slot.type))
+
+        self._for_each_lane(assign)
 
     def _borrowed(self, type_: Any, held: llvm.Value) -> llvm.Value:
         """Return an array without its owner, so that nobody counts references to it; a context with its bounds."""

@@ -17,6 +17,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._narrow import NARROW
 from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of
 from rkruntime.simt.lanes._slots import Slot, Value
 
@@ -37,6 +38,7 @@ class LaneValues(Lower):
     blocks: Any
     shapes: Shapes
     _slots: dict[str, Slot]
+    _narrow: frozenset[str]  # variables of which low bits are enough
     _lane: llvm.Value | None
     _mask: llvm.Value | None
     _target: str  # the variable that is being assigned
@@ -53,9 +55,14 @@ class LaneValues(Lower):
     def _slot(self, name: str) -> Slot:
         slot = self._slots.get(name)
         if slot is None:
-            form, type_ = self.shapes.form(name), self.typeof(name)
+            form, type_ = self.shapes.form(name), self._kept_type(name)
             slot = self._slots[name] = Slot(self.context, self.builder, type_, form, self.width, name)
         return slot
+
+    def _kept_type(self, name: str) -> Any:
+        """Return the type as which a variable is kept: of numbers that differ, no more than is asked for."""
+        type_ = self.typeof(name)
+        return NARROW[type_] if name in self._narrow and self.shapes.form(name) is Shape.VARYING else type_
 
     def _value(self, name: str) -> Value:
         """Return a variable for all lanes."""
@@ -69,7 +76,8 @@ class LaneValues(Lower):
             return super().loadvar(name)
         if self.typeof(name) == LoopContext:
             return self._context_of(super().loadvar(name), self._lane)
-        return self._of_lane(self._slot(name), self._lane)
+        slot = self._slot(name)
+        return self.context.cast(self.builder, self._of_lane(slot, self._lane), slot.type, self.typeof(name))
 
     def _of_lane(self, slot: Slot, lane: llvm.Value) -> llvm.Value:
         """Return one lane's part of what a slot holds, as numba has it."""

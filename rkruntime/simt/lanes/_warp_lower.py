@@ -55,7 +55,8 @@ class WarpLower(LeavingLower):
             self.storevar(self._as_numba(made, type_), name)
         else:
             mask = self._mask if self.shapes.blends(self._label, name) else None
-            self._slot(name).store(self.builder, self._fit(made, type_, form), mask)
+            slot = self._slot(name)
+            slot.store(self.builder, self._fit(made, slot.type, form), mask)
 
     def _as_numba(self, made: Value, type_: Any) -> llvm.Value:
         if isinstance(made.held, list):

@@ -64,6 +64,62 @@ def wrapping_reference(a, b, out, narrow):
 
 
 @cuda.jit
+def low_bits(a, b, turns, short, whole, real):
+    i = cuda.grid(1)
+    kept = low = compared = divided = shifted = 0
+    mixed = a[i] ^ -b[i]
+    for k in range(turns[i]):
+        kept += a[i] * b[i]
+        low = (low - a[i] * (k | 5)) ^ ~b[i]
+        compared += a[i]
+        divided += a[i]
+        shifted += b[i]
+        mixed = mixed * 3 + k
+    short[i, 0] = low
+    short[i, 1] = kept
+    short[i, 2] = 1 if compared > 2**33 else 2
+    short[i, 3] = divided // 1000
+    short[i, 4] = shifted >> 7
+    short[i, 5] = np.int32(mixed)
+    short[turns[i] % 8, 6] = kept
+    whole[i] = kept
+    real[i] = np.float64(kept - low) + shifted
+
+
+def low_bits_reference(a, b, turns, short, whole, real):
+    def wrapped(number, bits):
+        return (number + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1)
+
+    for i, (x, y, count) in enumerate(zip(a.tolist(), b.tolist(), turns.tolist(), strict=True)):
+        kept = low = 0
+        mixed = x ^ -y
+        for k in range(count):
+            kept += x * y
+            low = (low - x * (k | 5)) ^ ~y
+            mixed = mixed * 3 + k
+        kept, low, added, shifted = (wrapped(one, 64) for one in (kept, low, x * count, y * count))
+        row = low, kept, 1 if added > 2**33 else 2, added // 1000, shifted >> 7, mixed
+        short[i, :6] = [wrapped(one, 32) for one in row]
+        short[count % 8, 6] = wrapped(kept, 32)
+        whole[i] = kept
+        real[i] = float(wrapped(kept - low, 64)) + shifted
+
+
+@cuda.jit
+def turns_until(x, most, nearest, out):
+    i = cuda.grid(1)
+    value, before, count = x[i], x[i], 0
+    while count < most and value * value < 50:
+        before, value = value, value * 1.5 + 0.25
+        count += 1
+        if count == nearest:
+            break
+    else:
+        count += 100
+    out[i, 0], out[i, 1], out[i, 2] = count, value, before
+
+
+@cuda.jit
 def reals(x, y, out):
     i = cuda.grid(1)
     out[i, 0] = x[i] + y[i] * 2
@@ -200,6 +256,26 @@ CASES = [
         (WIDE, WIDE[::-1].copy() * 3, np.zeros((8, 3), np.int64), np.zeros(8, np.int8)),
         instead=wrapping_reference,
         why="the simulator raises where an integer would wrap around",
+    ),
+    Case(
+        low_bits,
+        2,
+        4,
+        (
+            WIDE,
+            WIDE[::-1].copy() + 5,
+            np.arange(8)[::-1].copy(),
+            np.zeros((8, 7), np.int32),
+            np.zeros(8, int),
+            np.zeros(8),
+        ),
+        1,
+        instead=low_bits_reference,
+        why="the simulator raises where an integer would wrap around",
+    ),
+    *(
+        Case(turns_until, 2, 4, (0.1 * X, most, nearest, np.zeros((8, 3), np.float32)))
+        for most, nearest in ((0, 3), (4, 9), (90, 5), (90, 200))
     ),
     Case(reals, 2, 4, (X, Y, np.zeros((8, 11))), 2),
     Case(reals, 2, 4, (X.astype(np.float32), Y.astype(np.float32), np.zeros((8, 11), np.float32)), 2),

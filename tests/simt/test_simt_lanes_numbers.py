@@ -1,0 +1,78 @@
+"""Which whole numbers lanes keep in 32 bits, and which copies they make on their way out of a loop alone."""
+
+import numpy as np
+import pytest
+from numba import cuda
+from simt_launching import run
+
+from rkruntime.simt.lanes._lower import LanesLower
+
+
+@cuda.jit
+def numbers(x, short, whole, real, n):
+    i = cuda.grid(1)
+    if i < x.size:
+        value = x[i]
+        summed = value + n
+        stored = summed * value ^ ~value
+        cast = value - 5
+        compared = value + 1
+        divided = value + 2
+        shifted = value + 3
+        subscript = value + 4
+        made_real = value + 6
+        kept = value + 7
+        into_kept = value + 8
+        kept_whole = into_kept - value
+        short[i] = stored + np.int32(cast) + (1 if compared > n else 2)
+        short[subscript % 8] = divided // 3 + (shifted >> 2)
+        real[i] = made_real
+        whole[i] = kept + kept_whole
+
+
+@cuda.jit
+def turns(x, limit, out):
+    i = cuda.grid(1)
+    value, last, count, most = x[i], x[i], 0, limit[i % 2]
+    while count < limit[0] and value < 100:
+        last = value
+        value = value * 2 + 3
+        count += 1
+    own = 0
+    while own < most:
+        own += 1
+    out[i, 0], out[i, 1], out[i, 2], out[i, 3] = value, last, count, own
+
+
+@pytest.fixture
+def analysed(monkeypatch):
+    """What lanes found out about kernels that are compiled for them."""
+    found, analyse = [], LanesLower.analyse
+
+    def noting(lower):
+        analyse(lower)
+        found.append(lower)
+
+    monkeypatch.setattr(LanesLower, "analyse", noting)
+    return found
+
+
+def in_source(names):
+    """Return variables' names without the versions that numba makes of them."""
+    return {name.split(".")[0] for name in names if not name.startswith("$")}
+
+
+def test_numbers_of_which_low_bits_are_enough_are_kept_in_32(analysed):
+    x, made = np.arange(-20, 20), (np.zeros(40, np.int32), np.zeros(40, np.int64), np.zeros(40))
+    run(numbers, 1, 64, x, *made, 3, lowering="lanes")
+    (lower,) = analysed
+    assert in_source(lower._narrow) == {"stored", "cast", "summed"}
+    widths = {name: slot.pointer.type.pointee.element.width for name, slot in lower._slots.items() if "kept" in name}
+    assert set(widths.values()) == {64}
+
+
+def test_copies_that_all_lanes_make_at_once_are_made_where_they_leave_a_loop(analysed):
+    run(turns, 1, 16, np.arange(16), np.array([9, 4]), np.zeros((16, 4), np.int32), lowering="lanes")
+    (lower,) = analysed
+    made = {one.inst.target.name for copies in lower._late.values() for one in copies}
+    assert in_source(made) == {"value", "last", "count"}, "how often `own` goes round, each lane decides by itself"
