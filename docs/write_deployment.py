@@ -138,6 +138,9 @@ def _pod(config: ProductionConfig) -> dict[str, Any]:
     return {
         "terminationGracePeriodSeconds": math.ceil(PROPAGATION_S + longest_end_s(config)),
         "automountServiceAccountToken": False,
+        # Else Kubernetes sets RUSTKERNEL_SERVICE_HOST and RUSTKERNEL_SERVICE_PORT to the Service's, which would win
+        # over the configuration: the pod would try to listen at an address that is not its own.
+        "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": 10001,

@@ -60,6 +60,26 @@ def test_the_pod_gives_the_drain_its_time_and_asks_where_the_service_answers() -
     assert pod["securityContext"]["runAsNonRoot"] is True
 
 
+def kubernetes_environment(pod: dict[str, Any]) -> dict[str, str]:
+    """Return the variables that a pod gets for the Service beside it (Kubernetes, "Discovering services")."""
+    (service,) = (each for each in MANIFESTS if each["kind"] == "Service")
+    if not pod.get("enableServiceLinks", True):
+        return {}
+    name, port = service["metadata"]["name"].upper(), str(service["spec"]["ports"][0]["port"])
+    return {
+        f"{name}_SERVICE_HOST": "10.96.7.7",
+        f"{name}_SERVICE_PORT": port,
+        f"{name}_PORT": f"tcp://10.96.7.7:{port}",
+    }
+
+
+def test_the_pod_listens_as_configured_whatever_kubernetes_sets_in_its_environment() -> None:
+    pod = next(each for each in MANIFESTS if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert kubernetes_environment({}), "the variables are those of the service's own settings"
+    loaded = load_config(DEPLOY / "rustkernel.toml", environ=kubernetes_environment(pod)).config
+    assert loaded.service == CONFIG.service
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     command = Path(sys.executable).with_name("rustkernel")
