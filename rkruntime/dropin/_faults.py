@@ -10,7 +10,7 @@ import attrs
 from cuda.core._utils import cuda_utils
 
 from rkruntime.errors import BarrierDivergence, InvalidLaunch, KernelFault
-from rkruntime.simt._checks import OutOfBounds
+from rkruntime.simt._raised import OutOfBounds
 
 __all__ = ("LaunchRefused", "as_cuda_raises")
 

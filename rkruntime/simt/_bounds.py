@@ -22,14 +22,13 @@ from rkruntime.simt import _stubs
 from rkruntime.simt._direct import emits
 from rkruntime.simt._numba import overload, types
 from rkruntime.simt._parts import INLINE
-from rkruntime.simt._stubs import END_OF_INDICES
+from rkruntime.simt._stubs import END_OF_INDICES, STRIP
 
-__all__ = ("LONGEST", "LONG_STEP", "STRIP", "TOP")
+__all__ = ("LONGEST", "LONG_STEP", "TOP")
 
 WORD = ir.IntType(64)
 TOP = END_OF_INDICES
 LONG_STEP, LONGEST = 1 << 40, 1 << 62  # a loop with a longer step is one strip
-STRIP = 65_536
 
 
 def _clamped(builder: Any, type_: Any, bound: Any) -> Any:

@@ -27,18 +27,17 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba.core.codegen
-import numba.core.compiler
 import numba.core.serialize
 import numpy as np
-from numba.core.registry import cpu_target
+
+from rkruntime.simt._on_disk import OnDisk, link, parts_of
 
 __all__ = ("Uncacheable", "describe", "digest", "folder", "load", "store")
 
-MAGIC = b"rkruntime-simt-1\n"
+MAGIC = b"rkruntime-simt-2\n"
 MOST_ENTRIES = 2_000
 # Numba's own, which it does not declare.
 dumps: Any = numba.core.serialize.dumps
-CompileResult: Any = numba.core.compiler.CompileResult
 _UNRESOLVED: str = numba.core.codegen.RuntimeLinker.PREFIX
 log = logging.getLogger("rkruntime.simt")
 
@@ -114,8 +113,8 @@ def _surroundings() -> str:
     )
 
 
-def load(name: str, key: str) -> Any:
-    """Return the compile result of an entry, or None where there is none, or none that can be used."""
+def load(name: str, key: str) -> OnDisk | None:
+    """Return the machine code of an entry, or None where there is none, or none that can be used."""
     place = folder()
     if place is None:
         return None
@@ -128,12 +127,8 @@ def load(name: str, key: str) -> Any:
     if not data.startswith(MAGIC) or hashlib.sha256(payload).digest() != checksum:
         log.warning("dropping a damaged entry of the kernel cache: %s", path)
         return None
-    context = cpu_target.target_context
     try:
-        context.refresh()
-        reduced = pickle.loads(payload)
-        compiled = CompileResult._rebuild(context, *reduced)
-        compiled.library.kept = reduced[-1]  # environments of what it is made of, to which its machine code points
+        compiled = link(*pickle.loads(payload))
     except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
         log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", path, error)
         return None
@@ -147,7 +142,7 @@ def store(name: str, key: str, compiled: Any) -> None:
     place = folder()
     if place is None or compiled.library.has_dynamic_globals or _finds_functions_late(compiled.library):
         return
-    payload = dumps(compiled._reduce())
+    payload = dumps(parts_of(compiled))
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".new-", delete=False) as file:

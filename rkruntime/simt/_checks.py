@@ -9,13 +9,8 @@ from __future__ import annotations
 from rkruntime.simt import _state, _stubs
 from rkruntime.simt._numba import overload, types
 from rkruntime.simt._parts import INLINE
+from rkruntime.simt._raised import OutOfBounds
 from rkruntime.simt._switch import put
-
-__all__ = ("OutOfBounds",)
-
-
-class OutOfBounds(IndexError):
-    """A subscript is outside its array; the state record says by how much, and where."""
 
 
 def check_axis(ctx, axis, index, extent, line):

@@ -11,10 +11,10 @@ from typing import Any
 from llvmlite import ir
 
 from rkruntime.simt import _state
+from rkruntime.simt._descent import DEEPEST_BYTES, stack_pointer
 from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._parts import whole_compiler
-from rkruntime.simt._recursion import DEEPEST_BYTES, stack_pointer
 from rkruntime.simt._stubs import smallest
 from rkruntime.simt._switch import put
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import os
 import sys
 from types import FunctionType
@@ -14,23 +13,21 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _checks, _intrinsics, _stubs
-from rkruntime.simt._guards import hoist_guards
-from rkruntime.simt._interrupt import add_interrupts, waiting_functions
+from rkruntime.simt import _atomics, _checks, _descent, _intrinsics, _stubs
 from rkruntime.simt._numba import njit
+from rkruntime.simt._options import Options
 from rkruntime.simt._parts import PART
-from rkruntime.simt._recursion import add_descent, recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
 from rkruntime.simt._signed import signed
+from rkruntime.simt._trees import Trees
 from rkruntime.simt._variants import declared_for
 from rkruntime.simt.lanes import block_array
 
-__all__ = ("ERROR_MODEL", "Emitted", "Options", "emit")
+__all__ = ("ERROR_MODEL", "Emitted", "emit", "numba_options")
 
 ERROR_MODEL = "rkruntime"
 MODULE = "rkruntime.simt._emit"  # what compiled functions name as theirs: it can be imported wherever they are cached
 NUMBA = os.path.dirname(numba.__file__)
-WITHIN_BLOCK = ("thread_idx", "thread_idx_3", "block_idx", "block_idx_3", "laneid", "lanemask_lt")
 SMALL_NODES = 600  # device functions with fewer nodes are inlined: calls keep loops from vectorising
 
 
@@ -67,29 +64,14 @@ def _place_being_lowered() -> tuple[Any, str]:
     return None, ""
 
 
-@attrs.frozen
-class Options:
-    """How to compile.
-
-    Args:
-        debug: Check subscripts, and divisions of real numbers too.
-        fastmath: Let LLVM treat real numbers as if they obeyed algebra.
-        fma: Let LLVM contract a * b + c to one rounding, as numba-cuda does by default.
-    """
-
-    debug: bool = False
-    fastmath: bool = False
-    fma: bool = True
-
-    @property
-    def numba(self) -> dict[str, Any]:
-        """The same as numba's options."""
-        return {
-            **PART,
-            "error_model": "python" if self.debug and not self.fastmath else ERROR_MODEL,
-            "boundscheck": self.debug,
-            "fastmath": True if self.fastmath else {"contract"} if self.fma else False,
-        }
+def numba_options(options: Options) -> dict[str, Any]:
+    """Return the same as numba's options."""
+    return {
+        **PART,
+        "error_model": "python" if options.debug and not options.fastmath else ERROR_MODEL,
+        "boundscheck": options.debug,
+        "fastmath": True if options.fastmath else {"contract"} if options.fma else False,
+    }
 
 
 @attrs.frozen(eq=False)
@@ -99,57 +81,41 @@ class Emitted:
     Args:
         body: The dispatcher of `body(ctx, *args)`.
         limits: The dispatcher of `limits(ctx, *args)`, which loops take.
-        trees: Every function as compiled, the body first.
-        notes: What was done with its guards.
-        wide: Whether it knows its places in the grid alone, so that it cannot tell blocks apart.
     """
 
     body: Any
     limits: Any
-    trees: tuple[ast.FunctionDef, ...]
-    notes: tuple[str, ...]
-    wide: bool
 
 
-def emit(program: Program, options: Options, *, loops: bool, blocks: bool = False, lanes: bool = False) -> Emitted:
+def emit(program: Program, trees: Trees, options: Options, *, blocks: bool = False, lanes: bool = False) -> Emitted:
     """Make the functions of a program.
 
     Args:
         program: The kernel and its device functions.
+        trees: Their definitions.
         options: How to compile them.
-        loops: Whether they are for the loop lowering, which takes guards.
         blocks: Whether one call runs a whole block, whose shared arrays are on its stack.
         lanes: Whether they are for lanes, where device functions become part of the kernel.
     """
-    kernel = program.kernel
-    guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=loops and not options.debug)
-    trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
-    trees[kernel.source.function] = guarded.tree
-    recursive, waiting = recursive_functions(program.units), waiting_functions(program)
-    for function, unit in program.units.items():
-        trees[function] = add_interrupts(unit, trees[function], waiting)
-        if function in recursive:
-            trees[function] = add_descent(trees[function])
+    kernel, settings = program.kernel, numba_options(options)
     dispatchers: dict[FunctionType, Any] = {}
     namespaces = []
     for function, unit in program.units.items():
+        tree, recurs = trees.functions[function], function in trees.recursive
         namespace = _namespace(unit)
         if blocks:
             namespace[PREFIX + "shared_array"] = block_array
-        inline = unit is kernel or (function not in recursive and _is_small(trees[function]))
-        becomes_part = lanes and unit is not kernel and function not in recursive
+        inline = unit is kernel or (not recurs and _is_small(tree))
+        becomes_part = lanes and unit is not kernel and not recurs
         how: dict[str, Any] = {"inline": "always"} if becomes_part else {"forceinline": inline}
-        if function in recursive:  # numba finds the function to call itself by its machine code's address
+        if recurs:  # numba finds the function to call itself by its machine code's address
             how["pipeline_class"] = None
-        dispatchers[function] = njit(**{**options.numba, **how})(_define(trees[function], unit, namespace))
+        dispatchers[function] = njit(**{**settings, **how})(_define(tree, unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
         namespace |= {name: _declared(dispatchers[device], device) for name, device in unit.devices.items()}
-    limits = njit(**options.numba, forceinline=True)(_define(guarded.limits, kernel, _namespace(kernel)))
-    body = dispatchers[kernel.source.function]
-    every = (*trees.values(), *((guarded.limits,) if guarded.notes else ()))
-    wide = not guarded.within_block and not any(map(_tells_blocks_apart, every))
-    return Emitted(body, limits, every, guarded.notes, wide)
+    limits = njit(**settings, forceinline=True)(_define(trees.limits, kernel, _namespace(kernel)))
+    return Emitted(dispatchers[kernel.source.function], limits)
 
 
 def _declared(dispatcher: Any, function: FunctionType) -> Any:
@@ -158,14 +124,7 @@ def _declared(dispatcher: Any, function: FunctionType) -> Any:
     return signed(dispatcher, function.__name__, signatures) if signatures else dispatcher
 
 
-def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
-    """Whether a function looks at the thread's index in its block, or at the block's."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    told = not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
-    return told or any(name.startswith(PREFIX + "in_place_of_extended") for name in names)  # an overload may look
-
-
-MEANINGS = (_atomics, _checks, _intrinsics)  # imported for the meaning that they give to our functions
+MEANINGS = (_atomics, _checks, _descent, _intrinsics)  # imported for the meaning that they give to our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

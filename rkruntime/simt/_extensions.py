@@ -99,8 +99,9 @@ def _overloads_of(function: FunctionType) -> list[Overload]:
 
 @functools.cache
 def _extension(function: FunctionType, overloads: tuple[Overload, ...]) -> StandIn:
-    from rkruntime.simt._emit import Options
+    from rkruntime.simt._emit import numba_options
     from rkruntime.simt._numba import overload
+    from rkruntime.simt._options import Options
 
     name = function.__name__
 
@@ -108,7 +109,9 @@ def _extension(function: FunctionType, overloads: tuple[Overload, ...]) -> Stand
 
     prefers_literals = any(one.prefers_literals for one in overloads)
 
-    @overload(call, jit_options=_jit_options(Options()), strict=False, prefer_literal=prefers_literals)
+    settings = numba_options(Options()) | {"forceinline": True}
+
+    @overload(call, jit_options=settings, strict=False, prefer_literal=prefers_literals)
     def define(ctx, *args, **keywords):
         for one in overloads:
             found = one.implementation(args, keywords)
@@ -122,10 +125,6 @@ def _extension(function: FunctionType, overloads: tuple[Overload, ...]) -> Stand
     return StandIn(f"extended {name}", call, cacheable=False)
 
 
-def _jit_options(options: Any) -> dict[str, Any]:
-    return {**options.numba, "forceinline": True}
-
-
 def _signature(result: Any, *args: Any) -> Any:
     import numba.core.typing
 
@@ -135,10 +134,18 @@ def _signature(result: Any, *args: Any) -> Any:
 
 def _rewritten(implementation: FunctionType, name: str) -> FunctionType:
     """Rewrite what an overload returned, as a device function."""
-    from rkruntime.simt._emit import Options, emit
     from rkruntime.simt._rewrite import rewrite
 
-    function: FunctionType = emit(rewrite(implementation, name, device=True), Options(), loops=False).body.py_func
+    return _emitted(rewrite(implementation, name, device=True))
+
+
+def _emitted(program: Any) -> FunctionType:
+    """Return the function that numba compiles."""
+    from rkruntime.simt._emit import emit
+    from rkruntime.simt._options import Options
+    from rkruntime.simt._trees import trees_of
+
+    function: FunctionType = emit(program, trees_of(program, guards=False), Options()).body.py_func
     return function
 
 
@@ -148,7 +155,6 @@ def without_context(implementation: FunctionType, name: str) -> FunctionType:
     Raises:
         UnsupportedKernel: It uses a feature that needs to know the thread.
     """
-    from rkruntime.simt._emit import Options, emit
     from rkruntime.simt._program import CONTEXT
     from rkruntime.simt._rewrite import rewrite
 
@@ -162,9 +168,7 @@ def without_context(implementation: FunctionType, name: str) -> FunctionType:
     tree.args.args.pop(0)
     nothing = ast.Assign([ast.Name(CONTEXT, ast.Store())], ast.Constant(None))
     tree.body.insert(0, ast.fix_missing_locations(ast.copy_location(nothing, tree)))
-    emitted = emit(program, Options(), loops=False)
-    function: FunctionType = emitted.body.py_func
-    return function
+    return _emitted(program)
 
 
 @functools.cache

@@ -12,9 +12,7 @@ from numba.core.errors import NumbaError
 
 from rkruntime.errors import BarrierDivergence, KernelCompileError, KernelFault, LaunchCancelled, RkError
 from rkruntime.simt import _state
-from rkruntime.simt._checks import OutOfBounds
-from rkruntime.simt._intrinsics import Interrupted
-from rkruntime.simt._recursion import TooDeep
+from rkruntime.simt._raised import Interrupted, OutOfBounds, TooDeep
 from rkruntime.simt._rewrite import Program
 
 __all__ = ("compile_error", "fault_of")

@@ -27,10 +27,10 @@ from types import FunctionType
 
 import numba
 
-from rkruntime.simt._bounds import STRIP
 from rkruntime.simt._features import Category
 from rkruntime.simt._names import UNKNOWN, Names
 from rkruntime.simt._rewrite import CONTEXT, PREFIX, Program, Unit, called
+from rkruntime.simt._stubs import STRIP
 
 __all__ = ("add_interrupts", "waiting_functions")
 

@@ -25,8 +25,9 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._cube_root import cube_root
 from rkruntime.simt._numba import intrinsic, overload, overload_method, types
 from rkruntime.simt._parts import INLINE
+from rkruntime.simt._raised import Interrupted
 
-__all__ = ("Interrupted", "check_vote", "dtype_of", "local_array", "read_anew")
+__all__ = ("check_vote", "dtype_of", "local_array", "read_anew")
 
 WORD, HALF = ir.IntType(64), ir.IntType(32)
 LOCAL_ALIGNMENT = 16
@@ -39,10 +40,6 @@ class Extent(namedtuple("Extent", ("x", "y", "z"))):
 
     def __repr__(self) -> str:
         return str(tuple(self))
-
-
-class Interrupted(Exception):
-    """Raised by a kernel's loop that sees that its launch is cancelled; the driver makes a LaunchCancelled of it."""
 
 
 # Where a thread is

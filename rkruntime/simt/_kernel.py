@@ -17,28 +17,23 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._blas import import_array_functions
 from rkruntime.simt._choice import Choice, choose, choose_width, has_barriers
-from rkruntime.simt._context import LoopContext
-from rkruntime.simt._drive import make_drive
-from rkruntime.simt._emit import Emitted, Options, emit
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
-from rkruntime.simt._loop import make_row, make_run
-from rkruntime.simt._numba import njit, types
-from rkruntime.simt._private import added_to_only
+from rkruntime.simt._numba import types
+from rkruntime.simt._options import Options
 from rkruntime.simt._read import plain_function
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._rewrite import Program, rewrite
+from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import declared_for
 from rkruntime.simt._written import written_parameters
-from rkruntime.simt.lanes import LanesRefused, can_be_copied, check_for_owned, compiler_for, make_block_run
 
 __all__ = ("Kernel", "Special")
 
 WARP = 32
-TRIPLE = types.UniTuple(types.int64, 3)
 BFLOAT16 = "__nv_bfloat16"  # what numba-cuda calls the type
 
 
@@ -68,7 +63,7 @@ class Special:
         program: Program,
         choice: Choice,
         argument_types: Sequence[Any],
-        emitted: Emitted,
+        trees: Trees,
         compiled: Any,
         compile_s: float,
     ) -> None:
@@ -79,14 +74,14 @@ class Special:
             for name, one in zip(program.kernel.source.parameters, argument_types, strict=True)
             if isinstance(one, types.Array)
         }
-        self._emitted = emitted
+        self._trees = trees
         self._compiled = compiled  # owns the machine code
         self.name = program.kernel.source.name
         self.signature = _signature(argument_types)
         self.lowering = choice.lowering
         self.cooperative = Category.GRID in program.categories
         self.lanes = choice.lanes
-        self.together = choice.lanes if emitted.wide and not has_barriers(program) else 1
+        self.together = choice.lanes if trees.wide and not has_barriers(program) else 1
         self.compile_s = compile_s
         nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
@@ -111,10 +106,10 @@ class Special:
     def explain(self) -> str:
         """Say how the kernel was lowered and why, with the rewritten source."""
         compiled = f"in {self.compile_s:.2f} s" if self.compile_s else "before, taken from the cache on disk"
-        notes = self._emitted.notes
-        if self.lowering != "fibers" and self._emitted.wide:
+        notes = self._trees.notes
+        if self.lowering != "fibers" and self._trees.wide:
             notes = (*notes, "neighbouring blocks along x run as one loop: the kernel cannot tell them apart")
-        return explain(self._program, self._choice, self.signature, self._emitted.trees, notes, compiled)
+        return explain(self._program, self._choice, self.signature, self._trees.every, notes, compiled)
 
 
 class Kernel:
@@ -209,7 +204,6 @@ class Kernel:
         return special
 
     def _compile(self, argument_types: tuple[Any, ...]) -> Special:
-        import_array_functions()
         choice = self.choice
         if choice.lowering == "lanes":
             try:
@@ -250,30 +244,26 @@ class Kernel:
             raise LanesRefused("fields of records are read one thread at a time, which a loop does best")
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
-        emitted = emit(
-            self.program,
-            self.options,
-            loops=not whole and choice.lowering != "fibers",
-            blocks=whole and choice.lowering == "lanes",
-            lanes=choice.lowering == "lanes",
-        )
+        trees = trees_of(self.program, guards=not whole and choice.lowering != "fibers" and not self.options.debug)
         for module in _short_floats_in(signature, self.program):
             importlib.import_module(module)  # numba lacks the type; most kernels do not want it
         if choice.lowering == "lanes":
-            width = choose_width(self.program, argument_types, self._width, joined=emitted.wide and not whole)
+            width = choose_width(self.program, argument_types, self._width, joined=trees.wide and not whole)
             choice = attrs.evolve(choice, width=width)
             if Category.WARP in self.program.categories and width.lanes != WARP:
                 raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
         carried = carry_registered()
-        key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, emitted)
+        key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, trees)
         if choice.lowering == "fibers":
-            _fibers()  # machine code from the cache needs its symbols too
+            importlib.import_module("rkruntime.simt._switch")  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None
         if compiled is not None:
-            return Special(self.program, choice, argument_types, emitted, compiled, 0.0)
+            return Special(self.program, choice, argument_types, trees, compiled, 0.0)
         started = time.perf_counter()
         try:
-            compiled = self._compile_drive(choice, emitted, argument_types)
+            from rkruntime.simt._compile import compile_drive
+
+            compiled = compile_drive(self.program, trees, self.options, choice, argument_types)
         except (RkError, LanesRefused):
             raise
         except Exception as error:  # the compiler's own errors are of every kind
@@ -281,43 +271,9 @@ class Kernel:
         compile_s = time.perf_counter() - started
         if key:
             _cache.store(self.name, key, compiled)
-        return Special(self.program, choice, argument_types, emitted, compiled, compile_s)
+        return Special(self.program, choice, argument_types, trees, compiled, compile_s)
 
-    def _compile_drive(self, choice: Choice, emitted: Emitted, argument_types: tuple[Any, ...]) -> Any:
-        """Compile the driver with all that it calls."""
-        lowering, width = choice.lowering, choice.lanes
-        private: tuple[int, ...] = ()
-        if lowering == "lanes":
-            adds = added_to_only(self.program.kernel.tree)
-            private = tuple(k for k in adds if can_be_copied(argument_types[k]))
-        if lowering == "fibers":
-            from rkruntime.simt._fiber_calls import FiberContext
-
-            emitted.body.compile((FiberContext, *argument_types))  # by itself first: its errors are the author's
-            run = _fibers(grid=Category.GRID in self.program.categories).make_run(emitted.body, self.program.categories)
-        elif has_barriers(self.program):
-            compiler = compiler_for(width, blocks=True, private=private)
-            body = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
-            body.compile((LoopContext, *argument_types))
-            check_for_owned(body)
-            run = make_block_run(body, private)
-        else:
-            if lowering == "lanes":
-                compiler = compiler_for(width, blocks=False, private=private)
-                lanes = njit(**{**self.options.numba, "pipeline_class": compiler})(emitted.body.py_func)
-                lanes.compile((LoopContext, *argument_types))
-                check_for_owned(lanes)
-                row = make_row(lanes=lanes, width=width)
-            else:
-                emitted.body.compile((LoopContext, *argument_types))
-                row = make_row(emitted.body)
-            run = make_run(row, emitted.limits, wide=emitted.wide, private=private)
-        drive = make_drive(run, vectors=lowering == "lanes")
-        arguments = types.Tuple(argument_types)
-        drive.compile((types.int64, types.int64, TRIPLE, TRIPLE, types.int64, arguments))
-        return next(iter(drive.overloads.values()))
-
-    def _cache_key(self, lowering: str, signature: str, emitted: Emitted) -> str | None:
+    def _cache_key(self, lowering: str, signature: str, trees: Trees) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""
         units = self.program.units.values()
         values = [item for unit in units for item in (*unit.globals.items(), *unit.members.items())]
@@ -330,8 +286,8 @@ class Kernel:
         frozen += [f"{name} = {one.spelling}" for unit in units for name, one in unit.stand_ins.items()]
         frozen += [f"signatures {declared_for(function)}" for function in self.program.units]
         files = [unit.source.file for unit in units]
-        trees = [ast.dump(tree, include_attributes=True) for tree in emitted.trees]
-        return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *trees])
+        texts = [ast.dump(tree, include_attributes=True) for tree in trees.every]
+        return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *texts])
 
 
 def _check_for_lanes(program: Program) -> None:
@@ -365,14 +321,6 @@ def _holds_records(type_: Any) -> bool:
 
 def _signature(argument_types: Sequence[Any]) -> str:
     return ", ".join(map(str, argument_types))
-
-
-def _fibers(*, grid: bool = False) -> Any:
-    """Import the other lowering, which not all machines have: the module for blocks, or for whole grids."""
-    from rkruntime.simt import _fiber_intrinsics, _fibers, _fibers_grid
-
-    del _fiber_intrinsics  # imported for the meaning that it gives to our functions
-    return _fibers_grid if grid else _fibers
 
 
 def _is_open_loop(node: ast.AST) -> bool:

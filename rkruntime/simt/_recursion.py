@@ -5,33 +5,15 @@ its stack has grown, and whether the launch is cancelled: recursion without end 
 would look.
 """
 
-# numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
-# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
-
 from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
 from types import FunctionType
 
-from llvmlite import ir
-
-from rkruntime.simt import _state, _stubs
-from rkruntime.simt._context import LoopContext
-from rkruntime.simt._numba import intrinsic, overload, types
-from rkruntime.simt._parts import INLINE
 from rkruntime.simt._rewrite import CONTEXT, Unit, called
-from rkruntime.simt._switch import put, word
 
-__all__ = ("DEEPEST_BYTES", "TooDeep", "add_descent", "recursive_functions", "stack_pointer")
-
-WORD = ir.IntType(64)
-DEEPEST_BYTES = 512 * 1024  # what CUDA can give a thread; a worker's own stack has 8 MiB
-
-
-class TooDeep(RecursionError):
-    """A device function has called itself until its thread's stack was used up."""
+__all__ = ("add_descent", "recursive_functions")
 
 
 def recursive_functions(units: Mapping[FunctionType, Unit]) -> frozenset[FunctionType]:
@@ -52,32 +34,3 @@ def add_descent(tree: ast.FunctionDef) -> ast.FunctionDef:
     looks = ast.Expr(called("descend", ast.Name(CONTEXT, ast.Load()), ast.Constant(tree.lineno), at=tree))
     tree.body.insert(0, ast.fix_missing_locations(ast.copy_location(looks, tree)))
     return tree
-
-
-@intrinsic
-def stack_pointer(typing_context):
-    """Return about where the stack ends now: the address of a byte in the frame of the function that calls this."""
-
-    def codegen(context, builder, signature, args):
-        here = builder.alloca(ir.IntType(8))
-        return builder.ptrtoint(here, WORD)
-
-    return types.int64(), codegen
-
-
-@overload(_stubs.stack_limit, jit_options=INLINE)
-def _stack_limit(ctx):
-    if ctx != LoopContext:
-        return None
-    return lambda ctx: word(_stubs.state_address(ctx), _state.STACK_LIMIT)
-
-
-@overload(_stubs.descend, jit_options=INLINE)
-def _descend(ctx, line):
-    def descend(ctx, line):
-        _stubs.interrupt(ctx)
-        if stack_pointer() < _stubs.stack_limit(ctx):
-            put(_stubs.state_address(ctx), _state.FAULT_LINE, line)
-            raise TooDeep("a device function calls itself too deeply: the thread's stack is used up")
-
-    return descend

@@ -16,6 +16,7 @@ such as "16,16" (see `parse_shape`), since numba loses literals inside tuples.
 from __future__ import annotations
 
 END_OF_INDICES = 1 << 43  # a place in a grid is less: 2**31 blocks of up to 2**11 threads
+STRIP = 65_536  # turns of a long loop between two looks whether its launch is cancelled
 
 
 def parse_shape(text: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import pytest
 from numba import cuda
 
 from rkruntime import simt
-from rkruntime.simt import _cache
+from rkruntime.simt import _cache, _on_disk
 
 SCRIPT = """
 import json, sys
@@ -216,3 +216,79 @@ def test_recursive_kernels_run_in_the_next_process_too(tmp_path: Path) -> None:
     for _ in range(2):
         done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
         assert (done.stdout, done.returncode) == ("362880\n", 0), done.stderr
+
+
+EVERY_KIND = """
+import json, sys
+import numpy as np
+from numba import cuda
+from rkruntime import simt
+from rkruntime.errors import KernelFault
+
+@cuda.jit
+def printing(x, out):
+    i = cuda.grid(1)
+    if i == 1:
+        print("thread", i, "has", x[i])
+
+@cuda.jit
+def allocating(x, out):
+    i = cuda.grid(1)
+    pair = np.empty(2)
+    pair[:] = x[i]
+    out[i] = pair.sum()
+
+@cuda.jit
+def waiting(x, out):
+    mine = cuda.shared.array(32, np.float64)
+    i = cuda.threadIdx.x
+    mine[i] = x[i]
+    while mine[i] < 40:
+        mine[i] += 1 + i
+        if cuda.syncthreads_or(mine[i] > 39):
+            break
+    out[i] = mine[i]
+
+@cuda.jit(debug=True)
+def outside(x, out):
+    out[out.size + cuda.threadIdx.x] = x[0]
+
+def result(kernel, lowering=None):
+    x, out = np.arange(32.0), np.zeros(32)
+    special = simt.Kernel(kernel, lowering=lowering).specialize((x, out))
+    try:
+        simt.run(special, 1, 32, (x, out))
+    except KernelFault as fault:
+        return special.compile_s, [fault.what, fault.line]
+    return special.compile_s, out.tolist()
+
+found = [result(printing), result(allocating), result(waiting, "lanes"), result(waiting, "fibers"), result(outside)]
+compilers = [name for name in sys.modules if name in ("rkruntime.simt._compile", "numba.np.arraymath")]
+print(json.dumps([[took for took, _ in found], [out for _, out in found], compilers]))
+"""
+
+
+def test_kernels_of_every_kind_run_from_disk_without_the_compiler(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(EVERY_KIND)
+    environment = os.environ | {"RKRUNTIME_CACHE_DIR": str(tmp_path / "cache")}
+    printed = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout.splitlines())
+    (said, first), (said_again, again) = printed
+    assert said == said_again == "thread 1 has 1.0"
+    (times, outs, _), (times_again, outs_again, compilers) = json.loads(first), json.loads(again)
+    assert all(times)
+    assert not any(times_again)
+    assert compilers == []
+    assert outs == outs_again
+    assert outs[1] == [2.0 * k for k in range(32)]
+    assert outs[2] == outs[3]
+    assert "out of bounds" in outs[4][0]
+
+
+def test_machine_code_that_refers_to_what_is_not_here_is_not_linked() -> None:
+    with pytest.raises(LookupError, match="no_such_function"):
+        _on_disk._provide(["no_such_function"])

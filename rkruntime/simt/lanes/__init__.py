@@ -6,10 +6,10 @@ the same stays numba's; the rest becomes vectors and masks (`_lower`, with `_exp
 barriers are cut at these, and each piece is a loop over the vectors of a block (`_segments`, `_blocks`).
 """
 
+from rkruntime.simt._refused import LanesRefused as LanesRefused
 from rkruntime.simt.lanes._compile import check_for_owned as check_for_owned
 from rkruntime.simt.lanes._compile import compiler_for as compiler_for
 from rkruntime.simt.lanes._copies import can_be_copied as can_be_copied
-from rkruntime.simt.lanes._lower import LanesRefused as LanesRefused
 from rkruntime.simt.lanes._run import make_block_run as make_block_run
 from rkruntime.simt.lanes._shared import block_array as block_array
 

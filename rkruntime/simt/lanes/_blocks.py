@@ -20,9 +20,9 @@ from numba.core import cgutils, ir
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._cutting import CutLower
-from rkruntime.simt.lanes._lower import LanesRefused
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._reducing import Tally
 from rkruntime.simt.lanes._segments import Segment

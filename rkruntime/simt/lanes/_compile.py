@@ -13,8 +13,9 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
 from rkruntime.simt._parts import PartCompiler
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes._blocks import BlockLower
-from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
+from rkruntime.simt.lanes._lower import LanesLower
 
 __all__ = ("check_for_owned", "compiler_for")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from numba.core import ir
 
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._stubs import activemask, syncthreads
 from rkruntime.simt.lanes._liveness import assigned_in, live_in
-from rkruntime.simt.lanes._lower import LanesRefused
 from rkruntime.simt.lanes._recipes import recipes
 from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
 from rkruntime.simt.lanes._shapes import EFFECTS, Shape, widest

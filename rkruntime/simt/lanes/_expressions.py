@@ -12,8 +12,9 @@ from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
-from rkruntime.simt._bounds import LONG_STEP, LONGEST, STRIP
+from rkruntime.simt._bounds import LONG_STEP, LONGEST
 from rkruntime.simt._numba import types
+from rkruntime.simt._stubs import STRIP
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._atomics import Update, combinable, emit_combined, emit_one_by_one, takes
 from rkruntime.simt.lanes._memory import Elements

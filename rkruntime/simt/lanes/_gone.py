@@ -15,10 +15,11 @@ from typing import Any
 from llvmlite import ir as llvm
 
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._flow import linear_order
 from rkruntime.simt.lanes._liveness import assigned_in
-from rkruntime.simt.lanes._lower import LanesLower, LanesRefused
+from rkruntime.simt.lanes._lower import LanesLower
 from rkruntime.simt.lanes._shapes import Shape
 
 __all__ = ("LeavingLower",)

@@ -22,6 +22,7 @@ from numba.core.lowering import Lower
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
@@ -35,14 +36,10 @@ from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
 from rkruntime.simt.lanes._slots import store_lane
 
-__all__ = ("LanesLower", "LanesRefused", "flow_of")
+__all__ = ("LanesLower", "flow_of")
 
 BIT, INDEX = llvm.IntType(1), llvm.IntType(32)
 RAISES = (ir.StaticRaise, ir.DynamicRaise)
-
-
-class LanesRefused(Exception):
-    """Lanes cannot take a kernel; the message says why."""
 
 
 def flow_of(blocks: Any) -> Flow:

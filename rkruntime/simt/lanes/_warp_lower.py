@@ -12,9 +12,9 @@ from numba.core import ir
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._gone import LeavingLower
-from rkruntime.simt.lanes._lower import LanesRefused
 from rkruntime.simt.lanes._shapes import Shape, callee_of, is_uniform
 from rkruntime.simt.lanes._slots import Value
 from rkruntime.simt.lanes._warps import SHUFFLES, VOTES, WARP, WARPS, agreeing, shuffled, taking_part, voted

@@ -1,0 +1,7 @@
+"""What lanes cannot take."""
+
+__all__ = ("LanesRefused",)
+
+
+class LanesRefused(Exception):
+    """Lanes cannot take a kernel; the message says why."""
