@@ -46,8 +46,14 @@ def test_modules() -> list[str]:
     return [name for name in names if ".benchmarks." not in name]
 
 
-def run_module(mode: str, module: str) -> dict[str, Any]:
-    """Run one module; a test that ends the process, or does not end, is told so, and the others run without it."""
+def run_module(mode: str, module: str, kernels: Path | None = None) -> dict[str, Any]:
+    """Run one module; a test that ends the process, or does not end, is told so, and the others run without it.
+
+    Args:
+        mode: `dropin`, `compiled` or `simulator`.
+        module: Its name.
+        kernels: Where compiled kernels are kept; None for the usual place.
+    """
     began = time.perf_counter()
     outcomes: dict[str, dict[str, str]] = {}
     trouble = ""
@@ -55,7 +61,7 @@ def run_module(mode: str, module: str) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             results = Path(folder, "results")
             results.touch()
-            trouble = _run_once(mode, module, results, sorted(outcomes))
+            trouble = _run_once(mode, module, results, sorted(outcomes), kernels)
             lines = [json.loads(line) for line in results.read_text().splitlines()]
         last_begun = None
         for line in lines:
@@ -73,10 +79,10 @@ def run_module(mode: str, module: str) -> dict[str, Any]:
     return {"module": module, "seconds": time.perf_counter() - began, "tests": list(outcomes.values())}
 
 
-def _run_once(mode: str, module: str, results: Path, done: list[str]) -> str:
+def _run_once(mode: str, module: str, results: Path, done: list[str], kernels: Path | None) -> str:
     """Run what is not done; return what went wrong with the process itself."""
     command = [sys.executable, str(RUN_TESTS), module, str(results), *done]
-    environment = {**os.environ, **_environment(mode, results.parent)}
+    environment = {**os.environ, **_environment(mode, results.parent, kernels)}
     try:
         ended = subprocess.run(
             command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, stdin=subprocess.DEVNULL
@@ -90,13 +96,18 @@ def _run_once(mode: str, module: str, results: Path, done: list[str]) -> str:
     return ""
 
 
-def _environment(mode: str, folder: Path) -> dict[str, str]:
+def _environment(mode: str, folder: Path, kernels: Path | None) -> dict[str, str]:
     """Return what puts a process in this mode, and every Python that it starts."""
+    found = {
+        "PYTHONDONTWRITEBYTECODE": ""
+    }  # numba-cuda is installed with its bytecode; this package's is to be kept too
     if mode == "simulator":
-        return {"NUMBA_ENABLE_CUDASIM": "1"}
+        return found | {"NUMBA_ENABLE_CUDASIM": "1"}
     (folder / "sitecustomize.py").write_text(SITE)
-    known = os.environ.get("PYTHONPATH", "")
-    return {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), known)))}
+    paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
+    if kernels is not None:
+        found["RKRUNTIME_CACHE_DIR"] = str(kernels.absolute())
+    return found | {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": paths}
 
 
 def run_all(mode: str, folder: Path, modules: list[str]) -> None:
@@ -105,9 +116,8 @@ def run_all(mode: str, folder: Path, modules: list[str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     if mode == "dropin":
         shutil.rmtree(kernels, ignore_errors=True)
-    os.environ["RKRUNTIME_CACHE_DIR"] = str(kernels.absolute())
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        running = [pool.submit(run_module, mode, module) for module in modules]
+        running = [pool.submit(run_module, mode, module, kernels) for module in modules]
         for future in as_completed(running):
             one = future.result()
             (target / f"{one['module']}.json").write_text(json.dumps(one, indent=1))

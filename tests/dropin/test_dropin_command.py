@@ -63,3 +63,16 @@ def _without_runpy(text: str) -> list[str]:
     """Leave out the frames that lead to a module, which `python -m` shows."""
     lines = text.splitlines()
     return [line for line in lines if "<frozen runpy>" not in line]
+
+
+@pytest.mark.parametrize(("before", "frozen"), [(0, True), (100_000, False)])
+def test_the_garbage_collector_leaves_numba_alone_and_a_programs_own_objects_not(
+    before: int, frozen: bool, tmp_path: Path
+) -> None:
+    program = (
+        f"import gc; own = [[k] for k in range({before})]; import rkruntime.dropin; rkruntime.dropin.install(); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 50_000)"
+    )
+    (tmp_path / "program.py").write_text(program)
+    done = run("program.py", cwd=tmp_path)
+    assert (done.stderr, done.stdout) == ("", f"True {frozen}\n")
