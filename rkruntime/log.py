@@ -48,6 +48,7 @@ def _hand_over(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> t
     line = " ".join([str(event["event"]), *(f"{key}={value}" for key, value in fields.items())])
     if "exception" in event:
         line += "\n" + event["exception"]
+        fields["exception"] = event["exception"]
     return (line,), {"extra": {"rk_event": event["event"], "rk_fields": fields}}
 
 
@@ -63,6 +64,8 @@ class _Json(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage() if event is None else event,
         }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)
         return redacted_text(json.dumps(told | fields, default=str))
 
 
@@ -76,6 +79,8 @@ class _Console(logging.Formatter):
 def configure_logging(level: str, form: str) -> None:
     """Send rkruntime's events to stderr, for programs that have no logging of their own.
 
+    Warnings of other libraries go the same way: a log is in one form as a whole, and no line goes round the filter.
+
     Args:
         level: `debug`, `info`, `warning` or `error`.
         form: `console` for people, `json` for one JSON object a line.
@@ -87,3 +92,6 @@ def configure_logging(level: str, form: str) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+    root = logging.getLogger()
+    root.handlers[:] = [each for each in root.handlers if not isinstance(each.formatter, _Json | _Console)]
+    root.addHandler(handler)

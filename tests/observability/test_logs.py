@@ -37,13 +37,14 @@ class Talker(Actor):
 @pytest.fixture
 def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """What is logged, as the command logs in production."""
-    logger = logging.getLogger("rkruntime")
-    before = logger.handlers[:], logger.level, logger.propagate
+    logger, root = logging.getLogger("rkruntime"), logging.getLogger()
+    before, others = (logger.handlers[:], logger.level, logger.propagate), root.handlers[:]
     stream = io.StringIO()
     configure_logging(getattr(request, "param", "debug"), "json")
     logger.handlers[0].setStream(stream)  # type: ignore[attr-defined]
     yield stream
     logger.handlers[:], logger.level, logger.propagate = before
+    root.handlers[:] = others
 
 
 def events(stream: io.StringIO, name: str) -> list[dict[str, Any]]:
@@ -94,3 +95,19 @@ def test_the_blocking_front_has_hooks_and_hands_its_callers_ids_on() -> None:
         with following(HEADER):
             kernel.launch(np.zeros(4), over=4)
     assert HEADER[3:35] in metrics.render()[0].decode()
+
+
+def test_an_error_is_logged_with_where_it_came_from_by_others_too(lines: io.StringIO) -> None:
+    configure_logging("debug", "json")  # once more, which must not double a line
+    logging.getLogger("rkruntime").handlers[0].setStream(lines)  # type: ignore[attr-defined]
+    for log in (get_logger("rkruntime.service"), logging.getLogger("uvicorn.error"), logging.getLogger("asyncio")):
+        try:
+            broken(None)
+        except ValueError:
+            log.exception("a request failed")
+    logging.getLogger("uvicorn.error").info("not told")
+    told = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [line["logger"] for line in told] == ["rkruntime.service", "uvicorn.error", "asyncio"]
+    for line in told:
+        assert "ValueError: on purpose" in line["exception"]
+        assert "in broken" in line["exception"]

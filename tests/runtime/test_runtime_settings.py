@@ -123,8 +123,8 @@ def copies_in_place(config: RuntimeConfig) -> bool:
 
 
 async def logged(config: RuntimeConfig) -> Any:
-    logger = logging.getLogger("rkruntime")
-    kept = logger.handlers[:], logger.level, logger.propagate
+    logger, root = logging.getLogger("rkruntime"), logging.getLogger()
+    kept, others = (logger.handlers[:], logger.level, logger.propagate), root.handlers[:]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUSTKERNEL_RUNTIME_LOG_LEVEL", config.log_level)
         patch.setenv("RUSTKERNEL_RUNTIME_LOG_FORMAT", config.log_format)
@@ -133,6 +133,7 @@ async def logged(config: RuntimeConfig) -> Any:
     seen = logger.level, logger.handlers[0].format(record)[0] == "{"
     logger.handlers[:], _, logger.propagate = kept[0], None, kept[2]
     logger.setLevel(kept[1])
+    root.handlers[:] = others
     return seen
 
 
