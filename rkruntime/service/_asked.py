@@ -16,6 +16,8 @@ from rkruntime.kernels import KernelSpec, Out, as_declared, check_uses
 __all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
 
 HOW = frozenset(("over", "grid", "block", "shared"))
+MOST_AXES = 64
+"""Axes of an array of NumPy; lists that are deeper stay lists in it."""
 PLANNED = frozenset(("shape", "dtype"))
 DTYPES = {
     name: np.dtype(name)
@@ -158,6 +160,9 @@ def _object(spec: KernelSpec, name: str, value: dict[str, Any]) -> Any:
 
 
 def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None) -> Any:
+    if _holds_text(value):
+        mend = "give numbers of 64 bits at most"
+        raise ArgumentMismatch(spec.name, name, "a text", "a list of numbers or booleans", mend)
     try:
         plain = np.array(value)
         array = plain if dtype is None or not plain.size else plain.astype(dtype, casting="unsafe")
@@ -170,6 +175,16 @@ def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None)
         mend = f"give whole numbers within {array.dtype}, or another dtype"
         raise ArgumentMismatch(spec.name, name, f"numbers that are no {array.dtype}", str(array.dtype), mend)
     return array if plain.size or dtype is None else np.zeros(plain.shape, dtype)
+
+
+def _holds_text(value: Any, depth: int = 0) -> bool:
+    """Whether NumPy would find a text: an array of texts takes the memory of the longest for each."""
+    if type(value) is not list:
+        return isinstance(value, str)
+    kinds = set(map(type, value))
+    if str in kinds:
+        return True
+    return list in kinds and depth < MOST_AXES and any(_holds_text(each, depth + 1) for each in value)
 
 
 @lru_cache(maxsize=4096)

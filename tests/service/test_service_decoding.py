@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rkruntime.errors import RkError
+from rkruntime.errors import ArgumentMismatch, RkError
 from rkruntime.kernels import as_spec
 from rkruntime.service._accept import choose
 from rkruntime.service._asked import DTYPES, plan, read_launch
@@ -85,6 +86,22 @@ def test_no_json_makes_the_reader_fail(told: dict[str, Any], x: Any, out: Any) -
         except RkError:
             continue
         assert list(launch.args) == ["a", "x", "out"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["{list}", "[{list}]", '{{"data": {list}, "dtype": "float64"}}', '{{"value": [1, {list}], "dtype": "float64"}}'],
+)
+def test_texts_in_lists_take_no_memory(value: str) -> None:
+    texts = json.dumps(["a" * 20_000, *[""] * 20_000])  # 1.6 GB as an array, each as long as the longest
+    asked = f'{{"args": {{"x": {value.format(list=texts)}}}, "over": 1}}'
+    tracemalloc.start()
+    try:
+        with pytest.raises(ArgumentMismatch, match="a text"):
+            read_launch(SPEC, asked)
+        assert tracemalloc.get_traced_memory()[1] < 30 * len(asked)
+    finally:
+        tracemalloc.stop()
 
 
 @PATIENT
