@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -93,10 +93,8 @@ async def _read_multipart(spec: KernelSpec, request: Exchange, limits: ServiceCo
 
 async def _read_arrow(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
     body = await request.read(limits.max_request_size)
-    told, arrays = await off_loop(len(body), read_arrow, body)
-    launch = read_launch(spec, request.asked("launch") or "" or told)
-    for name in arrays:
-        _check_name(spec, name)
+    told, arrays = await off_loop(len(body), read_arrow, body, partial(_check_name, spec))
+    launch = read_launch(spec, request.asked("launch") or told)
     return Launch(launch.args | arrays, launch.how)
 
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pytest
 from service_process import ServiceProcess
 
+from rkruntime.errors import RequestRefused
+
 NPY = "application/x-npy"
 
 
@@ -206,3 +208,38 @@ def test_columns_of_arrow_go_in_and_out(service: ServiceProcess) -> None:
     assert json.loads(told.schema.metadata[b"launch"])["timings"]["total_s"] > 0
     for broken in (b"junk", sink.getvalue()[: len(sink.getvalue()) // 2]):
         assert launch(service, "bump", content=broken, headers={"content-type": kind}).status_code == 400
+
+
+def arrow_stream(table: Any, **options: Any) -> bytes:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+    sink = io.BytesIO()
+    with arrow.ipc.new_stream(sink, table.schema, options=arrow.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table, max_chunksize=500_000)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_compressed_columns_of_arrow_are_refused_before_they_are_read(codec: str) -> None:
+    from rkruntime.service._arrow import read_arrow
+
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+    bomb = arrow_stream(arrow.table({"x": np.zeros(4_000_000)}), compression=codec)
+    assert len(bomb) < 200_000
+    before = arrow.total_allocated_bytes()
+    peak = arrow.default_memory_pool().max_memory()
+    with pytest.raises(RequestRefused) as refused:
+        read_arrow(bytearray(bomb), lambda _: None)
+    assert refused.value.status == 415
+    assert (arrow.total_allocated_bytes(), arrow.default_memory_pool().max_memory()) == (before, peak)
+
+
+def test_columns_of_arrow_are_one_each_and_of_the_kernel(service: ServiceProcess) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+    kind = "application/vnd.apache.arrow.stream"
+    column = arrow.array(np.zeros(3))
+    coded = arrow.array([1.0, 1.0, 2.0]).dictionary_encode()
+    for columns, names in (([column] * 2, ["x", "x"]), ([column] * 2, ["x", "z"]), ([coded], ["x"])):
+        table = arrow.Table.from_arrays(columns, names=names).replace_schema_metadata({"launch": '{"over": 3}'})
+        answer = launch(service, "bump", content=arrow_stream(table), headers={"content-type": kind})
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["mend"]

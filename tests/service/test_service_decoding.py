@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from rkruntime.errors import ArgumentMismatch, RkError
 from rkruntime.kernels import as_spec
 from rkruntime.service._accept import choose
+from rkruntime.service._arrow import read_arrow
 from rkruntime.service._asked import DTYPES, plan, read_launch
 from rkruntime.service._multipart import Part, read_parts, write_parts
 from rkruntime.service._npy import npy_bytes, read_npy, read_npy_header
@@ -120,6 +121,26 @@ def test_no_bytes_make_the_reader_of_parts_fail(junk: bytes) -> None:
         except RkError:
             continue
         assert sum(len(part.data) for part in parts) <= len(data)
+
+
+@settings(PATIENT, max_examples=300)
+@given(st.data(), st.sampled_from([None, "zstd"]))
+def test_no_change_to_a_stream_of_arrow_makes_the_reader_fail(data: st.DataObject, codec: str | None) -> None:
+    arrow = pytest.importorskip("pyarrow", reason="pyarrow is not installed here")
+    table = arrow.table({"x": np.arange(500.0), "flags": [True] * 500})
+    sink = io.BytesIO()
+    with arrow.ipc.new_stream(sink, table.schema, options=arrow.ipc.IpcWriteOptions(compression=codec)) as writer:
+        writer.write_table(table)
+    body = bytearray(sink.getvalue())
+    changed = st.tuples(st.integers(0, len(body) - 1), st.integers(0, 255))
+    for place, byte in data.draw(st.lists(changed, min_size=1, max_size=4)):
+        body[place] = byte
+    del body[data.draw(st.integers(1, len(body))) :]
+    try:
+        _, arrays = read_arrow(body, lambda _: None)
+    except RkError:
+        return
+    assert sum(array.nbytes for array in arrays.values()) <= 8 * len(body)
 
 
 OFFERED = ("application/json", "application/x-npy", "multipart/form-data")
