@@ -115,19 +115,23 @@ class Bridge:
             RequestRefused: `timeout_s` passed (504).
         """
         assert self._loop is not None
-        assert self._patience is not None
         future: asyncio.Future[R] = self._loop.create_future()
         call = _Call(function, args, future, timeout_s, soon)
         self._asked.append(call)
         if not self._crossing:
             self._crossing = True
             self._loop.call_soon(self._cross)
-        self._patience.wait(future, timeout_s, receive)
         try:
-            return await future
+            return await self.follow(future, timeout_s, receive)
         finally:
             if call.outcome is None:
                 self._withdraw(call)
+
+    def follow(self, future: asyncio.Future[R], timeout_s: float, receive: Receive | None) -> asyncio.Future[R]:
+        """Give the future an end where the time is over or the client leaves, as `call` does; return it."""
+        assert self._patience is not None
+        self._patience.wait(future, timeout_s, receive)
+        return future
 
     def _cross(self) -> None:
         self._crossing = False

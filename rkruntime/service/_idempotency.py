@@ -22,6 +22,7 @@ __all__ = ("Answers", "fingerprint")
 
 Place: TypeAlias = tuple[str, str, str]
 """Who asks, for what, under which key."""
+Wait: TypeAlias = Callable[[asyncio.Future[Answer | None]], Awaitable[Answer | None]]
 REPLAYED = {"idempotent-replayed": "true"}
 
 
@@ -56,13 +57,19 @@ class Answers:
         self._entries: OrderedDict[Place, _Entry] = OrderedDict()
         self.held_bytes = 0
 
-    async def once(self, place: Place, of: bytes, make: Callable[[], Awaitable[Reply]]) -> Reply:
+    async def once(self, place: Place, of: bytes, make: Callable[[], Awaitable[Reply]], wait: Wait) -> Reply:
         """Return the answer that is kept, or that another request is about to get; else make it, and keep it.
 
         What failed is not kept, and what does not fit in neither: it is made again.
 
+        Args:
+            place: Whose request, for what, under which key.
+            of: Its fingerprint.
+            make: Makes the answer.
+            wait: Waits for another request's answer, for as long as this one may and its client is there.
+
         Raises:
-            RequestRefused: The key stands for another request (422).
+            RequestRefused: The key stands for another request (422), or `wait` came to its end (504).
         """
         while True:
             self._forget()
@@ -72,7 +79,7 @@ class Answers:
             if entry.fingerprint != of:
                 why = "this Idempotency-Key was sent with another request before"
                 raise RequestRefused(422, why, "give each launch a key of its own")
-            kept = await asyncio.shield(entry.answer)
+            kept = await wait(asyncio.shield(entry.answer))
             if kept is not None:
                 return Answer(kept.body, kept.status, kept.kind, {**kept.headers, **REPLAYED})
 

@@ -45,7 +45,12 @@ async def _run_once(
     query: bytes = request.scope["query_string"]
     of = fingerprint(request.incoming.body, query.decode("latin-1"), asked_in, form)
     place = (caller_of(request.scope), name, key)
-    return await state.answers.once(place, of, lambda: _run(state, request, name, asked, form))
+    return await state.answers.once(
+        place,
+        of,
+        lambda: _run(state, request, name, asked, form),
+        lambda answer: state.bridge.follow(answer, request.left_s, request.incoming),
+    )
 
 
 async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> Reply:

@@ -1,11 +1,13 @@
 """A launch that is asked for again under its key is not run again."""
 
 import asyncio
+import json
+import socket
 import uuid
 from typing import Any
 
 import pytest
-from service_process import ServiceProcess
+from service_process import LIMIT_S, ServiceProcess
 
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import Answer
@@ -52,11 +54,32 @@ def test_a_bad_key_is_refused(service: ServiceProcess) -> None:
     assert answer.status_code == 400
 
 
+def test_who_waits_for_anothers_answer_waits_no_longer_than_its_own_deadline(service: ServiceProcess) -> None:
+    key = uuid.uuid4().hex
+    body = json.dumps({"args": {"x": [0.0], "turns": 10**15}, "over": 1}).encode()
+    head = f"POST /v1/kernels/spin/launch HTTP/1.1\r\nhost: localhost\r\nidempotency-key: {key}\r\n"
+    head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    headers = {"idempotency-key": key, "request-timeout": "200ms", "content-type": "application/json"}
+    with socket.create_connection(service.address, timeout=LIMIT_S) as first:
+        first.sendall(head.encode() + body)
+        while not service.client.get("/v1/runtime").json()["in_flight"]:
+            pass
+        second = service.client.post("/v1/kernels/spin/launch", content=body, headers=headers)
+        assert second.status_code == 504
+        assert service.client.get("/v1/runtime").json()["in_flight"] == 1, "the first goes on"
+    while service.client.get("/v1/runtime").json()["in_flight"]:
+        pass
+
+
 class Clock:
     now_s = 0.0
 
     def __call__(self) -> float:
         return self.now_s
+
+
+async def wait(answer: asyncio.Future[Answer | None]) -> Answer | None:
+    return await answer
 
 
 class Maker:
@@ -77,7 +100,7 @@ def test_answers_are_forgotten_after_their_time() -> None:
         clock, maker = Clock(), Maker()
         answers = Answers(60.0, 1000, clock)
         for clock.now_s in (0.0, 59.0, 61.0):
-            await answers.once(PLACE, b"1", maker)
+            await answers.once(PLACE, b"1", maker, wait)
         return maker.made
 
     assert asyncio.run(run()) == 2
@@ -88,11 +111,11 @@ def test_the_oldest_answers_are_forgotten_first_and_the_largest_never_kept() -> 
         maker = Maker(size=200)
         answers = Answers(60.0, 1000, Clock())
         for number in range(10):
-            await answers.once(("", "", str(number)), b"1", maker)
+            await answers.once(("", "", str(number)), b"1", maker, wait)
             assert answers.held_bytes <= 1000 + 200
         large = Maker(size=300)
         for _ in range(2):
-            await answers.once(("", "", "large"), b"1", large)
+            await answers.once(("", "", "large"), b"1", large, wait)
         return maker.made, large.made
 
     assert asyncio.run(run()) == (10, 2)
@@ -102,10 +125,10 @@ def test_two_at_once_share_one_answer_and_another_request_is_refused() -> None:
     async def run() -> int:
         maker = Maker()
         answers = Answers(60.0, 1000, Clock())
-        both = [asyncio.create_task(answers.once(PLACE, b"1", maker)) for _ in range(2)]
+        both = [asyncio.create_task(answers.once(PLACE, b"1", maker, wait)) for _ in range(2)]
         await asyncio.sleep(0)
         with pytest.raises(RequestRefused) as refused:
-            await answers.once(PLACE, b"2", maker)
+            await answers.once(PLACE, b"2", maker, wait)
         assert refused.value.status == 422
         await asyncio.gather(*both)
         return maker.made
