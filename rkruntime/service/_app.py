@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -16,7 +14,7 @@ from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
 from rkruntime.service._answers import Reply
-from rkruntime.service._incoming import Exchange, deadline_of
+from rkruntime.service._incoming import Exchange, deadline_of, id_of
 from rkruntime.service._observed import WENT_AWAY, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
@@ -34,8 +32,6 @@ It runs on the server's thread, with `REQUEST_ID` and `TRACE` set. An `RkError` 
 problem; `IDENTITY` that it sets holds for the limits and the launch inside it. What is inside raises no other error
 than `ClientDisconnect`: every other one has become a reply.
 """
-
-GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
 def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap] = ()) -> ASGIApp:
@@ -140,9 +136,7 @@ async def _refuse(exchange: Exchange, error: Exception) -> Reply:
 def _identify(exchange: Exchange) -> None:
     """Give a request its id, and the caller's trace."""
     told = exchange.incoming.headers
-    asked_id = told.get(b"x-request-id")
-    good = asked_id is not None and GOOD_ID.fullmatch(asked_id)
-    exchange.request_id = asked_id if asked_id and good else b"%016x" % random.getrandbits(64)
+    exchange.request_id = id_of(told)
     REQUEST_ID.set(exchange.request_id.decode())
     traceparent = told.get(b"traceparent")
     if traceparent is not None:

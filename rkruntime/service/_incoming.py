@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
+import re
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
@@ -17,7 +19,9 @@ from rkruntime.service._limits import Held, Limits
 from rkruntime.service._whole import cycle_of, has_body, take_body
 from rkruntime.units import parse_seconds
 
-__all__ = ("Exchange", "Incoming", "deadline_of")
+__all__ = ("Exchange", "Incoming", "deadline_of", "id_of")
+
+GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 BEGINNING_BYTES = 20_000
 """Bytes in which the header of an array has to be whole."""
@@ -44,6 +48,12 @@ def deadline_of(incoming: Incoming, most_s: float) -> float:
         why = f"the header Request-Timeout is {asked[:40]!r}"
         raise RequestRefused(400, why, "give seconds above 0, or a text such as 250ms") from None
     return time.monotonic() + min(asked_s, most_s)
+
+
+def id_of(headers: Mapping[bytes, bytes]) -> bytes:
+    """Return the id of a request: its header X-Request-Id where that is a good one, else one that is made up."""
+    asked = headers.get(b"x-request-id")
+    return asked if asked is not None and GOOD_ID.fullmatch(asked) else b"%016x" % random.getrandbits(64)
 
 
 class Exchange:

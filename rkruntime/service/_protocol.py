@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
+import attrs
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -16,7 +17,9 @@ from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import as_json
 from rkruntime.service._certified import CertifiedProtocol
+from rkruntime.service._incoming import id_of
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
+from rkruntime.service._sending import Headers, lines_of
 
 __all__ = ("GuardedProtocol", "guarded")
 
@@ -24,15 +27,16 @@ MOST_HEADER_BYTES = 32 * 1024
 MOST_HEADERS = 100
 
 
-def guarded(config: ServiceConfig) -> type[asyncio.Protocol]:
-    """Return the protocol with the bounds of a configuration."""
-    return type("Protocol", (GuardedProtocol,), {"bounds": config})
+def guarded(config: ServiceConfig, headers: Headers) -> type[asyncio.Protocol]:
+    """Return the protocol with the bounds of a configuration, and the headers that its refusals have."""
+    return type("Protocol", (GuardedProtocol,), {"bounds": config, "header_lines": lines_of(headers)})
 
 
 class GuardedProtocol(CertifiedProtocol):
-    """uvicorn's protocol, within bounds; `bounds` is set by `guarded`."""
+    """uvicorn's protocol, within bounds; `bounds` and `header_lines` are set by `guarded`."""
 
     bounds: ClassVar[ServiceConfig]
+    header_lines: ClassVar[bytes]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,6 +133,7 @@ class GuardedProtocol(CertifiedProtocol):
         if large or len(self.headers) > MOST_HEADERS:
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
+        self._refuse_ambiguous()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -169,6 +174,17 @@ class GuardedProtocol(CertifiedProtocol):
         else:
             self.timeout_keep_alive_handler()
 
+    def _refuse_ambiguous(self) -> None:
+        """Refuse what others on the way may read as another request than the parser does."""
+        names = [name for name, _ in self.headers]
+        if names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() == "1.1"):
+            self._refuse(400, "the request has not one header Host", "send one (RFC 9112, section 3.2)")
+            raise httptools.HttpParserError("not one Host")
+        if self.parser.should_upgrade() and (b"content-length" in names or b"transfer-encoding" in names):
+            # The parser takes what follows for the other protocol, or for the next request, and never for a body.
+            self._refuse(400, "a request with a body asks to upgrade", "send it without the header Upgrade")
+            raise httptools.HttpParserError("an upgrade with a body")
+
     def _size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
@@ -191,13 +207,16 @@ class GuardedProtocol(CertifiedProtocol):
         if self.transport.is_closing():
             return
         self._refusal = RequestRefused(status, what, mend, retry_after_s)
-        body = as_json(problem_of(self._refusal))
+        request_id = id_of(dict(self.headers or ()))
+        body = as_json(attrs.evolve(problem_of(self._refusal), request_id=request_id.decode()))
         cycle: RequestResponseCycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
             head = [
                 STATUS_LINE[status],
                 b"content-type: " + PROBLEM_JSON.encode() + b"\r\n",
                 b"content-length: %d\r\n" % len(body),
+                b"x-request-id: " + request_id + b"\r\n",
+                self.header_lines,
                 b"cache-control: no-store\r\nconnection: close\r\n",
                 b"" if retry_after_s is None else b"retry-after: %d\r\n" % retry_after_s,
                 b"\r\n",

@@ -12,7 +12,7 @@ from rkruntime.service._answers import Answer, Reply, Streamed
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._whole import cycle_of, send_whole
 
-__all__ = ("HeadersFor", "Sender")
+__all__ = ("Headers", "HeadersFor", "Sender", "lines_of")
 
 Header: TypeAlias = tuple[bytes, bytes]
 Headers: TypeAlias = Sequence[Header]
@@ -32,8 +32,8 @@ class Sender:
     def __init__(self, headers_for: HeadersFor) -> None:
         self._page = tuple(headers_for(PAGE))
         self._other = tuple(headers_for(""))
-        self._page_lines = _lines(self._page)
-        self._other_lines = _lines(self._other)
+        self._page_lines = lines_of(self._page)
+        self._other_lines = lines_of(self._other)
 
     async def send(self, exchange: Exchange, reply: Reply, send: Send, *, closes: bool) -> None:
         """Send a reply.
@@ -59,13 +59,14 @@ class Sender:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if isinstance(reply, Streamed):
             async with aclosing(reply.parts) as parts:
-                async for part in parts:
-                    await send({"type": "http.response.body", "body": part, "more_body": True})
+                if exchange.scope["method"] != "HEAD":  # which asks for no part, and there may be no last one
+                    async for part in parts:
+                        await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": reply.body if isinstance(reply, Answer) else b""})
 
     def _head_lines(self, exchange: Exchange, reply: Answer) -> bytes:
         fixed = self._page_lines if reply.kind.startswith(PAGE) else self._other_lines
-        return _lines(_own(exchange, reply)) + fixed
+        return lines_of(_own(exchange, reply)) + fixed
 
 
 def _own(exchange: Exchange, reply: Reply) -> list[Header]:
@@ -76,5 +77,6 @@ def _own(exchange: Exchange, reply: Reply) -> list[Header]:
     return headers if "cache-control" in told else [*headers, NO_STORE]
 
 
-def _lines(headers: Headers) -> bytes:
+def lines_of(headers: Headers) -> bytes:
+    """Write headers as they stand in an answer."""
     return b"".join([b"%s: %s\r\n" % header for header in headers])

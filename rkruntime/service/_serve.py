@@ -124,8 +124,9 @@ class Service:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
                 app = make_app(state, guard.headers_for, (*self._wraps, guard))
+                tls = None if guard.tls is None else guard.tls.context
                 server = self._server = Server(
-                    app, self.config.service, listening, bridge.attach, None if guard.tls is None else guard.tls.context
+                    app, self.config.service, listening, bridge.attach, guard.headers_for(""), tls
                 )
                 self.address = server.address
                 nursery.start_soon(bridge.carry)

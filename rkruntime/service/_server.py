@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import AddressUnavailable
 from rkruntime.service._protocol import guarded
+from rkruntime.service._sending import Headers
 
 __all__ = ("FAREWELL_S", "Server", "listen")
 
@@ -52,6 +53,7 @@ class Server:
         config: How much it takes.
         listening: Where; closed at the end.
         attach: Called on the thread with its event loop, before the first request.
+        headers: Those of what is refused before the application hears of it.
         tls: The service's side of TLS; None for connections in clear.
     """
 
@@ -61,6 +63,7 @@ class Server:
         config: ServiceConfig,
         listening: socket.socket,
         attach: Callable[[asyncio.AbstractEventLoop], None],
+        headers: Headers,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._listening = listening
@@ -69,7 +72,7 @@ class Server:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=guarded(config),
+                http=guarded(config, headers),
                 ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 ws="none",
                 lifespan="off",

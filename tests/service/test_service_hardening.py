@@ -1,5 +1,7 @@
 """What no honest client sends: each is answered with a 4xx, and the service goes on."""
 
+import contextlib
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -9,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from service_process import LIMIT_S, ServiceProcess, serving
+
+from rkruntime.security import SECURITY_HEADERS
 
 SMALL = """
 [service]
@@ -70,6 +74,9 @@ RAW = {
     "absolute": (LAUNCH.replace("/v1", "http://other/v1") + "content-length: 2\r\n\r\n{}", 422),
     "climbing path": ("GET /dashboard/..%2f..%2fpyproject.toml HTTP/1.1\r\nhost: localhost\r\n\r\n", 404),
     "websocket": ("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 200),
+    "no host": ("GET /v1/kernels HTTP/1.1\r\n\r\n", 400),
+    "two hosts": ("GET /v1/kernels HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n", 400),
+    "upgrade with a body": (LAUNCH + "connection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n{}", 400),
     "bad deadline": (LAUNCH + "request-timeout: soon\r\ncontent-length: 2\r\n\r\n{}", 400),
 }
 
@@ -79,6 +86,50 @@ def test_what_is_malformed_is_refused(small: ServiceProcess, name: str) -> None:
     text, status = RAW[name]
     assert status_of(small, text.encode("latin-1")) == status
     assert small.client.get("/healthz").status_code == 200
+
+
+def exchanged(service: ServiceProcess, *parts: bytes) -> bytes:
+    """Send, and return all that is answered until the connection is closed."""
+    with socket.create_connection(service.address, timeout=LIMIT_S) as connection:
+        for part in parts:
+            connection.sendall(part)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_a_body_is_no_request_whatever_it_is_to_be_upgraded_to(small: ServiceProcess) -> None:
+    inner = b"GET /v1/memory HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    head = LAUNCH + f"connection: upgrade\r\nupgrade: h2c\r\ncontent-length: {len(inner)}\r\n\r\n"
+    with socket.create_connection(small.address, timeout=LIMIT_S) as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)  # so that the body comes apart from the header
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(inner)
+            answer += b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"allocated_bytes" not in answer
+
+
+@pytest.mark.parametrize(
+    ("request_", "given"),
+    [("junk\r\n\r\n", None), (LAUNCH + "host: other\r\nx-request-id: r-1\r\n\r\n", "r-1")],
+    ids=["no request", "a request with an id"],
+)
+def test_what_is_refused_before_it_is_read_has_the_headers_and_an_id(
+    small: ServiceProcess, request_: str, given: str | None
+) -> None:
+    head, _, body = exchanged(small, request_.encode()).partition(b"\r\n\r\n")
+    headers = dict(line.split(": ", 1) for line in head.decode().splitlines()[1:])
+    assert SECURITY_HEADERS.items() <= headers.items()
+    assert json.loads(body)["request_id"] == headers["x-request-id"] != ""
+    assert given in (None, headers["x-request-id"])
+
+
+def test_the_head_of_what_never_ends_ends(small: ServiceProcess) -> None:
+    asked = b"HEAD /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    asked += b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    first, second = exchanged(small, asked).split(b"HTTP/1.1 200 OK")[1:]
+    assert b"text/event-stream" in first
+    assert b'"live":true' in second
 
 
 def test_a_slow_header_is_refused(small: ServiceProcess) -> None:
