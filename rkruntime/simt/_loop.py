@@ -17,6 +17,7 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from rkruntime.simt import _state
+from rkruntime.simt._borrowed import borrowed
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
 from rkruntime.simt._numba import intrinsic, njit, types
 from rkruntime.simt._parts import INLINE, PART
@@ -165,14 +166,15 @@ def make_run(row: Any, limits: Any, *, wide: bool = False, private: tuple[int, .
     def run(first, last, grid, block, shared_bytes, state, args):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.FAULT_LANE, 0)
-        mine = take(args, state, (last - first) * block[0] * block[1] * block[2])
+        given = borrowed(args)
+        mine = take(given, state, (last - first) * block[0] * block[1] * block[2])
         dim = threads_of(block)
         x, y, z = first_block(first, grid)
         while first < last:
             count = smallest(last - first, grid[0] - x) if wide else 1
             index, base = place_of(x, y, z, dim)
             of_block = make_context((0, 0, 0), base, index, dim, grid, state, cancel)
-            allowed = call_noting(limits, of_block, args, state)
+            allowed = call_noting(limits, of_block, given, state)
             first_x, count_x, first_y, count_y, first_z, count_z = rows_within(allowed, base, dim, count)
             for k_z in range(count_z):
                 for k_y in range(count_y):

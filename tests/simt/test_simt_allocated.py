@@ -1,12 +1,14 @@
-"""Arrays that kernels allocate are freed, whatever the lowering; numba's runtime counts."""
+"""Arrays that kernels allocate are freed, whatever the lowering; numba's runtime counts. Arguments are not theirs."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from numba import cuda
+from llvmlite import ir
+from numba import cuda, types
 from numba.core.runtime import _nrt_python, rtsys
+from numba.extending import intrinsic
 from simt_launching import run
 
 from rkruntime.simt.lanes import LanesRefused
@@ -81,3 +83,28 @@ def test_what_is_allocated_is_freed(kernel: Any, lowering: str | None) -> None:
 def test_lanes_say_that_they_do_not_take_it(kernel: Any) -> None:
     with pytest.raises(LanesRefused, match="allocates arrays"):
         run(kernel, 1, BLOCK, x, np.zeros(BLOCK), lowering="lanes")
+
+
+@intrinsic
+def owner_of(typing_context: Any, array: Any) -> Any:
+    """Return the address of what counts references to an array; 0 where nothing does."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        held = context.make_array(array)(context, builder, values[0])
+        return builder.ptrtoint(held.meminfo, ir.IntType(64))
+
+    return types.int64(array), codegen
+
+
+@cuda.jit
+def tell_owners(x, both, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = owner_of(x) | owner_of(both[0]) | owner_of(both[1]) | owner_of(out)
+
+
+@pytest.mark.parametrize("lowering", ["loop", "lanes", "fibers"])
+def test_threads_count_no_references_to_arguments(lowering: str) -> None:
+    out = np.full(BLOCK, -1)
+    run(tell_owners, 1, BLOCK, x, (x, x + 1), out, lowering=lowering)
+    np.testing.assert_array_equal(out, 0)

@@ -20,6 +20,7 @@ from numba.core import cgutils, ir
 from numba.core.lowering import Lower
 
 from rkruntime.simt import _state
+from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import LanesRefused
@@ -328,12 +329,7 @@ class LanesLower(OwnLower):
         self._for_each_lane(assign)
 
     def _borrowed(self, type_: Any, held: llvm.Value) -> llvm.Value:
-        """Return an array without its owner, so that nobody counts references to it; a context with its bounds."""
+        """Return arrays without their owner, so that nobody counts references to them; a context with its bounds."""
         if type_ == LoopContext:
             return self._bounded(held)
-        if not isinstance(type_, types.Array):
-            return held
-        array = self.context.make_array(type_)(self.context, self.builder, held)
-        array.meminfo = llvm.Constant(array.meminfo.type, None)
-        array.parent = llvm.Constant(array.parent.type, None)
-        return array._getvalue()
+        return without_owner(self.context, self.builder, type_, held)

@@ -1,0 +1,49 @@
+"""Arguments without their owners: whoever launches a kernel holds them until it ends, so no thread counts references.
+
+Workers would count all at the same place of memory, and wait there for one another.
+"""
+
+# numba passes parameters whether they are of use or not, and types little of what it has us call:
+# ruff: noqa: ARG001
+# mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from rkruntime.simt._numba import intrinsic, types
+
+__all__ = ("borrowed", "without_owner")
+
+
+@intrinsic(prefer_literal=False)
+def borrowed(typing_context, args):
+    """Return the same arguments; numba counts no references to what has no owner."""
+
+    def codegen(context, builder, signature, values):
+        return without_owner(context, builder, args, values[0])
+
+    return args(args), codegen
+
+
+def without_owner(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Value) -> ir.Value:
+    """Return a value whose arrays are nobody's, so that nobody frees them.
+
+    Args:
+        context: Numba's target context.
+        builder: Where to emit.
+        type_: Numba's type of the value.
+        held: It.
+    """
+    if isinstance(type_, types.BaseTuple):
+        for k, part in enumerate(type_):
+            one = without_owner(context, builder, part, builder.extract_value(held, k))
+            held = builder.insert_value(held, one, k)
+    if not isinstance(type_, types.Array):
+        return held
+    array = context.make_array(type_)(context, builder, held)
+    array.meminfo = ir.Constant(array.meminfo.type, None)
+    array.parent = ir.Constant(array.parent.type, None)
+    return array._getvalue()
