@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service_process import LIMIT_S, ServiceProcess, serving
 
 from rkruntime.security import SECURITY_HEADERS
+from rkruntime.service._events import MOST_STREAMS
 
 SMALL = """
 [service]
@@ -158,7 +159,9 @@ def test_a_client_that_waits_to_be_invited_is_refused_without_being_so(small: Se
 def test_no_more_connections_than_are_allowed(small: ServiceProcess) -> None:
     held = [socket.create_connection(small.address, timeout=LIMIT_S) for _ in range(50)]
     try:
-        assert status_of(small, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n") == 503
+        answer = exchanged(small, b"")
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1\r\n" in answer
     finally:
         for connection in held:
             connection.close()
@@ -204,6 +207,34 @@ def test_what_does_not_fit_waits_or_is_refused(tmp_path: Path) -> None:
             assert answer.headers["retry-after"] == "1"
             first.close()
             assert second.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_what_all_requests_hold_together_is_bounded(tmp_path: Path) -> None:
+    output = {"args": {"x": {"shape": [200_000], "dtype": "float64"}}, "over": 1}
+    small = {"args": {"x": {"shape": [50_000], "dtype": "float64"}}, "over": 1}
+    with serving(tmp_path, config='[service]\nmax_request_memory = "1MiB"\n') as service:
+        for _ in range(5):  # what was refused is held no more, nor what was answered
+            body = exchanged(service, (LAUNCH + "content-length: 2000000\r\nexpect: 100-continue\r\n\r\n").encode())
+            assert body.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nretry-after: 1\r\n" in body
+            large = service.client.post("/v1/kernels/bump/launch", json=output)
+            assert (large.status_code, large.headers["retry-after"]) == (503, "1")
+            answer = service.client.post("/v1/kernels/bump/launch", json=small)
+            assert answer.json()["results"]["x"][0] == 1
+
+
+def test_no_more_event_streams_than_there_may_be(tmp_path: Path) -> None:
+    asked = b"GET /v1/events HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with serving(tmp_path) as service, contextlib.ExitStack() as held:
+        for _ in range(MOST_STREAMS):
+            stream = held.enter_context(socket.create_connection(service.address, timeout=LIMIT_S))
+            stream.sendall(asked)
+            assert stream.recv(65536).startswith(b"HTTP/1.1 200 ")
+        refused = service.client.get("/v1/events")
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        stream.close()
+        while status_of(service, asked) == 503:
+            pass  # until it has noticed
 
 
 def test_a_connection_that_rests_too_long_is_closed_and_one_that_asks_is_not(tmp_path: Path) -> None:

@@ -1,20 +1,25 @@
 """The server's thread under its supervisor, in this process."""
 
+import contextlib
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 import trio
+import trio.lowlevel
 
 from rkruntime.config import load_config
 from rkruntime.errors import AddressUnavailable, RkError, ServiceFailed
 from rkruntime.runtime import State
 from rkruntime.service import Service
+from rkruntime.service._state import Heart
 
 
-def make_service(**settings: object) -> Service:
+def make_service(*, environ: Mapping[str, str] = {}, **settings: object) -> Service:
     told = {"service.port": 0, "runtime.device": "cpu", "runtime.worker_threads": 1, **settings}
-    return Service(load_config(arguments=told, environ={}).config, {}, environ={})
+    return Service(load_config(arguments=told, environ={}).config, {}, environ=environ)
 
 
 def only(group: BaseException) -> BaseException:
@@ -58,10 +63,45 @@ async def test_a_service_that_is_cancelled_ends() -> None:
 
 
 async def test_a_taken_address_is_told_before_anything_starts(tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = make_service(**{"service.port": taken.getsockname()[1]})
         with pytest.raises(AddressUnavailable):
             await service.run()
     assert service.runtime.state is State.CREATED
+
+
+async def test_a_loop_that_stands_still_is_told_to_probes_and_not_to_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Heart, "STOPPED_AFTER_S", 0.3)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as systemd, trio.fail_after(60):
+        systemd.bind(str(tmp_path / "notify"))
+        service = make_service(environ={"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000"})
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service.run)
+            assert asked_blocking(service, "/healthz").status_code == 200
+            while asked_blocking(service, "/healthz").status_code == 200:
+                pass
+            assert asked_blocking(service, "/healthz").json()["loop"] == "has not turned for 15 s"
+            received(systemd)
+            for _ in range(50):
+                assert asked_blocking(service, "/readyz").status_code == 503
+            assert received(systemd) == []
+            while b"WATCHDOG=1" not in received(systemd):
+                await trio.lowlevel.checkpoint()
+            assert asked_blocking(service, "/healthz").status_code == 200
+            nursery.cancel_scope.cancel()
+
+
+def asked_blocking(service: Service, path: str) -> httpx.Response:
+    """Ask without a checkpoint: meanwhile the loop stands still."""
+    return httpx.get(f"http://127.0.0.1:{service.address[1]}{path}")
+
+
+def received(systemd: socket.socket) -> list[bytes]:
+    """Return what has come so far."""
+    told = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            told.append(systemd.recv(4096))
+    return told
