@@ -165,16 +165,35 @@ def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None)
         raise ArgumentMismatch(spec.name, name, "a text", "a list of numbers or booleans", mend)
     try:
         plain = np.array(value)
-        array = plain if dtype is None or not plain.size else plain.astype(dtype, casting="unsafe")
-    except (ValueError, TypeError, OverflowError) as error:
+        array = _as_dtype(value, plain, dtype)
+    except (ValueError, TypeError) as error:
         raise ArgumentMismatch(spec.name, name, "a list", "numbers in lists of equal lengths", str(error)) from None
     if plain.dtype.kind not in "biuf" and plain.size:
         got = f"a list of {plain.dtype}"
         raise ArgumentMismatch(spec.name, name, got, "a list of numbers or booleans", "give numbers of 64 bits at most")
-    if array.dtype.kind in "iu" and plain.size and not np.array_equal(array, plain):
-        mend = f"give whole numbers within {array.dtype}, or another dtype"
-        raise ArgumentMismatch(spec.name, name, f"numbers that are no {array.dtype}", str(array.dtype), mend)
-    return array if plain.size or dtype is None else np.zeros(plain.shape, dtype)
+    if array is None:
+        mend = f"give numbers of {dtype}, whole and within its bounds, or another dtype"
+        raise ArgumentMismatch(spec.name, name, f"numbers that are no {dtype}", str(dtype), mend)
+    return array
+
+
+def _as_dtype(value: Any, plain: np.ndarray[Any, Any], dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any] | None:
+    """Make an array of a dtype from a value and what NumPy makes of it; None where the numbers would be others.
+
+    Floats may be rounded, but not to infinity.
+    """
+    if dtype is None or not plain.size:
+        return plain if dtype is None else np.zeros(plain.shape, dtype)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if dtype.kind not in "iu":
+            array = plain.astype(dtype, casting="unsafe")
+            return array if dtype.kind == "b" or np.isfinite(array).all() else None
+        try:
+            # NumPy makes floats of whole numbers where some are above 2**63, and rounds them.
+            array = np.array(value, dtype) if plain.dtype.kind == "f" else plain.astype(dtype, casting="unsafe")
+        except OverflowError:
+            return None
+        return array if np.array_equal(array, plain) else None
 
 
 def _holds_text(value: Any, depth: int = 0) -> bool:

@@ -89,6 +89,28 @@ def test_no_json_makes_the_reader_fail(told: dict[str, Any], x: Any, out: Any) -
         assert list(launch.args) == ["a", "x", "out"]
 
 
+@PATIENT
+@given(st.sampled_from([dtype for dtype in DTYPES.values() if dtype.kind in "iu"]), st.data())
+def test_whole_numbers_are_exact_or_refused(dtype: np.dtype[Any], data: st.DataObject) -> None:
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    numbers = data.draw(st.lists(st.integers(least, most) | st.sampled_from([0, least, most]), min_size=1, max_size=4))
+    asked = json.dumps({"args": {"x": {"data": numbers, "dtype": dtype.name}}})
+    x = read_launch(SPEC, asked).args["x"]
+    assert (x.dtype, x.tolist()) == (dtype, numbers)
+    beyond = json.dumps({"args": {"x": {"data": [*numbers, most + 1], "dtype": dtype.name}}})
+    with pytest.raises(ArgumentMismatch):
+        read_launch(SPEC, beyond)
+
+
+@pytest.mark.parametrize(
+    ("number", "dtype"), [(0.5, "int64"), (1e30, "uint64"), (-1, "uint64"), (70_000, "float16"), (-1e39, "complex64")]
+)
+def test_no_number_is_taken_for_another(number: float, dtype: str) -> None:
+    for form in ({"data": [0, number], "dtype": dtype}, {"value": number, "dtype": dtype}):
+        with pytest.raises(ArgumentMismatch, match=f"no {dtype}"):
+            read_launch(SPEC, json.dumps({"args": {"x": form}}))
+
+
 @pytest.mark.parametrize(
     "value",
     ["{list}", "[{list}]", '{{"data": {list}, "dtype": "float64"}}', '{{"value": [1, {list}], "dtype": "float64"}}'],

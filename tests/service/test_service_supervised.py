@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
-import trio.lowlevel
 
 from rkruntime.config import load_config
 from rkruntime.errors import AddressUnavailable, RkError, ServiceFailed
