@@ -1,5 +1,6 @@
 """`rustkernel serve` as users run it: a process of its own that listens on a free port of loopback."""
 
+import json
 import os
 import queue
 import re
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -72,6 +74,7 @@ class ServiceProcess:
         self.url = url
         self.client = client
         self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.reader: threading.Thread
 
     @property
     def address(self) -> tuple[str, int]:
@@ -104,6 +107,11 @@ class ServiceProcess:
             text += self.lines.get()
         return text
 
+    def logged(self) -> list[dict[str, Any]]:
+        """Return what it has logged in JSON since the last time, once it has ended."""
+        self.reader.join(LIMIT_S)
+        return [json.loads(line) for line in self.told().splitlines() if line.startswith("{")]
+
 
 @contextmanager
 def serving(folder: Path, *words: str, config: str = "", **environment: str) -> Iterator[ServiceProcess]:
@@ -125,7 +133,8 @@ def serving(folder: Path, *words: str, config: str = "", **environment: str) -> 
             url = _read_url(process)
             with httpx.Client(base_url=url, timeout=LIMIT_S) as client:
                 service = ServiceProcess(process, url, client)
-                threading.Thread(target=_drain_pipe, args=(process.stderr, service.lines), daemon=True).start()
+                service.reader = threading.Thread(target=_drain_pipe, args=(process.stderr, service.lines), daemon=True)
+                service.reader.start()
                 yield service
         finally:
             process.kill()

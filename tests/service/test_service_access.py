@@ -254,6 +254,23 @@ def test_an_event_stream_ends_with_the_key_that_opened_it(secured: Secured) -> N
     assert secured.service.client.get("/v1/events", headers=bearer(key)).status_code == 401
 
 
+def test_rates_and_idempotency_keys_are_each_identitys_own(tmp_path: Path) -> None:
+    ann, bob = (bearer(issue_key(str(tmp_path / "keys.json"), name, Role.OPERATOR)[0]) for name in ("ann", "bob"))
+    config = '[security]\nrbac_enabled = true\napi_keys_file = "keys.json"\n[service]\nrate_limit = 1\nrate_burst = 5\n'
+    key = {"idempotency-key": "the-same"}
+    with serving(tmp_path, config=config) as service:
+
+        def launch(who: dict[str, str], value: float) -> httpx.Response:
+            asked = {"args": {"x": [value]}, "over": 1}
+            return service.client.post("/v1/kernels/bump/launch", json=asked, headers=who | key)
+
+        assert [launch(who, value).json()["results"]["x"] for who, value in ((ann, 1.0), (bob, 5.0))] == [[2.0], [6.0]]
+        while (refused := service.client.get("/v1/kernels", headers=ann)).status_code == 200:
+            pass
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert service.client.get("/v1/kernels", headers=bob).status_code == 200
+
+
 def test_the_page_has_every_endpoint_with_its_permission() -> None:
     page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
     script = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "write_security.py"))

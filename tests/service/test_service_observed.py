@@ -22,7 +22,8 @@ ASKED = {"args": {"x": [1.0, 2.0], "out": {"shape": [2], "dtype": "float64"}}, "
 
 def test_a_service_is_scraped_traced_and_drawn_under_one_id(tmp_path: Path) -> None:
     with collecting() as collector:
-        config = f'[observability]\ntracing_enabled = true\notlp_endpoint = "{collector.url}"\n'
+        config = '[runtime]\nlog_level = "debug"\nlog_format = "json"\n'
+        config += f'[observability]\ntracing_enabled = true\notlp_endpoint = "{collector.url}"\n'
         with serving(tmp_path, "--trace", "trace.json", config=config) as service:
             headers = {"traceparent": HEADER, "x-request-id": "r-1"}
             answer = service.client.post("/v1/kernels/double/launch", json=ASKED, headers=headers)
@@ -33,6 +34,7 @@ def test_a_service_is_scraped_traced_and_drawn_under_one_id(tmp_path: Path) -> N
             classic = service.client.get("/metrics")
             service.process.terminate()
             assert service.end() == 0
+            logged = service.logged()
         request, launch = collector.named(f"POST {LAUNCH}"), collector.named("launch double")
         message = collector.named("message launch")
     assert request.trace_id.hex() == launch.trace_id.hex() == HEADER[3:35]
@@ -52,6 +54,10 @@ def test_a_service_is_scraped_traced_and_drawn_under_one_id(tmp_path: Path) -> N
     assert exemplars["rkruntime_http_request_seconds_bucket"]
     assert classic.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert list(parser.text_string_to_metric_families(classic.text))
+    lines = [line for line in logged if line.get("trace_id") == HEADER[3:35]]
+    spans = {line["event"]: line["span_id"] for line in lines}
+    assert (spans["request"], spans["launch completed"]) == (request.span_id.hex(), launch.span_id.hex())
+    assert {line["request_id"] for line in lines} == {"r-1"}
     drawn = [one for one in load(tmp_path / "trace.json") if one.get("cat") == "launch"]
     assert [one["args"]["span_id"] for one in drawn] == [launch.span_id.hex()]
 
