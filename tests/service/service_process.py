@@ -56,7 +56,9 @@ def spin(x, turns):
     total = 0.0
     for k in range(turns):
         total = total * 0.5 + k
-    x[cuda.grid(1)] = total
+    i = cuda.grid(1)
+    if i < x.size:
+        x[i] = total
 """
 
 

@@ -3,10 +3,11 @@
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import numpy as np
-from service_process import LIMIT_S, ServiceProcess
+from service_process import LIMIT_S, ServiceProcess, serving
 
 from rkruntime.service._serve import SIDE_BY_SIDE
 
@@ -86,3 +87,27 @@ def test_head_has_no_body_and_the_connection_goes_on(service: ServiceProcess) ->
             head, _, body = told.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200")
             assert (b"content-length: 0" in head.lower(), bool(body)) == (False, has_body)
+
+
+CHECKED = """\
+from numba import cuda
+
+
+@cuda.jit(debug=True)
+def checked(x, out):
+    i = cuda.grid(1)
+    if i < x.size:
+        out[i] = x[i]
+"""
+
+
+def test_a_kernel_that_checks_bounds_refuses_arrays_that_do_not_fit(tmp_path: Path) -> None:
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "checked.py").write_text(CHECKED)
+    with serving(tmp_path) as service:
+        for length, status in ((4, 200), (3, 422), (4, 200)):
+            args = {"x": [1.0, 2.0, 3.0, 4.0], "out": {"shape": [length], "dtype": "float64"}}
+            answer = service.client.post("/v1/kernels/checked/launch", json={"args": args, "over": 4})
+            assert answer.status_code == status, answer.text
+            if status == 422:
+                assert "checked.py:8" in answer.json()["detail"]
