@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,11 +13,12 @@ import orjson
 from rkruntime.errors import ArgumentMismatch, RequestRefused
 from rkruntime.kernels import KernelSpec, Out, as_declared, check_uses
 
-__all__ = ("Launch", "Planned", "dtype_of", "plan", "read_launch", "take_memory")
+__all__ = ("Launch", "Planned", "dtype_of", "is_shape", "plan", "read_launch", "take_memory")
 
 HOW = frozenset(("over", "grid", "block", "shared"))
 MOST_AXES = 64
 """Axes of an array of NumPy; lists that are deeper stay lists in it."""
+MOST_ITEMS = 2**48
 PLANNED = frozenset(("shape", "dtype"))
 DTYPES = {
     name: np.dtype(name)
@@ -214,10 +215,15 @@ def _declared_dtype(spec: KernelSpec, name: str) -> np.dtype[Any] | None:
     return found.pop() if len(found) == 1 else None
 
 
+def is_shape(lengths: Sequence[int]) -> bool:
+    """Whether NumPy can have an array of these lengths, which it counts even where one of them is 0."""
+    return len(lengths) <= 8 and min(lengths, default=0) >= 0 and math.prod(each or 1 for each in lengths) < MOST_ITEMS
+
+
 def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
     lengths = [value] if type(value) is int else value
-    good = isinstance(lengths, list) and len(lengths) <= 8
-    if not good or not all(type(each) is int and 0 <= each < 2**48 for each in lengths):
+    good = isinstance(lengths, list) and all(type(each) is int for each in lengths)
+    if not good or not is_shape(lengths):
         mend = 'give lengths, as in {"shape": [64, 64], "dtype": "float32"}'
         raise ArgumentMismatch(spec.name, name, f"shape {value!r}"[:80], "up to eight whole numbers", mend)
     return tuple(lengths)

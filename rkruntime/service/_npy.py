@@ -15,7 +15,7 @@ import numpy as np
 
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import Answer, Parts, Reply, Streamed
-from rkruntime.service._asked import DTYPES, Planned
+from rkruntime.service._asked import DTYPES, Planned, is_shape
 
 __all__ = ("NPY", "NpyHeader", "check_length", "npy_bytes", "npy_reply", "read_npy", "read_npy_header")
 
@@ -68,7 +68,7 @@ def read_npy_header(data: bytes | bytearray | memoryview, what: str) -> NpyHeade
         raise _refused(what, "its dtype is object, which is a pickle", "make it numbers: array.astype(np.float64)")
     if dtype not in DTYPES.values():
         raise _refused(what, f"its dtype is {dtype}", f"give one of {', '.join(DTYPES)}, in this machine's byte order")
-    if len(shape) > 8 or not all(0 <= length < 2**48 for length in shape):
+    if not is_shape(shape):
         raise _refused(what, f"its shape is {shape}", "give up to eight lengths")
     return NpyHeader(Planned(np.dtype(dtype), tuple(map(int, shape))), bool(fortran), file.tell())
 

@@ -104,6 +104,10 @@ REFUSED = {
     "deep": (_raw(b"(" * 9000), 422),
     "negative": (_raw(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}"), 422),
     "vast": (_raw(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000,)}"), 422),
+    "vast and empty": (
+        _raw(b"{'descr': '<f8', 'fortran_order': False, 'shape': (0,140737488355327,99999999999)}"),
+        422,
+    ),
     "short": (saved(np.zeros(10))[:-1], 422),
     "long": (saved(np.zeros(10)) + b"\0", 422),
     "other order": (saved(np.zeros(3, ">f8")), 422),
@@ -173,6 +177,10 @@ JSON_REFUSED = {
     "object dtype": (b'{"args": {"x": {"shape": [1], "dtype": "object"}}, "over": 1}', 422),
     "dtype O": (b'{"args": {"x": {"shape": [1], "dtype": "O"}}, "over": 1}', 422),
     "vast output": (b'{"args": {"x": {"shape": [1000000000], "dtype": "float64"}}, "over": 1}', 413),
+    "vast and empty": (
+        b'{"args": {"x": {"shape": [0, 140737488355327, 99999999], "dtype": "float64"}}, "over": 1}',
+        422,
+    ),
     "negative shape": (b'{"args": {"x": {"shape": [-1], "dtype": "float64"}}, "over": 1}', 422),
     "no such number": (b'{"args": {"x": {"value": 300, "dtype": "uint8"}}, "over": 1}', 422),
     "deep": (b'{"args": {"x": ' + b"[" * 500 + b"]" * 500 + b'}, "over": 1}', 422),

@@ -15,7 +15,7 @@ from rkruntime.errors import ArgumentMismatch, RkError
 from rkruntime.kernels import as_spec
 from rkruntime.service._accept import choose
 from rkruntime.service._arrow import read_arrow
-from rkruntime.service._asked import DTYPES, plan, read_launch
+from rkruntime.service._asked import DTYPES, plan, read_launch, take_memory
 from rkruntime.service._multipart import Part, read_parts, write_parts
 from rkruntime.service._npy import npy_bytes, read_npy, read_npy_header
 from rkruntime.service._rate import Bucket, take
@@ -29,6 +29,10 @@ ARRAYS = hnp.arrays(
 
 def kernel(a: Any, x: Any, out: Any) -> None:
     out[0] = a * x[0]
+
+
+def unused(a: Any, x: Any, out: Any) -> None:
+    """Take arrays of all axes."""
 
 
 SPEC = as_spec(kernel)
@@ -125,6 +129,17 @@ def test_texts_in_lists_take_no_memory(value: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 30 * len(asked)
     finally:
         tracemalloc.stop()
+
+
+@PATIENT
+@given(st.lists(st.integers(0, 3) | st.sampled_from([2**31, 2**47, 2**63, -1]), max_size=9))
+def test_a_shape_that_is_planned_can_be_had(shape: list[int]) -> None:
+    asked = json.dumps({"args": {"a": 1, "x": 2, "out": {"shape": shape, "dtype": "complex128"}}})
+    try:
+        (*_, out) = take_memory(plan(as_spec(unused), read_launch(SPEC, asked), 1 << 16))
+    except RkError:
+        return
+    assert out.value.shape == tuple(shape)
 
 
 @PATIENT
