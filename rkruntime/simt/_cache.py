@@ -34,7 +34,7 @@ from rkruntime.simt._on_disk import OnDisk, link, parts_of
 
 __all__ = ("Uncacheable", "describe", "digest", "folder", "load", "store")
 
-MAGIC = b"rkruntime-simt-2\n"
+MAGIC = b"rkruntime-simt-3\n"
 MOST_ENTRIES = 2_000
 # Numba's own, which it does not declare.
 dumps: Any = numba.core.serialize.dumps

@@ -8,12 +8,12 @@ Only the function chosen is called, also where threads choose differently.
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
+from rkruntime.simt._copied import copied
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._read import Source, refuse
 
@@ -35,7 +35,7 @@ def number_choices(source: Source, names: Names, is_function: Callable[[Any], bo
     choices.find()
     if not choices.taken and not choices.calls_one_of_two():
         return source
-    tree = choices.visit(copy.deepcopy(source.tree))
+    tree = choices.visit(copied(source.tree))
     return attrs.evolve(source, tree=ast.fix_missing_locations(tree))
 
 
@@ -106,9 +106,9 @@ class _Choices(ast.NodeTransformer):
     def _choice(self, name: str, node: ast.Call) -> ast.expr:
         """Return the choice between the calls that a call may be."""
         first, *others = self.taken[name].values()
-        made: ast.expr = self.visit(_Replaced(name, first).visit(copy.deepcopy(node)))
+        made: ast.expr = self.visit(_Replaced(name, first).visit(copied(node)))
         for number, function in enumerate(others, 1):
-            call = self.visit(_Replaced(name, function).visit(copy.deepcopy(node)))
+            call = self.visit(_Replaced(name, function).visit(copied(node)))
             test = ast.Compare(ast.Name(name, ast.Load()), [ast.Eq()], [ast.Constant(number)])
             made = ast.copy_location(ast.IfExp(test, call, made), node)
         return made
@@ -129,9 +129,9 @@ class _Replaced(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Replace the name."""
-        return ast.copy_location(copy.deepcopy(self.function), node) if node.id == self.name else node
+        return ast.copy_location(copied(self.function), node) if node.id == self.name else node
 
 
 def _calling(function: ast.expr, node: ast.Call) -> ast.Call:
     """Return the same call of another function."""
-    return ast.copy_location(ast.Call(function, copy.deepcopy(node.args), copy.deepcopy(node.keywords)), node)
+    return ast.copy_location(ast.Call(function, [*map(copied, node.args)], [*map(copied, node.keywords)]), node)

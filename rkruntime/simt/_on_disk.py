@@ -15,12 +15,15 @@ from typing import Any
 
 import attrs
 import llvmlite.binding as llvm
+from llvmlite import ir
 from numba import _dynfunc
 from numba.core.environment import Environment, lookup_environment
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
 __all__ = ("OnDisk", "link", "parts_of")
+
+_provided: set[str] = set()
 
 
 @attrs.frozen(eq=False)
@@ -43,12 +46,27 @@ def parts_of(compiled: Any) -> tuple[Any, ...]:
     module = compiled.library._final_module
     environments = {one.env_name: one for one in (compiled.environment, *compiled._find_referenced_environments())}
     outside = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    wrapper = compiled.fndesc.llvm_cpython_wrapper_name
+    name, kind, (machine_code, _) = compiled.library.serialize_using_object_code()
     return (
-        compiled.library.serialize_using_object_code(),
-        compiled.fndesc.llvm_cpython_wrapper_name,
+        (name, kind, (machine_code, _only(wrapper))),
+        wrapper,
         tuple((name, list(one.consts)) for name, one in environments.items()),
         tuple(name for name in outside if not name.startswith("llvm.")),
     )
+
+
+def _only(name: str) -> bytes:
+    """Return LLVM's bitcode of a module that defines a function of this name alone.
+
+    Numba keeps all of a library's bitcode for others to inline, and reads from it what the library defines: of a
+    driver nobody asks for anything but its wrapper.
+    """
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), ()), name)
+    ir.IRBuilder(function.append_basic_block()).ret_void()
+    bitcode: bytes = llvm.parse_assembly(str(module)).as_bitcode()
+    return bitcode
 
 
 def link(
@@ -80,8 +98,9 @@ def _provide(outside: Sequence[str]) -> None:
     """Have the linker know what machine code refers to: it would end the process where it finds none."""
     context = cpu_target.target_context
     for prepare in (lambda: rtsys.initialize(context), context.refresh, lambda: None):
-        missing = [name for name in outside if llvm.address_of_symbol(name) is None]
+        missing = [name for name in outside if name not in _provided and llvm.address_of_symbol(name) is None]
         if not missing:
+            _provided.update(outside)
             return
         prepare()
     raise LookupError(f"nothing here is called {missing[0]}")

@@ -8,7 +8,6 @@ are the same; a feature that is not known raises, so that nothing is compiled to
 from __future__ import annotations
 
 import ast
-import copy
 import math
 import re
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._choices import number_choices
+from rkruntime.simt._copied import copied
 from rkruntime.simt._define import defined
 from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
@@ -109,8 +109,8 @@ class _Rewriter(ast.NodeTransformer):
         """Rewrite the definition."""
         original = self.source.tree
         fixed = self.names.fixed_statements
-        body = [copy.deepcopy(statement) for statement in original.body if statement not in fixed]
-        arguments = copy.deepcopy(original.args)
+        body = [copied(statement) for statement in original.body if statement not in fixed]
+        arguments = copied(original.args)
         for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             one.annotation = None
         arguments.posonlyargs, arguments.args = [], [*arguments.posonlyargs, *arguments.args]

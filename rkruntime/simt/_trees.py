@@ -6,11 +6,11 @@ Pure: what is compiled decides whether it was compiled before, and is found on d
 from __future__ import annotations
 
 import ast
-import copy
 from types import FunctionType
 
 import attrs
 
+from rkruntime.simt._copied import copied
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts, waiting_functions
 from rkruntime.simt._recursion import add_descent, recursive_functions
@@ -53,8 +53,8 @@ def trees_of(program: Program, *, guards: bool) -> Trees:
         guards: Whether its guards become bounds of a loop over threads.
     """
     kernel = program.kernel
-    guarded = hoist_guards(kernel, copy.deepcopy(kernel.tree), take=guards)
-    trees = {function: copy.deepcopy(unit.tree) for function, unit in program.units.items()}
+    guarded = hoist_guards(kernel, copied(kernel.tree), take=guards)
+    trees = {function: copied(unit.tree) for function, unit in program.units.items()}
     trees[kernel.source.function] = guarded.tree
     recursive, waiting = recursive_functions(program.units), waiting_functions(program)
     for function, unit in program.units.items():
