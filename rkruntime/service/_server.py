@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import select
 import socket
 import ssl
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import trio
@@ -126,7 +128,19 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, answer what comes on the connections that there are, and end."""
+        await _take_all(sockets or ())
         for server in self.servers:
             server.close()
         await asyncio.sleep(HEARD_OUT_S)
         await super().shutdown(sockets)
+
+
+async def _take_all(sockets: Sequence[socket.socket]) -> None:
+    """Let the loop take whoever the system has connected already: closing would reset them."""
+    waiting = select.poll()
+    for listening in sockets:
+        listening.listen(0)  # the system connects one at a time from now on, and the others not yet
+        waiting.register(listening, select.POLLIN)
+    until_s = time.monotonic() + HEARD_OUT_S
+    while time.monotonic() < until_s and waiting.poll(0):  # noqa: ASYNC110  # no event tells that nobody waits
+        await asyncio.sleep(0)

@@ -104,6 +104,40 @@ def test_every_request_of_a_load_is_answered_through_a_drain(tmp_path: Path) -> 
     assert long[0].status_code == 200, "what was in flight was answered"
 
 
+class Late(Client):
+    """Asks on until nobody listens any more, on a connection of its own each time."""
+
+    def run(self) -> None:
+        while True:
+            try:
+                with socket.create_connection(self.address, timeout=LIMIT_S) as link, link.makefile("rb") as answers:
+                    link.sendall(self.request.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+                    told = read_answer(answers)
+            except ConnectionRefusedError:
+                return
+            except ConnectionError as error:
+                told = self.wrong.append(repr(error))
+            if told is not None:
+                self.statuses[told[0]] += 1
+
+
+def test_who_asks_to_the_very_end_is_answered_or_finds_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        service.client.post("/v1/kernels/double/launch", json=LAUNCH)
+        clients = [Late(service, threading.current_thread()) for _ in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        while min(client.statuses[200] for client in clients) < 5:
+            pass
+        service.process.send_signal(signal.SIGTERM)
+        assert service.end() == 0
+        for client in clients:
+            client.join(LIMIT_S)
+    wrong = [text for client in clients for text in client.wrong]
+    assert len(wrong) <= 1, "the system may connect one more between the last look at who waits and the closing"
+    assert set(sum((client.statuses for client in clients), Counter())) == {200, 503}
+
+
 def test_probes_follow_the_drain_and_what_is_new_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path) as service:
         long: list[Any] = []
