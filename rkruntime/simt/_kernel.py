@@ -24,6 +24,7 @@ from rkruntime.simt._features import Category
 from rkruntime.simt._numba import types
 from rkruntime.simt._options import Options
 from rkruntime.simt._read import plain_function
+from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._rewrite import Program, rewrite
@@ -235,13 +236,8 @@ class Kernel:
             _check_for_lanes(self.program)
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
-        if (
-            choice.lowering == "lanes"
-            and self._wanted is None
-            and not whole
-            and any(map(_holds_records, argument_types))
-        ):
-            raise LanesRefused("fields of records are read one thread at a time, which a loop does best")
+        if choice.lowering == "lanes" and self._wanted is None and not whole:
+            self._check_records(argument_types)
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         trees = trees_of(self.program, guards=not whole and choice.lowering != "fibers" and not self.options.debug)
@@ -272,6 +268,13 @@ class Kernel:
         if key:
             _cache.store(self.name, key, compiled)
         return Special(self.program, choice, argument_types, trees, compiled, compile_s)
+
+    def _check_records(self, argument_types: tuple[Any, ...]) -> None:
+        """Refuse lanes where fields of records are read better by one thread after the other."""
+        parameters = zip(self.program.kernel.source.parameters, argument_types, strict=True)
+        records = frozenset(name for name, type_ in parameters if _holds_records(type_))
+        if records and not loops_read_same_records(self.program, records):
+            raise LanesRefused("threads read fields of their own records, which one after the other does best")
 
     def _cache_key(self, lowering: str, signature: str, trees: Trees) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""

@@ -1,18 +1,23 @@
-"""Writes random kernels: integers only, so that every lowering must give the very same numbers.
+"""Writes random kernels, of integers, so that every lowering must give the very same numbers.
 
-Each kernel has branches, loops with breaks, early returns, shared arrays and arrays of a thread's own, barriers, loops
-of barriers that threads leave at their own time, warp operations, atomics, and divisions, by chance; every subscript is
-within bounds and every loop ends, whatever the numbers are. What CUDA leaves undefined is not written: threads read
-what others wrote to shared memory behind a barrier alone.
+Each kernel has branches, loops with breaks, early returns, device functions, shared arrays and arrays of a thread's
+own, barriers, also such that count, loops of barriers that threads leave at their own time, warp operations, atomics,
+divisions, complex numbers and records, by chance; every subscript is within bounds and every loop ends, whatever the
+numbers are. What CUDA leaves undefined is not written: threads read what others wrote to shared memory behind a barrier
+alone.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field
 
-BLOCK, GRID = 48, 5
-THREADS = BLOCK * GRID
+from compound_writer import OWN, Compounds
+
+BLOCKS = ((48,), (64,), (96,), (32, 2), (12, 4), (4, 3, 5))
+GRID = 5
+THREADS = OWN
 SIZE = 200  # of what kernels read; threads beyond it may leave
 NAMES = ("a", "b", "c")
 UNIFORM = ("n", "block")
@@ -31,25 +36,46 @@ class Writer:
     seed: int
     casts: bool = True
     lines: list[str] = field(default_factory=list)
-    depth: int = 1
+    depth: int = 0
     loops: int = 0
+    block: tuple[int, ...] = BLOCKS[0]
+    threads: int = 0  # of a block
+    dynamic: bool = False  # whether the shared array is as large as the launch says
+    helps: bool = False  # whether there is a device function
     waits: bool = False
     own: bool = False
     named: bool = False  # whether the variables have values
+    compounds: Compounds = field(init=False)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
     def source(self) -> str:
-        """Return the source of a function `kernel(x, y, out, counts, n)`."""
+        """Return the source of a function `kernel(x, y, out, counts, n, zs, items)`."""
         pick = self.random
         self.waits = pick.random() < 0.5
-        self.lines = ["def kernel(x, y, out, counts, n):"]
-        self.line("i, t = cuda.grid(1), cuda.threadIdx.x")
+        self.block = pick.choice(BLOCKS)
+        self.threads = math.prod(self.block)
+        self.helps, self.own = pick.random() < 0.4, pick.random() < 0.3
+        chances = (pick.random() < 0.3, pick.random() < 0.3, self.own)
+        self.compounds = Compounds(pick, *chances, threads=self.threads if self.waits else 0)
+        if self.helps:
+            self.helper()
+        self.line("def kernel(x, y, out, counts, n, zs, items):")
+        self.depth = 1
+        if len(self.block) == 1:
+            self.line("i, t = cuda.grid(1), cuda.threadIdx.x")
+        else:
+            self.line(
+                "t = cuda.threadIdx.x + cuda.blockDim.x * (cuda.threadIdx.y + cuda.threadIdx.z * cuda.blockDim.y)"
+            )
+            self.line(f"i = t + cuda.blockIdx.x * {self.threads}")
         self.line("block = cuda.blockIdx.x")
         if self.waits:
-            self.line(f"shared = cuda.shared.array({BLOCK}, np.int64)")
+            self.dynamic = pick.random() < 0.3
+            self.line(f"shared = cuda.shared.array({0 if self.dynamic else self.threads}, np.int64)")
             self.line("shared[t] = i")
+            self.all_of(self.compounds.shared())
             if pick.random() < 0.5:
                 self.line(f"if i {pick.choice(('>=', '>'))} x.size:")
                 self.line("    return")
@@ -57,13 +83,13 @@ class Writer:
         elif pick.random() < 0.8:
             self.line("if i >= x.size:")
             self.line("    return")
-        self.own = pick.random() < 0.3
         if self.own:
             self.line("mine = cuda.local.array(5, np.int64)")
             self.line("for q in range(5):")
             self.line("    mine[q] = i * q")
         for name in NAMES:
             self.line(f"{name} = {self.simple()}")
+        self.all_of(self.compounds.begin(self.simple()))
         self.named = True
         self.statements(pick.randint(2, 3), 0)
         if self.waits:
@@ -74,10 +100,38 @@ class Writer:
             self.line("out[i] = a + 3 * b - c + shared[t]")
         else:
             self.line("out[i] = a + 3 * b - c")
+        if self.compounds.complex:
+            self.line("zs[i] = z - w")
         return "\n".join(self.lines) + "\n"
 
     def line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
+
+    def all_of(self, lines: list[str]) -> None:
+        for one in lines:
+            self.line(one)
+
+    def helper(self) -> None:
+        """Write a device function that returns at several places."""
+        pick = self.random
+        compare = pick.choice(("<", ">=", "!="))
+        self.lines += [
+            "@cuda.jit(device=True)",
+            "def helper(p, q):",
+            f"    if p % {pick.randint(2, 5)} {compare} q % 3:",
+            f"        return p {pick.choice('+-^')} {pick.randint(1, 9)}",
+            f"    for z in range(q % {pick.randint(2, 6)}):",
+            f"        p {pick.choice('+-^')}= z + q",
+            f"        if p % {pick.randint(3, 9)} == 0:",
+            f"            {pick.choice(('return p', 'break', 'return q - z'))}",
+            f"    return p {pick.choice('+-^')} q",
+            "",
+        ]
+
+    @property
+    def whole(self) -> str:
+        """What makes integers."""
+        return "np.int64" if self.casts else "int"
 
     # What all threads of a block do together
 
@@ -97,7 +151,7 @@ class Writer:
         else:
             name = f"s{self.loops}"
             self.loops += 1
-            self.line(f"{name} = {BLOCK} // 2")
+            self.line(f"{name} = {self.threads} // 2")
             self.line(f"while {name} > 0:")
             self.nested(
                 lambda: self.line(f"if t < {name}:"),
@@ -117,27 +171,52 @@ class Writer:
             self.line(f"{name} = ({self.expression(1)}) % 5")
             self.line(f"while {name} > 0 and ({self.condition()}):")
             self.nested(lambda: self.line(f"{name} -= 1"))
-        self.nested(self.exchange, lambda: self.statements(1, 2))
+
+        def exchange() -> None:
+            self.exchange(alone=False)
+
+        self.nested(exchange, lambda: self.statements(1, 2))
         if self.random.random() < 0.5:
-            self.nested(lambda: self.line(f"if {self.condition()}:"), lambda: self.line("    break"), self.exchange)
+            self.nested(lambda: self.line(f"if {self.condition()}:"), lambda: self.line("    break"), exchange)
         self.nested(lambda: self.line(f"{turns} += 1"))
         self.line(f"{self.random.choice(NAMES)} ^= {turns}")
 
-    def exchange(self) -> None:
+    def exchange(self, *, alone: bool = True) -> None:
+        """Write to shared memory, and read between barriers.
+
+        Args:
+            alone: Whether no thread of the block reads its own element meanwhile, having left.
+        """
         self.line("cuda.syncthreads()")
         self.line(f"shared[t] = {self.expression(1)}")
-        self.line("cuda.syncthreads()")
-        self.line(f"{self.random.choice(NAMES)} += shared[({self.expression(1)}) % {BLOCK}]")
+        self.all_of(self.compounds.give(self.expression(1)))
+        if self.random.random() < 0.3:
+            self.counted()
+        else:
+            self.line("cuda.syncthreads()")
+        if alone and self.random.random() < 0.3:
+            how = self.random.choice(("add", "sub", "max", "min", "and_", "or_", "xor"))
+            given = f"({self.expression(1)}) % {self.threads}, {self.simple()}"
+            self.line(f"cuda.atomic.{how}(shared, {given})")
+            self.line("cuda.syncthreads()")
+        self.line(f"{self.random.choice(NAMES)} += shared[({self.expression(1)}) % {self.threads}]")
+        self.all_of(self.compounds.take(self.expression(1), self.random.choice(NAMES), self.whole))
         self.line("cuda.syncthreads()")
         if self.random.random() < 0.3:
             self.within_warp()
 
+    def counted(self) -> None:
+        how = self.random.choice(("count", "and", "or"))
+        self.line(f"{self.random.choice(NAMES)} += cuda.syncthreads_{how}({self.condition()})")
+
     def within_warp(self) -> None:
         pick, name, every = self.random, self.random.choice(NAMES), "0xFFFFFFFF"
-        kind = pick.randrange(4)
+        kind = pick.randrange(5)
         if kind <= 1:
             how, lane = pick.choice(("", "_up", "_down", "_xor")), pick.choice(("1", "16", "n", self.expression(1)))
             self.line(f"{name} ^= cuda.shfl{how}_sync({every}, np.int64({pick.choice(NAMES)}), {lane})")
+        elif kind == 4:
+            self.line(f"{name} ^= cuda.match_any_sync({every}, np.int64({self.simple()}) % 3) & 0xFFFF")
         elif kind == 2:
             self.line(f"{name} ^= cuda.ballot_sync({every}, {self.condition()}) & 0xFFFF")
         else:
@@ -227,8 +306,10 @@ class Writer:
 
     def effect(self) -> None:
         pick = self.random
-        kind = pick.randrange(4)
-        if self.own and pick.random() < 0.5:
+        kind = pick.randrange(6)
+        if self.compounds.any and pick.random() < 0.6:
+            self.all_of(self.compounds.statement(self.expression(1), self.simple(), self.condition()))
+        elif self.own and pick.random() < 0.5:
             place = pick.choice(("2", "-1", f"({self.expression(1)}) % 5"))
             self.line(f"mine[{place}] {pick.choice(('', '+', '^'))}= {self.simple()}")
         elif kind == 0:
@@ -237,6 +318,12 @@ class Writer:
             self.line(f"cuda.atomic.add(counts, {pick.choice(('0', 'n % counts.size'))}, {self.expression(1)})")
         elif kind == 2:
             self.line(f"y[i] = {self.expression(1)}")
+        elif kind == 3:
+            how = pick.choice(("add", "sub", "max", "min", "and_", "or_", "xor", "exch"))
+            self.line(f"{pick.choice(NAMES)} ^= cuda.atomic.{how}(y, i, {self.expression(1)})")
+            self.line("y[i] &= 0xFFFF")
+        elif kind == 4:
+            self.line(f"{pick.choice(NAMES)} ^= cuda.atomic.cas(y, i, {self.simple()}, {self.simple()})")
         else:
             self.line(f"y[i] += {self.simple()}")
 
@@ -244,6 +331,8 @@ class Writer:
 
     def simple(self) -> str:
         pick = self.random
+        if self.compounds.any and self.named and pick.random() < 0.15:
+            return self.compounds.value(pick.choice((*NAMES, "i", "n")), self.whole)
         if self.own and self.named and pick.random() < 0.15:
             return f"mine[{pick.choice(('0', '4', 'i % 5'))}]"
         return pick.choice(
@@ -264,6 +353,8 @@ class Writer:
             return self.simple()
         left, right = self.expression(depth - 1), self.expression(depth - 1)
         kind = pick.randrange(9)
+        if self.helps and pick.random() < 0.1:
+            return f"helper({self.whole}({left}), {self.whole}({right}))"
         if kind <= 3:
             return f"({left} {pick.choice('+-^|&')} {right})"
         if kind == 4:

@@ -174,10 +174,14 @@ def test_lanes_agree_with_loops_at_other_widths(name, width):
 GENERIC = """
 import numpy as np
 import test_simt_lanes as tests
+from test_simt_lanes_complex import test_they_outlive_barriers_and_lie_in_every_memory
 from test_simt_lanes_own import test_they_outlive_barriers
+from test_simt_lanes_records import test_fields_of_every_kind
 from test_simt_lanes_together import test_threads_return_before_barriers
 from test_simt_lanes_warps import test_sums_by_shuffles_are_on_lanes
 test_they_outlive_barriers(8, 40)
+test_they_outlive_barriers_and_lie_in_every_memory(16, 40)
+test_fields_of_every_kind(8, False)
 test_threads_return_before_barriers(16)
 test_sums_by_shuffles_are_on_lanes(96)
 for name in ("gathered", "counted"):

@@ -117,6 +117,20 @@ def test_a_width_is_a_power_of_two(width):
 
 
 @cuda.jit
+def along_the_grid(x, out):
+    for i in range(cuda.grid(1), out.size, cuda.gridsize(1)):
+        out[i] = x[i] * x[i]
+
+
+def test_what_is_stored_to_does_not_make_an_array_s_extent_data():
+    x, out = np.arange(8.0), np.zeros(8)
+    special = simt.Kernel(along_the_grid).specialize((x, out))
+    assert special.lowering == "lanes"
+    simt.run(special, 1, 4, (x, out))
+    np.testing.assert_array_equal(out, x * x)
+
+
+@cuda.jit
 def of_records(x, out):
     i = cuda.grid(1)
     if i < out.size:
@@ -125,11 +139,62 @@ def of_records(x, out):
             out[i] += x[i]["a"]
 
 
-def test_records_are_left_to_loops():
+@cuda.jit
+def add_to(record, number):
+    record.a += number
+
+
+@cuda.jit
+def through(record, number):
+    add_to(record, number)
+    return record["a"]
+
+
+@cuda.jit
+def of_records_by_functions(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(3):
+            out[i] += through(x[i], k)
+
+
+@cuda.jit
+def of_records_at_their_places(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(3):
+            out[i] += x[i].a + k
+        through(x[i], 3)
+
+
+@cuda.jit
+def of_records_that_all_read(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(x.size):
+            out[i] += x[x.size - 1 - k].a
+        x[i].b = k
+
+
+@pytest.mark.parametrize("kernel", [of_records, of_records_by_functions, of_records_at_their_places])
+def test_fields_of_a_thread_s_own_records_are_left_to_one_thread_after_the_other(kernel):
     x, out = np.zeros(8, [("a", "f4"), ("b", "i8")]), np.zeros(8)
-    special = simt.Kernel(of_records).specialize((x, out))
+    special = simt.Kernel(kernel).specialize((x, out))
     assert special.lowering == "loop"
-    assert "since fields of records" in special.explain()
+    assert "since threads read fields of their own records" in special.explain()
+    simt.run(special, 1, 8, (x, out))
+    np.testing.assert_array_equal(x["a"], 3)
+    np.testing.assert_array_equal(out, 0 + 1 + (2 if kernel is of_records_at_their_places else 3))
+
+
+def test_records_that_all_threads_read_take_lanes():
+    x, out = np.zeros(8, [("a", "f4"), ("b", "i8")]), np.zeros(8)
+    x["a"] = np.arange(8)
+    special = simt.Kernel(of_records_that_all_read).specialize((x, out))
+    assert special.lowering == "lanes"
+    simt.run(special, 1, 8, (x, out))
+    np.testing.assert_array_equal(out, np.arange(8).sum())
+    np.testing.assert_array_equal(x["b"], 7)
 
 
 def test_a_worker_takes_as_many_blocks_as_fill_a_vector():

@@ -17,11 +17,12 @@ from rkruntime.simt._numba import types
 from rkruntime.simt._stubs import STRIP
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._atomics import Update, combinable, emit_combined, emit_one_by_one, takes
-from rkruntime.simt.lanes._memory import Elements
+from rkruntime.simt.lanes._memory import ComplexElements, Elements
 from rkruntime.simt.lanes._ramps import MIRRORED, compare_ramp
-from rkruntime.simt.lanes._shapes import EFFECTS, STRIPS, Shape, callee_of, is_uniform, operator_of
+from rkruntime.simt.lanes._shapes import EFFECTS, STRIPS, Shape, callee_of, is_uniform, operator_of, varying
 from rkruntime.simt.lanes._shared import block_array
-from rkruntime.simt.lanes._slots import Value
+from rkruntime.simt.lanes._slots import Slot, Value
+from rkruntime.simt.lanes._spots import Spots
 from rkruntime.simt.lanes._values import LaneValues
 
 __all__ = ("VectorExpressions",)
@@ -47,9 +48,9 @@ class VectorExpressions(LaneValues):
         return special(type_, value) if special is not None else None
 
     def _copied(self, value: Value, type_: Any) -> Value | None:
-        if isinstance(value.held, list) or (vectors.is_number(value.type) and vectors.is_number(type_)):
+        if isinstance(value.held, list) or (Spots.takes(value.type) and Spots.takes(type_)):
             return value
-        return None
+        return value if isinstance(type_, types.Record) and value.type == type_ else None
 
     def _emit_cast(self, type_: Any, expr: Any) -> Value | None:
         return self._copied(self._value(expr.value.name), type_)
@@ -120,7 +121,7 @@ class VectorExpressions(LaneValues):
         if len(operands) != 1 or not is_uniform(self.shapes.form(array.name)):
             return None
         elements = self._elements(array, index)
-        if elements is None or not takes(callee, elements.array_type.dtype):
+        if elements is None or not (elements.array_type.aligned and takes(callee, elements.array_type.dtype)):
             return None
         dtype = elements.array_type.dtype
         operand = self._value(operands[0].name)
@@ -287,7 +288,8 @@ class VectorExpressions(LaneValues):
         indices = self._index_values(index)
         if not Elements.takes(array_type, [one.type for one in indices]):
             return None
-        return Elements(self.context, self.builder, array_type, super().loadvar(array.name), indices, self.width)
+        kind = ComplexElements if isinstance(array_type.dtype, types.Complex) else Elements
+        return kind(self.context, self.builder, array_type, super().loadvar(array.name), indices, self.width)
 
     def _index_values(self, index: Any) -> list[Value]:
         """Return the numbers of a subscript, one for each dimension."""
@@ -319,16 +321,21 @@ class VectorExpressions(LaneValues):
         if elements is None:
             return None
         dtype = elements.array_type.dtype
+        if isinstance(dtype, types.Record):
+            pointer = self.context.get_value_type(dtype)
+            places = self.builder.inttoptr(elements.places(self._wide), llvm.VectorType(pointer, self.width))
+            return Value(Shape.VARYING, dtype, places)
+        room = Slot(self.context, self.builder, dtype, varying(dtype), self.width, "loaded")
         if not elements.are_neighbours:
-            return Value(Shape.VARYING, dtype, elements.gather(elements.places(self._wide), self._mask))
-        room = cgutils.alloca_once(self.builder, llvm.VectorType(self.context.get_value_type(dtype), self.width))
+            room.store(self.builder, elements.spots(self._wide).load(self._mask), None)
+            return room.load(self.builder)
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
                 self._ask_ahead(elements, expr.index.name)
-                self.builder.store(elements.load_packed(self._mask), room)
+                room.store(self.builder, elements.load_packed(self._mask), None)
             with apart:
-                self.builder.store(elements.gather(elements.places(self._wide), self._mask), room)
-        return Value(Shape.VARYING, dtype, self.builder.load(room))
+                room.store(self.builder, elements.spots(self._wide).load(self._mask), None)
+        return room.load(self.builder)
 
     def _ask_ahead(self, elements: Elements, index: str) -> None:
         """Ask for what later turns of a loop load: of strides as long as a grid, no processor guesses the next.
@@ -349,19 +356,19 @@ class VectorExpressions(LaneValues):
         if is_uniform(self.shapes.form(inst.index.name)):
             return False
         elements = self._elements(inst.target, inst.index)
-        if elements is None:
+        if elements is None or isinstance(elements.array_type.dtype, types.Record):
             return False
-        value = self._vector(self._value(inst.value.name), elements.array_type.dtype)
+        value = self._numbers(self._value(inst.value.name), elements.array_type.dtype)
         if value is None:
             return False
         if not elements.are_neighbours:
-            elements.scatter(value, elements.places(self._wide), self._mask)
+            elements.spots(self._wide).store(value, self._mask)
             return True
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
                 elements.store_packed(value, self._mask)
             with apart:
-                elements.scatter(value, elements.places(self._wide), self._mask)
+                elements.spots(self._wide).store(value, self._mask)
         return True
 
 

@@ -14,11 +14,13 @@ from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
 from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _masked as masked
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._shapes import Shape, is_uniform
 from rkruntime.simt.lanes._slots import Value
+from rkruntime.simt.lanes._spots import Spots, from_memory, to_memory
 
-__all__ = ("Elements", "Places")
+__all__ = ("ComplexElements", "Elements", "Places")
 
 LINE_BYTES = 64  # of a cache
 WORD, INDEX, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
@@ -63,16 +65,16 @@ class Elements:
         self.view = make_array(array_type)(context, builder, array)
         self.item = context.get_data_type(array_type.dtype)
         self.item_bytes = context.get_abi_sizeof(self.item)
-        self.vector = ir.VectorType(self.item, width)
+        part_bytes = self.item_bytes // (2 if isinstance(array_type.dtype, types.Complex) else 1)
+        self.alignment = part_bytes if array_type.aligned else 1
 
     @staticmethod
     def takes(array_type: Any, index_types: Sequence[Any]) -> bool:
-        """Whether a subscript is one element with a number in it."""
+        """Whether a subscript is one element with a number or a record in it."""
         return (
             isinstance(array_type, types.Array)
-            and array_type.aligned
             and len(index_types) == array_type.ndim > 0
-            and vectors.is_number(array_type.dtype)
+            and (Spots.takes(array_type.dtype) or isinstance(array_type.dtype, types.Record))
             and all(isinstance(one, types.Integer) for one in index_types)
         )
 
@@ -137,82 +139,57 @@ class Elements:
             return Places(index.held, lambda held: builder.gep(base, [builder.zext(held, WORD)]))
         return Places(self.places(spread), lambda held: builder.inttoptr(held, self.item.as_pointer()))
 
-    # Loads
+    def spots(self, spread: Any) -> Spots:
+        """Return where they are, for what is not neighbours; `spread(value)` makes a vector of int64."""
+        places, array = self.places(spread), self.array_type
+        return Spots(self.context, self.builder, array.dtype, places, array.aligned)
 
-    def load_packed(self, mask: ir.Value | None) -> ir.Value:
+    def load_packed(self, mask: ir.Value | None) -> Any:
         """Load neighbours; lanes that are off have no value."""
-        place = self.builder.bitcast(self.first(), self.vector.as_pointer())
-        if mask is None:
-            loaded = self.builder.load(place)
-            loaded.align = self.item_bytes
-            return self._given(loaded)
-        return self._given(self._masked("load", place, mask))
+        vector = ir.VectorType(self.item, self.width)
+        loaded = masked.load(self.builder, vector, self.first(), mask, self.alignment)
+        return from_memory(self.builder, self.array_type.dtype, loaded)
 
     def prefetch(self, distance: ir.Value) -> None:
         """Ask for the lines that are so many elements, an int64, after the lanes' own, where they are neighbours."""
         builder = self.builder
         ahead = builder.bitcast(builder.gep(self.first(), [distance]), BYTE.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INDEX, INDEX, INDEX])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
         for line in range(-(-self.width * self.item_bytes // LINE_BYTES)):
-            args = [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)]
-            builder.call(self._declared("llvm.prefetch.p0", ir.VoidType(), args), args)
+            builder.call(function, [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)])
 
-    def gather(self, places: ir.Value, mask: ir.Value | None) -> ir.Value:
-        """Load elements from anywhere; lanes that are off have no value."""
-        return self._given(self._masked("gather", self._pointers(places), self._everywhere(mask)))
-
-    def _given(self, vector: ir.Value) -> ir.Value:
-        """Turn what memory holds into what numba computes with."""
-        if isinstance(self.array_type.dtype, types.Boolean):
-            return self.builder.trunc(vector, ir.VectorType(ir.IntType(1), self.width))
-        return vector
-
-    # Stores
-
-    def store_packed(self, value: ir.Value, mask: ir.Value | None) -> None:
+    def store_packed(self, value: Any, mask: ir.Value | None) -> None:
         """Store neighbours, where the mask is on."""
-        place = self.builder.bitcast(self.first(), self.vector.as_pointer())
-        kept = self._kept(value)
+        kept = to_memory(self.builder, self.array_type.dtype, value)
+        masked.store(self.builder, kept, self.first(), mask, self.alignment)
+
+
+class ComplexElements(Elements):
+    """One complex number of an array for each lane: two vectors, of real and imaginary parts."""
+
+    def load_packed(self, mask: ir.Value | None) -> list[ir.Value]:
+        """Load neighbours, whose parts take turns in memory."""
+        both = masked.load(self.builder, self._both, self.first(), self._doubled(mask), self.alignment)
+        nothing = ir.Constant(self._both, ir.Undefined)
+        return [self.builder.shuffle_vector(both, nothing, self._every_other(k)) for k in (0, 1)]
+
+    def store_packed(self, value: Any, mask: ir.Value | None) -> None:
+        """Store neighbours, where the mask is on."""
+        turns = [lane + part * self.width for lane in range(self.width) for part in (0, 1)]
+        both = self.builder.shuffle_vector(*value, ir.Constant(ir.VectorType(INDEX, 2 * self.width), turns))
+        masked.store(self.builder, both, self.first(), self._doubled(mask), self.alignment)
+
+    @property
+    def _both(self) -> ir.VectorType:
+        part = self.context.get_data_type(self.array_type.dtype.underlying_float)
+        return ir.VectorType(part, 2 * self.width)
+
+    def _every_other(self, first: int) -> ir.Constant:
+        return ir.Constant(ir.VectorType(INDEX, self.width), [first + 2 * k for k in range(self.width)])
+
+    def _doubled(self, mask: ir.Value | None) -> ir.Value | None:
         if mask is None:
-            self.builder.store(kept, place).align = self.item_bytes
-            return
-        self._masked_store("store", kept, place, mask)
-
-    def scatter(self, value: ir.Value, places: ir.Value, mask: ir.Value | None) -> None:
-        """Store elements anywhere, where the mask is on; of two lanes with one place the later wins."""
-        self._masked_store("scatter", self._kept(value), self._pointers(places), self._everywhere(mask))
-
-    def _kept(self, vector: ir.Value) -> ir.Value:
-        if isinstance(self.array_type.dtype, types.Boolean):
-            return self.builder.zext(vector, self.vector)
-        return vector
-
-    # LLVM's masked intrinsics, in the form with an alignment, which every LLVM reads
-
-    def _everywhere(self, mask: ir.Value | None) -> ir.Value:
-        on = ir.Constant(ir.VectorType(ir.IntType(1), self.width), [1] * self.width)
-        return on if mask is None else mask
-
-    def _pointers(self, places: ir.Value) -> ir.Value:
-        return self.builder.inttoptr(places, ir.VectorType(self.item.as_pointer(), self.width))
-
-    def _suffix(self, one_place: bool) -> str:
-        item = self.item
-        bits = f"i{item.width}" if isinstance(item, ir.IntType) else "f32" if item == ir.FloatType() else "f64"
-        return f"v{self.width}{bits}.{'p0' if one_place else f'v{self.width}p0'}"
-
-    def _masked(self, name: str, place: ir.Value, mask: ir.Value) -> ir.Value:
-        args = [place, INDEX(self.item_bytes), mask, ir.Constant(self.vector, ir.Undefined)]
-        full = f"llvm.masked.{name}.{self._suffix(name == 'load')}"
-        return self.builder.call(self._declared(full, self.vector, args), args)
-
-    def _masked_store(self, name: str, value: ir.Value, place: ir.Value, mask: ir.Value) -> None:
-        args = [value, place, INDEX(self.item_bytes), mask]
-        full = f"llvm.masked.{name}.{self._suffix(name == 'store')}"
-        self.builder.call(self._declared(full, ir.VoidType(), args), args)
-
-    def _declared(self, name: str, result: ir.Type, args: Sequence[ir.Value]) -> ir.Function:
-        module = self.builder.module
-        known = module.globals.get(name)
-        if known is not None:
-            return known
-        return ir.Function(module, ir.FunctionType(result, [one.type for one in args]), name)
+            return None
+        twice = ir.Constant(ir.VectorType(INDEX, 2 * self.width), [k // 2 for k in range(2 * self.width)])
+        return self.builder.shuffle_vector(mask, ir.Constant(mask.type, ir.Undefined), twice)

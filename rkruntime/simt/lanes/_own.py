@@ -22,6 +22,7 @@ from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._memory import Elements
 from rkruntime.simt.lanes._origins import definitions
 from rkruntime.simt.lanes._shapes import is_uniform
+from rkruntime.simt.lanes._spots import Spots
 
 __all__ = ("OwnElements", "own_arrays", "wrong_use")
 
@@ -56,7 +57,7 @@ def wrong_use(inst: Any, own: Mapping[str, str], typemap: Any, callee_of: Callab
         return False
     if isinstance(inst, ir.SetItem | ir.StaticSetItem):
         index = inst.index if isinstance(inst, ir.SetItem) else inst.index_var
-        kept = vectors.is_number(typemap[inst.value.name])
+        kept = Spots.takes(typemap[inst.value.name])
         return not (kept and inst.value.name not in own and _is_element(inst.target, index, typemap))
     if not isinstance(inst, ir.Assign):
         return True
@@ -75,7 +76,7 @@ def _is_element(array: Any, index: Any, typemap: Any) -> bool:
         return False
     given = typemap[index.name]
     parts = tuple(given) if isinstance(given, types.BaseTuple) else (given,)
-    return Elements.takes(typemap[array.name], parts)
+    return Elements.takes(typemap[array.name], parts) and Spots.takes(typemap[array.name].dtype)
 
 
 class OwnElements(Elements):
@@ -112,13 +113,9 @@ class OwnElements(Elements):
 
     def blend(self, value: llvm.Value, mask: llvm.Value | None) -> None:
         """Store all lanes' elements; where the mask is off, what was there."""
-        place = self.builder.bitcast(self.first(), self.vector.as_pointer())
-        kept = self._kept(value)
         if mask is not None:
-            before = self.builder.load(place)
-            before.align = self.item_bytes
-            kept = self.builder.select(mask, kept, before)
-        self.builder.store(kept, place).align = self.item_bytes
+            value = self.builder.select(mask, value, self.load_packed(None))
+        self.store_packed(value, None)
 
     def places(self, spread: Any) -> llvm.Value:
         """Return the place of every lane's element, as integers."""

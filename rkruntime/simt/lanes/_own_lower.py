@@ -11,11 +11,11 @@ from typing import Any
 from llvmlite import ir as llvm
 from numba.core import ir
 
+from rkruntime.simt._numba import types
 from rkruntime.simt._stubs import parse_shape
-from rkruntime.simt.lanes._expressions import VectorExpressions
-from rkruntime.simt.lanes._memory import Elements
 from rkruntime.simt.lanes._own import OwnElements, own_arrays, wrong_use
-from rkruntime.simt.lanes._shapes import Shape, callee_of
+from rkruntime.simt.lanes._record_lower import RecordLower
+from rkruntime.simt.lanes._shapes import Shape, callee_of, varying
 from rkruntime.simt.lanes._slots import Value
 
 __all__ = ("OwnLower",)
@@ -25,7 +25,7 @@ ALIGNMENT = 64
 MOST_BYTES = 128 * 1024  # of a vector's threads, on the stack that runs them
 
 
-class OwnLower(VectorExpressions):
+class OwnLower(RecordLower):
     """Lowers arrays of a thread's own, of numbers."""
 
     _own: dict[str, str]  # the variables that are one, with the first of its names
@@ -67,13 +67,19 @@ class OwnLower(VectorExpressions):
             self._rooms[first] = room
         return room
 
-    def _elements(self, array: Any, index: Any) -> Elements | None:
-        if array.name not in self._own:
-            return super()._elements(array, index)
-        first = self._own[array.name]
-        held = super(VectorExpressions, self).loadvar(array.name)
-        given = (self.context, self.builder, self.typeof(array.name), held, self._index_values(index), self.width)
-        return OwnElements(self._room_of(first), self._extents_of(first), *given)
+    def _own_elements(self, array: Any, index: Any) -> list[OwnElements]:
+        """Return the elements of an own array that a subscript means; of complex ones, those of both parts."""
+        first, type_ = self._own[array.name], self.typeof(array.name)
+        room, extents, indices = self._room_of(first), self._extents_of(first), self._index_values(index)
+        if not isinstance(type_.dtype, types.Complex):
+            return [self._of_own(room, extents, type_, indices)]
+        parts = types.Array(type_.dtype.underlying_float, type_.ndim + 1, "C")
+        places = [Value(Shape.UNIFORM, types.intp, WORD(k)) for k in (0, 1)]
+        return [self._of_own(room, (*extents, 2), parts, [*indices, one]) for one in places]
+
+    def _of_own(self, room: llvm.Value, extents: tuple[int, ...], type_: Any, indices: list[Value]) -> OwnElements:
+        nothing = llvm.Constant(self.context.get_value_type(type_), llvm.Undefined)
+        return OwnElements(room, extents, self.context, self.builder, type_, nothing, indices, self.width)
 
     def _emit_getitem(self, type_: Any, expr: Any) -> Value | None:
         return self._read(expr.value, expr.index) or super()._emit_getitem(type_, expr)
@@ -85,22 +91,27 @@ class OwnLower(VectorExpressions):
         """Return elements of an own array, or None where it is none."""
         if array.name not in self._own:
             return None
-        elements = self._elements(array, index)
-        assert elements is not None
-        if elements.are_neighbours:
-            return Value(Shape.VARYING, elements.array_type.dtype, elements.load_packed(None))
-        places = elements.places(self._wide)
-        return Value(Shape.VARYING, elements.array_type.dtype, elements.gather(places, self._mask))
+        parts = [self._loaded(one) for one in self._own_elements(array, index)]
+        dtype = self.typeof(array.name).dtype
+        return Value(varying(dtype), dtype, parts) if isinstance(dtype, types.Complex) else parts[0]
+
+    def _loaded(self, elements: OwnElements) -> Value:
+        held = elements.load_packed(None) if elements.are_neighbours else elements.spots(self._wide).load(self._mask)
+        return Value(Shape.VARYING, elements.array_type.dtype, held)
 
     def _write(self, inst: Any) -> bool:
         """Store to an own array; false where a statement does not."""
         if not isinstance(inst, ir.SetItem | ir.StaticSetItem) or inst.target.name not in self._own:
-            return False
-        elements = self._elements(inst.target, inst.index if isinstance(inst, ir.SetItem) else inst.index_var)
-        assert isinstance(elements, OwnElements)
-        value = self._as_vector(self._value(inst.value.name), elements.array_type.dtype)
-        if elements.are_neighbours:
-            elements.blend(value, self._mask)
-        else:
-            elements.scatter(value, elements.places(self._wide), self._mask)
+            return super()._write(inst)
+        index, dtype = (
+            inst.index if isinstance(inst, ir.SetItem) else inst.index_var,
+            self.typeof(inst.target.name).dtype,
+        )
+        held = self._numbers(self._value(inst.value.name), dtype)
+        values = held if isinstance(dtype, types.Complex) else [held]
+        for elements, value in zip(self._own_elements(inst.target, index), values, strict=True):
+            if elements.are_neighbours:
+                elements.blend(value, self._mask)
+            else:
+                elements.spots(self._wide).store(value, self._mask)
         return True

@@ -33,6 +33,7 @@ __all__ = (
     "is_uniform",
     "operator_of",
     "parts_of",
+    "varying",
     "widest",
 )
 
@@ -250,6 +251,8 @@ class Shapes:
     def _fitting(self, form: Form, type_: Any) -> Form:
         """Write a shape as it is kept for a type: a tuple has one for each element, and ramps are of integers."""
         parts = parts_of(type_)
+        if isinstance(type_, types.Complex):
+            return widest(form) if is_uniform(form) else varying(type_)
         if parts is not None:
             given = form if isinstance(form, tuple) and len(form) == len(parts) else (form,) * len(parts)
             return tuple(self._fitting(one, part) for one, part in zip(given, parts, strict=True))
@@ -344,6 +347,8 @@ class Shapes:
 
     def _of_getattr(self, value: Any) -> Form:
         form, type_ = self.form(value.value.name), self._typemap[value.value.name]
+        if isinstance(form, tuple) and isinstance(type_, types.Complex):
+            return widest(form)
         if isinstance(form, tuple) and isinstance(type_, types.BaseNamedTuple) and value.attr in type_.fields:
             k: int = type_.fields.index(value.attr)
             return form[k]
@@ -375,7 +380,14 @@ def parts_of(type_: Any) -> tuple[Any, ...] | None:
         return (types.uint64 if type_.yield_type == types.uint64 else types.int64,) * 3
     if isinstance(type_, types.Pair):
         return (type_.first_type, type_.second_type)
+    if isinstance(type_, types.Complex):
+        return (type_.underlying_float,) * 2
     return None
+
+
+def varying(type_: Any) -> Form:
+    """Return the form of numbers of a type that are anything: complex ones are kept in two parts."""
+    return (V, V) if isinstance(type_, types.Complex) else V
 
 
 def _keeps_ramps(wanted: Any) -> bool:

@@ -59,13 +59,13 @@ class Slot:
             return
         kept = context.get_value_type(type_)
         if form is Shape.VARYING:
-            kept = ir.VectorType(kept, width) if vectors.is_number(type_) else ir.ArrayType(kept, width)
+            kept = ir.VectorType(kept, width) if vectors.fits_lane(type_) else ir.ArrayType(kept, width)
         self.pointer = cgutils.alloca_once(builder, kept, name=name)
 
     @property
     def is_vector(self) -> bool:
         """Whether it holds an LLVM vector."""
-        return self.form is Shape.VARYING and vectors.is_number(self.type)
+        return self.form is Shape.VARYING and vectors.fits_lane(self.type)
 
     def load(self, builder: ir.IRBuilder) -> Value:
         """Return what it holds."""

@@ -16,6 +16,7 @@ from numba.core.lowering import Lower
 from rkruntime.simt import _state
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext
 from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _complex as complexes
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._narrow import NARROW
 from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of
@@ -83,7 +84,10 @@ class LaneValues(Lower):
         """Return one lane's part of what a slot holds, as numba has it."""
         builder = self.builder
         if slot.parts:
-            return self.context.make_tuple(builder, slot.type, [self._of_lane(one, lane) for one in slot.parts])
+            parts = [self._of_lane(one, lane) for one in slot.parts]
+            if isinstance(slot.type, types.Complex):
+                return complexes.joined(self.context, builder, slot.type, parts)
+            return self.context.make_tuple(builder, slot.type, parts)
         if slot.form is Shape.VARYING and not slot.is_vector:
             return builder.load(builder.gep(slot.pointer, [INDEX(0), lane]))
         held = builder.load(slot.pointer)
@@ -125,9 +129,13 @@ class LaneValues(Lower):
 
     def _vector(self, value: Value, type_: Any) -> llvm.Value | None:
         """Return a number of all lanes as a vector of a type; None where it is none."""
-        if isinstance(value.held, list) or not vectors.is_number(value.type):
+        if isinstance(value.held, list) or not vectors.fits_lane(value.type):
             return None
         builder = self.builder
+        if isinstance(value.type, types.Record):
+            if type_ != value.type:
+                return None
+            return value.held if value.form is Shape.VARYING else vectors.splat(builder, value.held, self.width)
         if value.form is Shape.VARYING:
             return vectors.cast(builder, value.held, value.type, type_)
         given, held = types.unliteral(value.type), value.held
@@ -140,8 +148,29 @@ class LaneValues(Lower):
             return None
         return vectors.splat(builder, self.context.cast(builder, held, value.type, types.unliteral(type_)), self.width)
 
+    def _pair(self, value: Value, type_: Any) -> complexes.Pair | None:
+        """Return a number of all lanes as the two vectors of a complex type; None where it is none."""
+        part, given = type_.underlying_float, value.type
+        if isinstance(given, types.Complex) and isinstance(value.held, list):
+            parts = value.held
+        elif isinstance(given, types.Complex):
+            held = complexes.parted(self.context, self.builder, given, value.held)
+            parts = [Value(Shape.UNIFORM, given.underlying_float, one) for one in held]
+        else:
+            parts = [value, Value(Shape.UNIFORM, part, self.context.get_constant(part, 0))]
+        real, imag = (self._vector(one, part) for one in parts)
+        return None if real is None or imag is None else (real, imag)
+
+    def _numbers(self, value: Value, type_: Any) -> Any:
+        """Return numbers of all lanes as memory takes them: a vector, or two of complex ones; None for what is none."""
+        return self._pair(value, type_) if isinstance(type_, types.Complex) else self._vector(value, type_)
+
     def _fit(self, value: Value, type_: Any, form: Form) -> Any:
         """Return what a slot of a type and form keeps of a value."""
+        if isinstance(form, tuple) and isinstance(type_, types.Complex):
+            pair = self._pair(value, type_)
+            assert pair is not None, f"{value.type} as {type_}"
+            return pair
         if isinstance(form, tuple):
             parts = parts_of(type_)
             assert parts is not None

@@ -24,8 +24,11 @@ __all__ = (
     "cast",
     "compare",
     "first_lane",
+    "fits_lane",
+    "hypotenuse",
     "iota",
     "is_number",
+    "magnitude",
     "opaque",
     "reduced",
     "splat",
@@ -42,9 +45,15 @@ def is_number(type_: Any) -> bool:
     return isinstance(type_, types.Integer | types.Boolean) or types.unliteral(type_) in REALS
 
 
+def fits_lane(type_: Any) -> bool:
+    """Whether values of a type are elements of vectors: numbers, and records, which are pointers."""
+    return is_number(type_) or isinstance(type_, types.Record)
+
+
 def splat(builder: ir.IRBuilder, value: ir.Value, width: int) -> ir.Value:
-    """Return a vector with one number in every lane."""
-    if isinstance(value, ir.Constant) and value.constant is not ir.Undefined:
+    """Return a vector with one number or pointer in every lane."""
+    plain = isinstance(value, ir.Constant) and not isinstance(value.type, ir.PointerType)
+    if plain and value.constant is not ir.Undefined:
         return ir.Constant(ir.VectorType(value.type, width), [value.constant] * width)
     vector = ir.VectorType(value.type, width)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, INDEX(0))
@@ -235,7 +244,11 @@ def call(builder: ir.IRBuilder, callee: Any, signature: Any, args: Sequence[tupl
         return None if truth is None or None in values else builder.select(truth, *values)
     name = _INTRINSICS.get(callee) if _is_hashable(callee) else None
     values = [cast(builder, value, given, result) for given, value in args]
-    if name is None or result not in REALS or any(value is None for value in values):
+    if result not in REALS or any(value is None for value in values):
+        return None
+    if callee is math.hypot:
+        return hypotenuse(builder, *values)
+    if name is None:
         return None
     return _intrinsic(builder, name, result, values)
 
@@ -245,6 +258,53 @@ def _intrinsic(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[An
     suffix = f"v{vector.count}f{32 if type_ == types.float32 else 64}"
     function = _declared(builder, f"llvm.{name}.{suffix}", vector, [vector] * len(values))
     return builder.call(function, values)
+
+
+def magnitude(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """Return real numbers without their signs."""
+    return _intrinsic(builder, "fabs", _real(value), [value])
+
+
+def _real(value: ir.Value) -> Any:
+    return types.float32 if value.type.element == ir.FloatType() else types.float64
+
+
+def hypotenuse(builder: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    """Return sqrt(x * x + y * y) without an overflow in between, within one unit in the last place.
+
+    Real numbers of four bytes have room enough in those of eight. The latter are multiplied by a power of two before,
+    which is exact, so that the larger lies between 1 and 4, or next to nothing.
+    """
+    x, y = magnitude(builder, x), magnitude(builder, y)
+    if _real(x) == types.float32:
+        wide = ir.VectorType(ir.DoubleType(), x.type.count)
+        a, b = (builder.fpext(one, wide) for one in (x, y))
+        found = builder.fptrunc(_root_of_squares(builder, a, b), x.type)
+    else:
+        down, up = _powers_of_two(builder, builder.select(builder.fcmp_ordered(">", x, y), x, y))
+        found = builder.fmul(_root_of_squares(builder, builder.fmul(x, down), builder.fmul(y, down)), up)
+    infinite = ir.Constant(x.type, [float("inf")] * x.type.count)
+    either = builder.or_(*(builder.fcmp_ordered("==", one, infinite) for one in (x, y)))
+    return builder.select(either, infinite, found)
+
+
+def _root_of_squares(builder: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
+    total = _intrinsic(builder, "fma", types.float64, [x, x, builder.fmul(y, y)])
+    return _intrinsic(builder, "sqrt", types.float64, [total])
+
+
+def _powers_of_two(builder: ir.IRBuilder, value: ir.Value) -> tuple[ir.Value, ir.Value]:
+    """Return the powers of two that bring numbers of eight bytes to about 1, and back."""
+    words = ir.VectorType(WORD, value.type.count)
+
+    def filled(number: int) -> ir.Constant:
+        return ir.Constant(words, [number] * words.count)
+
+    exponent = builder.and_(builder.lshr(builder.bitcast(value, words), filled(52)), filled(0x7FF))
+    exponent = builder.select(builder.icmp_unsigned("<", exponent, filled(1)), filled(1), exponent)
+    exponent = builder.select(builder.icmp_unsigned(">", exponent, filled(2045)), filled(2045), exponent)
+    down, up = builder.sub(filled(2046), exponent), exponent
+    return tuple(builder.bitcast(builder.shl(one, filled(52)), value.type) for one in (down, up))
 
 
 def _is_hashable(callee: Any) -> bool:

@@ -1,0 +1,80 @@
+"""LLVM's masked intrinsics, in the form with an alignment, which every LLVM reads."""
+
+# llvmlite types little of what it gives:
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+__all__ = ("gather", "load", "scatter", "store")
+
+INDEX, BIT = ir.IntType(32), ir.IntType(1)
+
+
+def load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
+    """Load neighbours; lanes that are off have no value.
+
+    Args:
+        builder: Where to emit.
+        vector: What to load.
+        place: The first one's, a pointer.
+        mask: The lanes that are on; None for all.
+        align: Bytes of which the place is a multiple.
+    """
+    place = builder.bitcast(place, vector.as_pointer())
+    if mask is None:
+        loaded = builder.load(place)
+        loaded.align = align
+        return loaded
+    args = [place, INDEX(align), mask, ir.Constant(vector, ir.Undefined)]
+    return builder.call(_declared(builder, f"llvm.masked.load.{_kind(vector)}.p0", vector, args), args)
+
+
+def store(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: ir.Value | None, align: int) -> None:
+    """Store neighbours, where the mask is on."""
+    place = builder.bitcast(place, value.type.as_pointer())
+    if mask is None:
+        builder.store(value, place).align = align
+        return
+    args = [value, place, INDEX(align), mask]
+    builder.call(_declared(builder, f"llvm.masked.store.{_kind(value.type)}.p0", ir.VoidType(), args), args)
+
+
+def gather(builder: ir.IRBuilder, item: ir.Type, places: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
+    """Load items from anywhere, given as a vector of integers; lanes that are off have no value."""
+    vector = ir.VectorType(item, places.type.count)
+    args = [_pointers(builder, item, places), INDEX(align), _every(places, mask), ir.Constant(vector, ir.Undefined)]
+    name = f"llvm.masked.gather.{_kind(vector)}.v{vector.count}p0"
+    return builder.call(_declared(builder, name, vector, args), args)
+
+
+def scatter(builder: ir.IRBuilder, value: ir.Value, places: ir.Value, mask: ir.Value | None, align: int) -> None:
+    """Store items anywhere, where the mask is on; of two lanes with one place the later wins."""
+    args = [value, _pointers(builder, value.type.element, places), INDEX(align), _every(places, mask)]
+    name = f"llvm.masked.scatter.{_kind(value.type)}.v{value.type.count}p0"
+    builder.call(_declared(builder, name, ir.VoidType(), args), args)
+
+
+def _pointers(builder: ir.IRBuilder, item: ir.Type, places: ir.Value) -> ir.Value:
+    return builder.inttoptr(places, ir.VectorType(item.as_pointer(), places.type.count))
+
+
+def _every(places: ir.Value, mask: ir.Value | None) -> ir.Value:
+    count = places.type.count
+    return ir.Constant(ir.VectorType(BIT, count), [1] * count) if mask is None else mask
+
+
+def _kind(vector: ir.VectorType) -> str:
+    item = vector.element
+    bits = f"i{item.width}" if isinstance(item, ir.IntType) else "f32" if item == ir.FloatType() else "f64"
+    return f"v{vector.count}{bits}"
+
+
+def _declared(builder: ir.IRBuilder, name: str, result: ir.Type, args: Sequence[ir.Value]) -> ir.Function:
+    known = builder.module.globals.get(name)
+    if known is not None:
+        return known
+    return ir.Function(builder.module, ir.FunctionType(result, [one.type for one in args]), name)
