@@ -286,12 +286,7 @@ class Workers:
     ) -> BaseException | None:
         """Run a launch to its end; return what went wrong. A KeyboardInterrupt stops the launch and is raised on.
 
-        Args:
-            special: The compiled kernel.
-            grid: Blocks in x, y, z.
-            block: Threads of a block in x, y, z.
-            args: The kernel's arguments.
-            shared_bytes: Dynamic shared memory of a block.
+        The arguments are those of `submit`.
 
         Raises:
             NotRunning: The workers are closed.
