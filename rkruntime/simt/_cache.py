@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
+from enum import Enum
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
@@ -75,6 +76,10 @@ def describe(value: Any) -> str:
     Raises:
         Uncacheable: That cannot be told.
     """
+    if isinstance(value, Enum):
+        return f"{type(value).__module__}.{type(value).__qualname__}.{value.name} {describe(value.value)}"
+    if isinstance(value, type) and issubclass(value, Enum):
+        return f"{value.__module__}.{value.__qualname__}({', '.join(describe(one) for one in value)})"
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | type(Ellipsis)):
         return f"{type(value).__name__} {value!r}"
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:

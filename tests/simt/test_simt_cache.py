@@ -1,5 +1,6 @@
 """Compiled kernels on disk: found by other processes, by the right ones only, whatever happens to the files."""
 
+import enum
 import json
 import os
 import subprocess
@@ -178,8 +179,14 @@ def test_values_are_described_alike_in_every_process():
     assert _cache.describe((1, "a", None)) == _cache.describe((1, "a", None))
     assert _cache.describe(np.float32) != _cache.describe(np.float64)
     assert _cache.describe(np.sin) != _cache.describe(np.cos)
+    before, after = (enum.Enum("Colour", {"RED": 1, "BLUE": blue}, module="paints") for blue in (2, 3))
+    assert _cache.describe(before) != _cache.describe(after)
+    assert _cache.describe(before.RED) == _cache.describe(after.RED) == "paints.Colour.RED int 1"
+    assert _cache.describe(before.BLUE) != _cache.describe(after.BLUE)
     with pytest.raises(_cache.Uncacheable):
         _cache.describe(Opaque())
+    with pytest.raises(_cache.Uncacheable):
+        _cache.describe(enum.Enum("Opaque", {"ONE": Opaque()}))
 
 
 def test_every_module_of_the_compiler_counts(monkeypatch):
