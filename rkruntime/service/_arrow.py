@@ -59,7 +59,7 @@ def read_arrow(body: bytearray, check_name: Callable[[str], None]) -> tuple[byte
     if len(set(names)) < len(names):
         raise RequestRefused(422, f"two columns have one name, of {', '.join(names)}"[:200], "give each array once")
     metadata = table.schema.metadata or {}
-    return metadata.get(LAUNCH_KEY, b""), {name: _column(name, table.column(name)) for name in table.column_names}
+    return metadata.get(LAUNCH_KEY, b""), {name: _column(name, table.column(name)) for name in names}
 
 
 def write_arrow(results: Mapping[str, np.ndarray[Any, Any]], launch: bytes) -> bytes:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import ast
 
 from rkruntime.simt._names import assigned_names
+from rkruntime.simt._uniform import EXTENTS
 
 __all__ = ("added_to_only",)
 
 MOST = 2  # arrays, of which a worker keeps copies on its stack
 _ADDING = ("_rk_atomic_add", "_rk_atomic_sub")
-_EXTENTS = ("size", "shape", "ndim")
 
 
 def added_to_only(tree: ast.FunctionDef) -> tuple[int, ...]:
@@ -33,7 +33,7 @@ def added_to_only(tree: ast.FunctionDef) -> tuple[int, ...]:
             if isinstance(call.func, ast.Name) and call.func.id in _ADDING and isinstance(call.args[0], ast.Name):
                 harmless.add(call.args[0])
                 added.add(call.args[0].id)
-        elif isinstance(node, ast.Attribute) and node.attr in _EXTENTS and isinstance(node.ctx, ast.Load):
+        elif isinstance(node, ast.Attribute) and node.attr in EXTENTS and isinstance(node.ctx, ast.Load):
             harmless.add(node.value)
     used_otherwise = {
         node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in harmless

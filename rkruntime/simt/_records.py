@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from types import FunctionType
 
 from rkruntime.simt._program import PREFIX, Program, Unit
+from rkruntime.simt._uniform import EXTENTS, SAME_IN_BLOCK
 
 __all__ = ("loops_read_same_records",)
 
-EXTENTS = ("size", "shape", "ndim")
-SAME = ("_rk_interrupt", "_rk_block_idx", "_rk_block_dim", "_rk_grid_dim", "_rk_gridsize_1")
+SAME = SAME_IN_BLOCK | {PREFIX + "interrupt"}
 
 
 def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:

@@ -50,15 +50,17 @@ def run(
     extents = checked_extents(special.name, grid, block, shared_bytes)
     blocks = math.prod(extents[0])
     if workers is not None:
-        _run_on(workers, special, *extents, tuple(args), shared_bytes)
+        error = workers.run(special, *extents, tuple(args), shared_bytes)
     elif special.ns_per_block is not None and special.ns_per_block * blocks < IN_PLACE_NS:
-        _run_here(special, *extents, tuple(args), shared_bytes)
+        error, _ = _place().run(special, *extents, tuple(args), shared_bytes)
     else:
         alone = Workers(1)
         try:
-            _run_on(alone, special, *extents, tuple(args), shared_bytes)
+            error = alone.run(special, *extents, tuple(args), shared_bytes)
         finally:
             alone.close()
+    if error is not None:
+        raise error
 
 
 def checked_extents(
@@ -95,18 +97,9 @@ def _extent(kernel: str, what: str, given: int | Sequence[int], most: Extent) ->
     return int(x), int(y), int(z)
 
 
-def _run_here(special: Special, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int) -> None:
-    place = getattr(_local, "place", None)
+def _place() -> InPlace:
+    """Return what runs launches on this thread."""
+    place: InPlace | None = getattr(_local, "place", None)
     if place is None:
         place = _local.place = InPlace()
-    error, _ = place.run(special, grid, block, args, shared_bytes)
-    if error is not None:
-        raise error
-
-
-def _run_on(
-    workers: Workers, special: Special, grid: Any, block: Any, args: tuple[Any, ...], shared_bytes: int
-) -> None:
-    error = workers.run(special, grid, block, args, shared_bytes)
-    if error is not None:
-        raise error
+    return place

@@ -12,7 +12,10 @@ import numpy as np
 
 from rkruntime.simt._names import UNKNOWN, Names
 
-__all__ = ("Kind", "Prefix", "Value", "is_pure")
+__all__ = ("EXTENTS", "SAME_IN_BLOCK", "Kind", "Prefix", "Value", "is_pure")
+
+EXTENTS = ("size", "shape", "ndim")
+"""Attributes of arrays that are the same for all threads."""
 
 AXES_OF_GRID = {"_rk_grid_1": 1, "_rk_grid_2": 2, "_rk_grid_3": 3}
 
@@ -50,6 +53,8 @@ _CALLS: Mapping[str, Kind] = {
     "_rk_grid_dim": Kind.UNIFORM,
 }
 _UNIFORM_CALLS = ("_rk_gridsize_1",)
+SAME_IN_BLOCK = frozenset((*_UNIFORM_CALLS, *(name for name, kind in _CALLS.items() if Value(kind).is_uniform)))
+"""Calls that return the same for all threads of a block."""
 _UNIFORM_BUILTINS = (min, max, len, int)
 _PURE_BUILTINS = (min, max, len, int, float, abs, bool)
 
@@ -79,7 +84,7 @@ class Prefix:
         if isinstance(node, ast.Call):
             return self._call(node)
         if isinstance(node, ast.Attribute):
-            return UNIFORM if node.attr in ("size", "shape", "ndim") and self._is_argument(node.value) else None
+            return UNIFORM if node.attr in EXTENTS and self._is_argument(node.value) else None
         if isinstance(node, ast.Subscript):
             return self._subscript(node)
         if isinstance(node, ast.BinOp | ast.UnaryOp):

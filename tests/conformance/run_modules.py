@@ -98,9 +98,8 @@ def _run_once(mode: str, module: str, results: Path, done: list[str], kernels: P
 
 def _environment(mode: str, folder: Path, kernels: Path | None) -> dict[str, str]:
     """Return what puts a process in this mode, and every Python that it starts."""
-    found = {
-        "PYTHONDONTWRITEBYTECODE": ""
-    }  # numba-cuda is installed with its bytecode; this package's is to be kept too
+    # numba-cuda is installed with its bytecode; this package's is to be kept too.
+    found = {"PYTHONDONTWRITEBYTECODE": ""}
     if mode == "simulator":
         return found | {"NUMBA_ENABLE_CUDASIM": "1"}
     (folder / "sitecustomize.py").write_text(SITE)

@@ -51,7 +51,7 @@ class ComplexLower(VectorExpressions):
             lost = complexes.is_lost(self.builder, made)
             odd = lost if odd is None else self.builder.or_(odd, lost)
         result = types.unliteral(signature.return_type)
-        return self._of_parts(result, made) if odd is None else self._unless_odd(result, expr, made, odd)
+        return self._of_numbers(result, made) if odd is None else self._unless_odd(result, expr, made, odd)
 
     _emit_inplace_binop = _emit_binop
 
@@ -72,11 +72,7 @@ class ComplexLower(VectorExpressions):
         name = expr.fn.__name__
         if pair is None or name not in ("neg", "pos"):
             return super()._emit_unary(type_, expr)
-        return self._of_parts(result, pair if name == "pos" else [self.builder.fneg(one) for one in pair])
-
-    def _of_parts(self, type_: Any, pair: Any) -> Value:
-        part = type_.underlying_float
-        return Value(varying(type_), type_, [Value(Shape.VARYING, part, one) for one in pair])
+        return self._of_numbers(result, pair if name == "pos" else [self.builder.fneg(one) for one in pair])
 
     def _emit_getattr(self, type_: Any, expr: Any) -> Value | None:
         value = self._value(expr.value.name)
@@ -107,6 +103,6 @@ class ComplexLower(VectorExpressions):
         """Return complex numbers of one number, or of two parts."""
         if len(values) == 1:
             pair = self._pair(values[0], result)
-            return None if pair is None else self._of_parts(result, pair)
+            return None if pair is None else self._of_numbers(result, pair)
         parts = [self._vector(one, result.underlying_float) for one in values]
-        return None if None in parts else self._of_parts(result, parts)
+        return None if None in parts else self._of_numbers(result, parts)

@@ -322,13 +322,10 @@ class VectorExpressions(LaneValues):
             return None
         dtype = elements.array_type.dtype
         if isinstance(dtype, types.Record):
-            pointer = self.context.get_value_type(dtype)
-            places = self.builder.inttoptr(elements.places(self._wide), llvm.VectorType(pointer, self.width))
-            return Value(Shape.VARYING, dtype, places)
-        room = Slot(self.context, self.builder, dtype, varying(dtype), self.width, "loaded")
+            return self._records_at(dtype, elements.places(self._wide))
         if not elements.are_neighbours:
-            room.store(self.builder, elements.spots(self._wide).load(self._mask), None)
-            return room.load(self.builder)
+            return self._of_numbers(dtype, elements.spots(self._wide).load(self._mask))
+        room = Slot(self.context, self.builder, dtype, varying(dtype), self.width, "loaded")
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
                 self._ask_ahead(elements, expr.index.name)

@@ -15,7 +15,7 @@ from rkruntime.simt._numba import types
 from rkruntime.simt._stubs import parse_shape
 from rkruntime.simt.lanes._own import OwnElements, own_arrays, wrong_use
 from rkruntime.simt.lanes._record_lower import RecordLower
-from rkruntime.simt.lanes._shapes import Shape, callee_of, varying
+from rkruntime.simt.lanes._shapes import Shape, callee_of
 from rkruntime.simt.lanes._slots import Value
 
 __all__ = ("OwnLower",)
@@ -93,20 +93,19 @@ class OwnLower(RecordLower):
             return None
         parts = [self._loaded(one) for one in self._own_elements(array, index)]
         dtype = self.typeof(array.name).dtype
-        return Value(varying(dtype), dtype, parts) if isinstance(dtype, types.Complex) else parts[0]
+        return self._of_numbers(dtype, parts if isinstance(dtype, types.Complex) else parts[0])
 
-    def _loaded(self, elements: OwnElements) -> Value:
-        held = elements.load_packed(None) if elements.are_neighbours else elements.spots(self._wide).load(self._mask)
-        return Value(Shape.VARYING, elements.array_type.dtype, held)
+    def _loaded(self, elements: OwnElements) -> Any:
+        if elements.are_neighbours:
+            return elements.load_packed(None)
+        return elements.spots(self._wide).load(self._mask)
 
     def _write(self, inst: Any) -> bool:
         """Store to an own array; false where a statement does not."""
         if not isinstance(inst, ir.SetItem | ir.StaticSetItem) or inst.target.name not in self._own:
             return super()._write(inst)
-        index, dtype = (
-            inst.index if isinstance(inst, ir.SetItem) else inst.index_var,
-            self.typeof(inst.target.name).dtype,
-        )
+        index = inst.index if isinstance(inst, ir.SetItem) else inst.index_var
+        dtype = self.typeof(inst.target.name).dtype
         held = self._numbers(self._value(inst.value.name), dtype)
         values = held if isinstance(dtype, types.Complex) else [held]
         for elements, value in zip(self._own_elements(inst.target, index), values, strict=True):

@@ -16,8 +16,8 @@ from numba.core import ir
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._complex_lower import ComplexLower
-from rkruntime.simt.lanes._shapes import Shape, is_uniform, varying
-from rkruntime.simt.lanes._slots import Slot, Value
+from rkruntime.simt.lanes._shapes import is_uniform
+from rkruntime.simt.lanes._slots import Value
 from rkruntime.simt.lanes._spots import Spots
 
 __all__ = ("RecordLower",)
@@ -41,14 +41,9 @@ class RecordLower(ComplexLower):
             return None
         type_, places = found
         if isinstance(type_, types.Record):
-            kind = llvm.VectorType(self.context.get_value_type(type_), self.width)
-            return Value(Shape.VARYING, type_, self.builder.inttoptr(places, kind))
+            return self._records_at(type_, places)
         spots = self._spots_of(record, type_, places)
-        if spots is None:
-            return None
-        room = Slot(self.context, self.builder, type_, varying(type_), self.width, "field")
-        room.store(self.builder, spots.load(self._mask), None)
-        return room.load(self.builder)
+        return None if spots is None else self._of_numbers(type_, spots.load(self._mask))
 
     def _write(self, inst: Any) -> bool:
         """Store to a field of each lane's record; false where a statement does not."""

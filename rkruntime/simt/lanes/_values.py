@@ -19,7 +19,7 @@ from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _complex as complexes
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._narrow import NARROW
-from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of
+from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of, varying
 from rkruntime.simt.lanes._slots import Slot, Value
 
 __all__ = ("LaneValues",)
@@ -164,6 +164,17 @@ class LaneValues(Lower):
     def _numbers(self, value: Value, type_: Any) -> Any:
         """Return numbers of all lanes as memory takes them: a vector, or two of complex ones; None for what is none."""
         return self._pair(value, type_) if isinstance(type_, types.Complex) else self._vector(value, type_)
+
+    def _of_numbers(self, type_: Any, held: Any) -> Value:
+        """Return what `_numbers` took apart: numbers of a type, different in all lanes."""
+        if isinstance(type_, types.Complex):
+            held = [Value(Shape.VARYING, type_.underlying_float, one) for one in held]
+        return Value(varying(type_), type_, held)
+
+    def _records_at(self, type_: Any, places: llvm.Value) -> Value:
+        """Return the records of a type that lie at places, a vector of integers."""
+        pointers = llvm.VectorType(self.context.get_value_type(type_), self.width)
+        return Value(Shape.VARYING, type_, self.builder.inttoptr(places, pointers))
 
     def _fit(self, value: Value, type_: Any, form: Form) -> Any:
         """Return what a slot of a type and form keeps of a value."""
