@@ -39,22 +39,30 @@ def _checked(ctx, array, index, line):
         return lambda ctx, array, index, line: index  # numba's own checks know the rest
     if isinstance(index, types.Integer):
 
-        def check_1(ctx, array, index, line):
+        def check_one(ctx, array, index, line):
             check_axis(ctx, 0, index, array.shape[0], line)
             return index
 
-        return check_1
-    return {2: _check_2, 3: _check_3}.get(len(given), lambda ctx, array, index, line: index)
+        return check_one
+
+    def check_all(ctx, array, index, line):
+        check_axes(ctx, 0, index, array.shape, line)
+        return index
+
+    return check_all
 
 
-def _check_2(ctx, array, index, line):
-    check_axis(ctx, 0, index[0], array.shape[0], line)
-    check_axis(ctx, 1, index[1], array.shape[1], line)
-    return index
+def check_axes(ctx, axis, indices, shape, line):
+    """Raise if an index is outside its axis; `axis` is the first one's place. Kernels compile it."""
 
 
-def _check_3(ctx, array, index, line):
-    check_axis(ctx, 0, index[0], array.shape[0], line)
-    check_axis(ctx, 1, index[1], array.shape[1], line)
-    check_axis(ctx, 2, index[2], array.shape[2], line)
-    return index
+@overload(check_axes, jit_options=INLINE)
+def _check_axes(ctx, axis, indices, shape, line):
+    if not len(indices):
+        return lambda ctx, axis, indices, shape, line: None
+
+    def check(ctx, axis, indices, shape, line):
+        check_axis(ctx, axis, indices[0], shape[0], line)
+        check_axes(ctx, axis + 1, indices[1:], shape[1:], line)
+
+    return check

@@ -210,9 +210,7 @@ class _Rewriter(ast.NodeTransformer):
         """Check subscripts in debug mode, where the array is a plain name."""
         self.generic_visit(node)
         if self.debug and isinstance(node.value, ast.Name) and _varies(node.slice):
-            array = ast.Name(node.value.id, ast.Load())
-            line = ast.Constant(node.lineno)
-            node.slice = called("checked", ast.Name(CONTEXT, ast.Load()), array, node.slice, line, at=node.slice)
+            node.slice = _checked(node.value, node.slice)
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
@@ -290,6 +288,9 @@ class _Rewriter(ast.NodeTransformer):
             self._check_alignment(feature, node, self.names.evaluate(args[2]))
             return self._make_array(feature, node, args[0], args[1])
         visited = [self.visit(one) for one in args]
+        on_element = feature.category is Category.ATOMIC and "index" in (feature.parameters or ())
+        if self.debug and on_element and _can_be_repeated(args[0]):  # numba checks no index of an atomic
+            visited[1] = _checked(visited[0], visited[1])
         if feature.form == "site":
             visited.append(ast.Constant(next(self.sites)))
         return self._use(feature, node, *visited)
@@ -375,6 +376,17 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 def _is_starred(node: ast.expr) -> bool:
     return isinstance(node, ast.Starred)
+
+
+def _checked(array: ast.expr, index: ast.expr) -> ast.expr:
+    """Return an index that checks itself against the array, which it computes once more."""
+    line = ast.Constant(index.lineno)
+    return called("checked", ast.Name(CONTEXT, ast.Load()), copied(array), index, line, at=index)
+
+
+def _can_be_repeated(array: ast.expr) -> bool:
+    """Whether an array may be computed twice, as names, views and fields may, since nothing is called."""
+    return not any(isinstance(node, ast.Call | ast.NamedExpr) for node in ast.walk(array))
 
 
 def _varies(index: ast.expr) -> bool:

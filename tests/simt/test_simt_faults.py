@@ -120,6 +120,77 @@ def test_debug_mode_names_index_and_shape():
     assert "10" in fault.what
 
 
+@cuda.jit(device=True)
+def count(x, i):
+    cuda.atomic.add(x, i, 1)
+
+
+@cuda.jit
+def atomic_on_a_name(x):
+    count(x, cuda.grid(1))
+
+
+@cuda.jit
+def atomic_on_a_view(x):
+    cuda.atomic.max(x[2:], cuda.grid(1), 1)
+
+
+@cuda.jit
+def atomic_at_a_constant(x):
+    if cuda.grid(1) == 4:
+        cuda.atomic.exch(x, 4, 1)
+
+
+@cuda.jit
+def atomic_in_shared_memory(x):
+    seen = cuda.shared.array(4, np.int64)
+    cuda.atomic.cas(seen, cuda.threadIdx.x, 0, 1)
+    cuda.syncthreads()
+    x[0] = seen[0]
+
+
+@cuda.jit
+def atomic_on_a_field(x):
+    cuda.atomic.add(x["count"], cuda.grid(1), 1)
+
+
+@cuda.jit
+def atomic_on_a_part(x):
+    cuda.atomic.add(x.real, cuda.grid(1), 1.0)
+
+
+@cuda.jit
+def subscript_of_four(x):
+    x[0, cuda.grid(1), 0, 0] += 1
+
+
+@cuda.jit
+def atomic_at_four(x):
+    cuda.atomic.add(x, (0, cuda.grid(1), 0, 0), 1)
+
+
+ONE_TOO_FEW = {  # kernel: its array, which has no place for the last of 5 threads
+    atomic_on_a_name: np.zeros(5)[:4],
+    atomic_on_a_view: np.zeros(7)[:6],
+    atomic_at_a_constant: np.zeros(5)[:4],
+    atomic_in_shared_memory: np.zeros(5)[:4],
+    atomic_on_a_field: np.zeros(5, [("count", np.int32)])[:4],
+    atomic_on_a_part: np.zeros(5, np.complex128)[:4],
+    subscript_of_four: np.zeros((1, 5, 1, 1))[:, :4],
+    atomic_at_four: np.zeros((1, 5, 1, 1))[:, :4],
+}
+
+
+@pytest.mark.parametrize("kernel", ONE_TOO_FEW, ids=[one.py_func.__name__ for one in ONE_TOO_FEW])
+def test_debug_mode_checks_atomics_and_any_number_of_axes(kernel):
+    x = ONE_TOO_FEW[kernel]
+    with pytest.raises(KernelFault, match=r"index 4 is out of bounds for axis ., which has size 4") as caught:
+        run(kernel, 1, 5, x, debug=True)
+    assert caught.value.thread == (4, 0, 0)
+    assert not x.base.ravel()[-1:].tobytes().strip(b"\0")  # nothing is written beyond its end
+    run(kernel, 1, 4, x, debug=True)
+
+
 @cuda.jit
 def two_barriers(out):
     i = cuda.grid(1)
