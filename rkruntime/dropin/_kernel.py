@@ -21,6 +21,7 @@ from rkruntime.dropin._report import Entry, kernels
 from rkruntime.dropin._sources import executed
 from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
+from rkruntime.simt._arguments import check_count
 from rkruntime.simt._executed import look_in
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent
@@ -97,6 +98,9 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     def launch(self, args: Sequence[Any], griddim: Any, blockdim: Any, stream: Any = 0, sharedmem: int = 0) -> None:
         """Run the kernel; numba-cuda's dispatcher calls this."""
+        if len(args) != len(self._converters):  # numba-cuda's dispatcher looks at as many as it has types of
+            code = self.py_func.__code__
+            check_count(self.entry_name, code.co_varnames[: code.co_argcount], args)
         after: list[Callable[[], object]] = []
         if self.extensions:
             values = self._extended(args, stream, after)

@@ -12,7 +12,7 @@ from numba.core.errors import NumbaValueError
 from rkruntime.errors import ArgumentMismatch
 from rkruntime.simt._numba import typeof
 
-__all__ = ("key_of", "types_of")
+__all__ = ("check_count", "key_of", "types_of")
 
 # Flags of an array that its numba type depends on: C and Fortran order, alignment, whether it may be written to.
 ARRAY_FLAGS = 0x1 | 0x2 | 0x100 | 0x400
@@ -42,15 +42,24 @@ def _key(value: Any) -> Any:
     return typeof(value)
 
 
+def check_count(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> None:
+    """Hold the number of a kernel's arguments to that of its parameters.
+
+    Raises:
+        ArgumentMismatch: There are too few or too many.
+    """
+    if len(args) != len(parameters):
+        wanted = f"{len(parameters)} arguments: {', '.join(parameters) or 'none'}"
+        raise ArgumentMismatch(kernel, "list", f"{len(args)} arguments", wanted, "give one value for each parameter")
+
+
 def types_of(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> tuple[Any, ...]:
     """Return the numba types of a kernel's arguments.
 
     Raises:
         ArgumentMismatch: There are too few or too many, or one is of a kind that kernels cannot take.
     """
-    if len(args) != len(parameters):
-        wanted = f"{len(parameters)} arguments: {', '.join(parameters) or 'none'}"
-        raise ArgumentMismatch(kernel, "list", f"{len(args)} arguments", wanted, "give one value for each parameter")
+    check_count(kernel, parameters, args)
     found = []
     for name, value in zip(parameters, args, strict=True):
         if getattr(getattr(value, "dtype", None), "name", None) == "bfloat16":

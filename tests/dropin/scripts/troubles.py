@@ -10,7 +10,7 @@ from numba.core.errors import TypingError as CpuTypingError
 from numba.cuda.core.errors import TypingError
 
 from rkruntime.dropin import report
-from rkruntime.errors import InvalidLaunch, KernelFault, UnsupportedKernel
+from rkruntime.errors import ArgumentMismatch, InvalidLaunch, KernelFault, UnsupportedKernel
 
 TEXT = """
 from numba.cuda import grid
@@ -131,6 +131,19 @@ def launches_that_no_device_takes_are_refused():
         divide(np.arange(3), 1)
 
 
+@cuda.jit("void(float64[:])")
+def declared(x):
+    x[0] = 1
+
+
+def too_many_and_too_few_arguments_are_refused():
+    x = np.arange(3)
+    divide[1, 3](x, 1)
+    for kernel, args in ((divide, (x,)), (divide, (x, 1, 2)), (declared, ()), (declared, (x, x))):
+        with pytest.raises(ArgumentMismatch, match=f"got {len(args)} arguments"):
+            kernel[1, 3](*args)
+
+
 CHECKS = (
     a_kernel_without_source_is_simulated,
     what_means_something_in_compiled_code_alone_is_not_simulated,
@@ -139,6 +152,7 @@ CHECKS = (
     under_debug_it_is_the_class_that_cuda_raises,
     under_debug_own_classes_and_indices_too,
     launches_that_no_device_takes_are_refused,
+    too_many_and_too_few_arguments_are_refused,
 )
 
 if __name__ == "__main__":
