@@ -2,7 +2,11 @@
 
 `threading.Event`, and with it `concurrent.futures.Future`, guards its state by a lock that Python code takes: a Ctrl-C
 between the taking and the `with` block leaves it taken for good, and whoever sets the event then waits for ever. Here
-the lock is taken by `with` itself, between whose steps CPython looks for no signal.
+nobody needs the lock to set it.
+
+And a wait without a limit may miss Ctrl-C altogether: a signal that comes when the thread has let go of the GIL and is
+not asleep yet, or that the system hands to another thread, is only noted, and nothing wakes the sleeper. So it wakes up
+by itself now and then, and CPython looks for what was noted.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import threading
 
 __all__ = ("Latch",)
+
+LOOK_S = 0.05
 
 
 class Latch:
@@ -37,5 +43,5 @@ class Latch:
     def wait(self) -> None:
         """Wait until it is set."""
         while not self._set:
-            with self._lock:
-                pass
+            if self._lock.acquire(timeout=LOOK_S):  # it is set: a Ctrl-C that leaves the lock taken holds up nobody
+                self._lock.release()

@@ -13,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from rkruntime.latch import Latch
+
 __all__ = ("Callbacks", "Events", "Handles")
 
 
@@ -91,35 +93,37 @@ class Callbacks:
 
     def __init__(self) -> None:
         self._waiting: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
-        self._serving = False
+        self._lock = threading.Lock()
+        self._all_called: Latch | None = None
         os.register_at_fork(after_in_child=self._forget)
 
     def add(self, call: Callable[[], None]) -> None:
         """Call soon, on another thread."""
-        with self._changed:
+        with self._lock:
             self._waiting.append(call)
-            if not self._serving:
-                self._serving = True
+            if self._all_called is None:
+                self._all_called = Latch()
                 threading.Thread(target=self._serve, name="rkruntime-callbacks").start()
 
     def wait(self) -> None:
         """Wait until all that were added have returned."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._serving)
+        all_called = self._all_called
+        if all_called is not None:
+            all_called.wait()
 
     def _serve(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 if not self._waiting:
-                    self._serving = False
-                    self._changed.notify_all()
-                    return
+                    all_called, self._all_called = self._all_called, None
+                    break
                 call = self._waiting.popleft()
             call()
+        if all_called is not None:
+            all_called.set()
 
     def _forget(self) -> None:
         """Leave the parent's calls to the parent's thread."""
         self._waiting = deque()
-        self._changed = threading.Condition()
-        self._serving = False
+        self._lock = threading.Lock()
+        self._all_called = None

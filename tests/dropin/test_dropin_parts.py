@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import signal
 import threading
 
 import pytest
@@ -90,6 +91,19 @@ def test_callbacks_run_in_order_on_another_thread_and_can_be_waited_for() -> Non
     callbacks.add(lambda: seen.append("again"))
     callbacks.wait()
     assert seen[-1] == "again"
+
+
+def test_control_c_ends_a_wait_for_callbacks_even_if_it_wakes_nobody() -> None:
+    callbacks = Callbacks()
+    go = threading.Event()
+    callbacks.add(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
+    callbacks.add(lambda: seen.append(go.wait(10)))
+    seen: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        callbacks.wait()
+    go.set()
+    callbacks.wait()
+    assert seen == [True]
 
 
 PTX = """

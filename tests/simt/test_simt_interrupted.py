@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Any
 
@@ -50,3 +51,36 @@ def test_a_launch_of_the_drop_in() -> None:
     points = everything_goes_on(lambda kernel: engine.run(kernel, (BLOCKS, 1, 1), (1, 1, 1), (), 0), range(1, 1000))
     assert points > 20
     engine.close()
+
+
+def signal_only_noted(once: threading.Event) -> threading.Thread:
+    """Have CPython note a Ctrl-C on another thread once that is so: it wakes nobody who sleeps on the main thread."""
+
+    def note() -> None:
+        once.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("launch", ["a script's", "the drop-in's"])
+def test_a_signal_that_wakes_nobody_ends_the_launch(launch: str) -> None:
+    blocks = 10_000  # of a millisecond each
+    begun, pause = threading.Event(), threading.Event()
+
+    def take_a_while(_: int) -> None:
+        begun.set()
+        pause.wait(0.001)
+
+    kernel = PythonKernel(take_a_while)
+    noting = signal_only_noted(begun)
+    with pytest.raises(KeyboardInterrupt):
+        if launch == "a script's":
+            run(kernel, blocks, 1, (), workers=Workers(1, daemon=True))
+        else:
+            Engine(1).run(kernel, (blocks, 1, 1), (1, 1, 1), (), 0)
+    noting.join()
+    assert not kernel.running
+    assert len(kernel.chunks) < blocks
