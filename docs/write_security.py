@@ -1,11 +1,11 @@
-"""Write the table of endpoints in docs/security.md from the routes: `python docs/write_security.py`."""
+"""Write the tables of endpoints and of socket commands in docs/security.md: `python docs/write_security.py`."""
 
 from pathlib import Path
 
+from rkruntime.runtime._askers import PERMISSIONS
 from rkruntime.service import ROUTES
 
 PAGE = Path(__file__).parent / "security.md"
-BEGIN, END = "<!-- endpoints.begin -->\n", "<!-- endpoints.end -->"
 
 
 def endpoints_table() -> str:
@@ -15,10 +15,19 @@ def endpoints_table() -> str:
     return "\n".join(["| endpoint | permission |", "|---|---|", *rows, ""])
 
 
+def commands_table() -> str:
+    """Write which permission each request over the control socket takes."""
+    rows = [f"| `rustkernel runtime {request}` | `{needed}` |" for request, needed in PERMISSIONS.items()]
+    return "\n".join(["| command | permission |", "|---|---|", *rows, ""])
+
+
 def written(page: str) -> str:
-    """Return the page with the table as it is to be."""
-    before, begin, rest = page.partition(BEGIN)
-    return before + begin + endpoints_table() + END + rest.partition(END)[2]
+    """Return the page with its tables as they are to be."""
+    for name, table in (("endpoints", endpoints_table()), ("commands", commands_table())):
+        before, begin, rest = page.partition(f"<!-- {name}.begin -->\n")
+        end = f"<!-- {name}.end -->"
+        page = before + begin + table + end + rest.partition(end)[2]
+    return page
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ A role may do what its permissions say, and nothing is permitted that is not in 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-__all__ = ("LEAST_ROLE", "Permission", "Role", "may", "role_of_user")
+__all__ = ("LEAST_ROLE", "Permission", "Role", "highest_role", "may", "read_role_map", "role_of_user")
 
 
 class Role(enum.StrEnum):
@@ -40,6 +40,7 @@ LEAST_ROLE: Mapping[Permission, Role] = MappingProxyType(
     }
 )
 """Permission -> the least of the roles that have it."""
+NO_ROLES: Mapping[str, Role] = MappingProxyType({})
 _LEAST: Mapping[str, Role] = MappingProxyType({permission.value: role for permission, role in LEAST_ROLE.items()})
 
 
@@ -54,11 +55,24 @@ def may(role: Role | None, permission: str) -> bool:
     return role is not None and least is not None and _RANK[role] >= _RANK[least]
 
 
-def role_of_user(user: int, own: int) -> Role | None:
+def read_role_map(text: str | None) -> Mapping[str, Role]:
+    """Read `name=role; name=role`; a name may hold `=`, since the last one counts."""
+    entries = (entry.rpartition("=") for entry in (text or "").split(";") if entry.strip())
+    return MappingProxyType({name.strip(): Role(role.strip()) for name, _, role in entries})
+
+
+def highest_role(names: Iterable[str], roles: Mapping[str, Role]) -> Role | None:
+    """Return the highest role that one of the names gives; None where none gives any."""
+    return max((roles[name] for name in names if name in roles), key=_RANK.__getitem__, default=None)
+
+
+def role_of_user(user: int, own: int, names: Iterable[str] = (), roles: Mapping[str, Role] = NO_ROLES) -> Role | None:
     """Return the role of a system's user at a Unix socket, who is told by the kernel and so needs no key.
 
     Args:
         user: The user at the other end.
         own: The user for whom this process acts: it and root can read its memory, and end it, anyway.
+        names: What that user is to the system: `user:ann`, `user:1001`, `group:lab`, `group:2000`.
+        roles: The roles that such names give; whoever has none of them has no role.
     """
-    return Role.ADMIN if user in (own, 0) else None
+    return Role.ADMIN if user in (own, 0) else highest_role(names, roles)

@@ -11,6 +11,7 @@ from rkruntime.cli._completing import complete_instances, complete_kernels
 
 __all__ = (
     "debug_option",
+    "folder_option",
     "folders_option",
     "input_options",
     "instance_option",
@@ -94,6 +95,13 @@ named_instance_option = click.option(
     help="The runtime that is meant.",
 )
 """For commands that ask one."""
+
+
+folder_option = click.option(
+    "--folder",
+    metavar="DIR",
+    help="Where its socket is, for another user's runtime, as its log says; that user gives roles by socket_role_map.",
+)
 
 
 def input_options(command: Any) -> Any:

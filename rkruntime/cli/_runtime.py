@@ -12,7 +12,7 @@ import click
 from rkruntime.cli._config import effective_options, show_effective
 from rkruntime.cli._configured import PRESETS
 from rkruntime.cli._exit_codes import INTERRUPTED, ExitCode
-from rkruntime.cli._options import debug_option, json_option, named_instance_option
+from rkruntime.cli._options import debug_option, folder_option, json_option, named_instance_option
 
 __all__ = ("command",)
 
@@ -43,17 +43,18 @@ def show(**options: Any) -> None:
     "status", short_help="Say what a running runtime does.", epilog="Example: rustkernel runtime status --json"
 )
 @named_instance_option
+@folder_option
 @json_option
 @debug_option
 @click.pass_context
-def status(ctx: click.Context, instance: str, as_json: bool) -> None:
+def status(ctx: click.Context, instance: str, folder: str | None, as_json: bool) -> None:
     """Say what a running runtime does: state, actors, work in flight, memory, pressure, health.
 
     Exit status 3 says that it is not running.
     """
     from rkruntime.cli._status import write_status
 
-    ctx.exit(write_status(instance, as_json))
+    ctx.exit(write_status(instance, as_json, folder))
 
 
 @command.command(
@@ -62,6 +63,7 @@ def status(ctx: click.Context, instance: str, as_json: bool) -> None:
     epilog="Example: rustkernel runtime drain --timeout 30s",
 )
 @named_instance_option
+@folder_option
 @click.option(
     "--timeout",
     metavar="TIME",
@@ -70,7 +72,7 @@ def status(ctx: click.Context, instance: str, as_json: bool) -> None:
 @json_option
 @debug_option
 @click.pass_context
-def drain(ctx: click.Context, instance: str, timeout: str | None, as_json: bool) -> None:
+def drain(ctx: click.Context, instance: str, folder: str | None, timeout: str | None, as_json: bool) -> None:
     """Let a running runtime finish what is in flight and end; follow it, and print its report.
 
     Exit status 6 says that work in flight was cancelled, failed or abandoned. Ctrl-C ends the following alone: the
@@ -80,7 +82,7 @@ def drain(ctx: click.Context, instance: str, timeout: str | None, as_json: bool)
 
     request = {"request": "drain"} | ({} if timeout is None else {"timeout_s": _seconds(timeout)})
     try:
-        told = _follow(instance, converse(instance, request, patience_s=SILENCE_S))
+        told = _follow(instance, converse(instance, request, patience_s=SILENCE_S, folder=folder))
     except KeyboardInterrupt:
         click.echo("not followed any more; the drain goes on", err=True)
         ctx.exit(INTERRUPTED)

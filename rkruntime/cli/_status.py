@@ -43,7 +43,7 @@ def answer_at_once(words: Sequence[str]) -> int | None:
         return fail(error)
 
 
-def write_status(instance: str, as_json: bool) -> int:
+def write_status(instance: str, as_json: bool, folder: str | None = None) -> int:
     """Ask an instance, print the answer, and return the exit status; JSON says of one that is not there that it is not.
 
     Raises:
@@ -51,7 +51,7 @@ def write_status(instance: str, as_json: bool) -> int:
         ControlUnavailable: It does not answer.
     """
     try:
-        told = next(converse(instance, {"request": "status"}, patience_s=PATIENCE_S), None)
+        told = next(converse(instance, {"request": "status"}, patience_s=PATIENCE_S, folder=folder), None)
     except Exception as error:
         return _tell_absence(error, as_json)
     if told is None:
@@ -110,8 +110,8 @@ def _level(name: str, held: Mapping[str, int]) -> str:
     return f"  {name:9}  {parts}, of {format_bytes(held['limit_bytes'])}"
 
 
-def _read_words(words: Sequence[str]) -> tuple[str, bool] | None:
-    instance, as_json, rest = DEFAULT_INSTANCE, False, list(words)
+def _read_words(words: Sequence[str]) -> tuple[str, bool, str | None] | None:
+    instance, as_json, folder, rest = DEFAULT_INSTANCE, False, None, list(words)
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
@@ -119,6 +119,8 @@ def _read_words(words: Sequence[str]) -> tuple[str, bool] | None:
             as_json = True
         elif name == "--instance" and (equals or rest):
             instance = value if equals else rest.pop(0)
+        elif name == "--folder" and (equals or rest):
+            folder = value if equals else rest.pop(0)
         else:
             return None
-    return (instance, as_json) if is_instance_name(instance) else None
+    return (instance, as_json, folder) if is_instance_name(instance) else None

@@ -52,6 +52,12 @@ class RuntimeMethods:
     def log_format(self, value: str) -> Self:
         """How it logs, likewise: `console` for people, `json` for programs."""
 
+    def socket_role_map(self, value: str | None) -> Self:
+        """Users of this machine and their roles at the control socket, besides its own user and root."""
+
+    def socket_group(self, value: str | None) -> Self:
+        """The group that alone may connect to it; every user may, where only socket_role_map is set."""
+
 class MemoryMethods:
     def max_gpu_memory(self, value: int | str) -> Self:
         """Bytes that may be reserved from the device, pools included."""
@@ -251,3 +257,9 @@ class RuntimeBuilderMethods:
 
     def with_log_format(self, value: str) -> Self:
         """How it logs, likewise: `console` for people, `json` for programs."""
+
+    def with_socket_role_map(self, value: str | None) -> Self:
+        """Users of this machine and their roles at the control socket, besides its own user and root."""
+
+    def with_socket_group(self, value: str | None) -> Self:
+        """The group that alone may connect to it; every user may, where only socket_role_map is set."""

@@ -181,6 +181,14 @@ def spans_go_somewhere(config: ProductionConfig, _: Machine) -> Iterator[Finding
         yield Finding("observability.otlp_headers", "there is no collector", "give observability.otlp_endpoint")
 
 
+def the_group_has_roles(config: ProductionConfig, _: Machine) -> Iterator[Finding]:
+    """To connect to the control socket is no use to who has no role there."""
+    if config.runtime.socket_group is not None and config.runtime.socket_role_map is None:
+        what = "its members may do nothing, so the control socket stays closed to them"
+        mend = f'give runtime.socket_role_map, such as "group:{config.runtime.socket_group}=viewer"'
+        yield Finding("runtime.socket_group", what, mend)
+
+
 CHECKS: tuple[Check, ...] = (
     staging_fits,
     host_memory_fits,
@@ -192,6 +200,7 @@ CHECKS: tuple[Check, ...] = (
     tokens_can_be_checked,
     keys_come_unchanged,
     spans_go_somewhere,
+    the_group_has_roles,
 )
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 import attrs
 
 from rkruntime.config._about import about, documented, section
-from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, OneOf, Seconds, to_bytes, to_duration
+from rkruntime.config._kinds import Boolean, Bytes, Count, Fraction, Maybe, OneOf, Seconds, Text, to_bytes, to_duration
 from rkruntime.config._presets import RuntimePreset
 from rkruntime.errors import InvalidConfiguration, InvalidConfigurations
 from rkruntime.units import ByteSize, Duration
@@ -22,6 +22,11 @@ IN_ORDER = (
     ("hysteresis", "pressure_threshold"),
 )
 """Each is below the other."""
+GROUP = Text(r"[^\x00-\x20\x7f:;=]+", "the name of a group, or its number")
+WHO = r"\s*(user|group):[^\x00-\x20\x7f:;=]+\s*=\s*(viewer|operator|admin)\s*"
+SOCKET_ROLE_MAP = Text(
+    rf"{WHO}(;{WHO})*;?\s*", 'users and groups, or their numbers, with roles: "user:ann=admin; group:lab=viewer"'
+)
 
 
 @documented
@@ -173,6 +178,16 @@ class RuntimeConfig:
         default="console",
         validator=OneOf(("console", "json")),
         metadata=about("How it logs, likewise: `console` for people, `json` for programs."),
+    )
+    socket_role_map: str | None = attrs.field(
+        default=None,
+        validator=Maybe(SOCKET_ROLE_MAP),
+        metadata=about("Users of this machine and their roles at the control socket, besides its own user and root."),
+    )
+    socket_group: str | None = attrs.field(
+        default=None,
+        validator=Maybe(GROUP),
+        metadata=about("The group that alone may connect to it; every user may, where only socket_role_map is set."),
     )
     memory: MemoryConfig = attrs.field(
         factory=MemoryConfig, validator=attrs.validators.instance_of(MemoryConfig), metadata=section

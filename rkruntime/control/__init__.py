@@ -21,14 +21,15 @@ from rkruntime.control._wire import read_request as read_request
 if TYPE_CHECKING:
     from rkruntime.control._claim import Claim as Claim
     from rkruntime.control._claim import claim as claim
+    from rkruntime.control._people import names_of_user as names_of_user
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("Claim", "claim"):
+    if name not in ("Claim", "claim", "names_of_user"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from rkruntime.control import _claim
+    from rkruntime.control import _claim, _people
 
-    value = globals()[name] = getattr(_claim, name)
+    value = globals()[name] = getattr(_people if name == "names_of_user" else _claim, name)
     return value
 
 
@@ -42,6 +43,7 @@ __all__ = (  # noqa: RUF022  # sorted as every package's
     "converse",
     "encode",
     "is_instance_name",
+    "names_of_user",
     "peer",
     "read_request",
     "running_instances",

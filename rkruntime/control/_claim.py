@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rkruntime.control._client import listener
+from rkruntime.control._people import group_number
 from rkruntime.control._place import AUTO_INSTANCE, DEFAULT_INSTANCE, Folder, is_instance_name, open_folder
 from rkruntime.errors import ControlUnavailable, InstanceTaken, InvalidConfiguration
 
@@ -52,16 +53,18 @@ class Claim:
         self.socket.close()
 
 
-def claim(name: str) -> Claim:
+def claim(name: str, *, shared: bool = False, group: str | None = None) -> Claim:
     """Take a name, and listen.
 
     Args:
         name: The instance's name; `auto` for `default` or, where that is taken, `pid-` with this process's number.
+        shared: Let other users connect: what they may do is decided when they do.
+        group: Of those, let the members of this group alone; its name or number.
 
     Raises:
         InvalidConfiguration: That is no name.
         InstanceTaken: A live runtime has it.
-        ControlUnavailable: There is no place for sockets here.
+        ControlUnavailable: There is no place for sockets here, or the group cannot be given one.
         BlockingIOError: Another process is taking a name this instant; try again.
     """
     if not is_instance_name(name):
@@ -69,12 +72,37 @@ def claim(name: str) -> Claim:
         raise InvalidConfiguration("instance", name, allowed)
     with open_folder(create=True) as folder, _locked(folder):
         _sweep(folder)
-        if name != AUTO_INSTANCE:
-            return _bind(folder, name)
-        try:
-            return _bind(folder, DEFAULT_INSTANCE)
-        except InstanceTaken:
-            return _bind_free(folder, f"pid-{os.getpid()}")
+        claimed = _bind_named(folder, name)
+        if shared:
+            try:
+                _share(folder, claimed, group)
+            except BaseException:
+                folder.remove(claimed.name)
+                claimed.socket.close()
+                raise
+        return claimed
+
+
+def _bind_named(folder: Folder, name: str) -> Claim:
+    if name != AUTO_INSTANCE:
+        return _bind(folder, name)
+    try:
+        return _bind(folder, DEFAULT_INSTANCE)
+    except InstanceTaken:
+        return _bind_free(folder, f"pid-{os.getpid()}")
+
+
+def _share(folder: Folder, claimed: Claim, group: str | None) -> None:
+    """Let others come to a socket: through the folder, which they can neither list nor write, and to it alone."""
+    mend = "give runtime.socket_group a group that this user is in, or leave it out"
+    number = -1 if group is None else group_number(group)
+    if number is None:
+        raise ControlUnavailable(f"the control socket cannot be shared: there is no group {group!r} here", mend)
+    try:
+        folder.share(claimed.name, number)
+    except OSError as error:
+        what = f"the control socket {claimed.path} cannot be given to the group {group!r}: {error.strerror or error}"
+        raise ControlUnavailable(what, mend) from error
 
 
 @contextmanager

@@ -18,19 +18,21 @@ LONGEST_ANSWER = 2**24
 CHUNK_BYTES = 2**16
 
 
-def converse(name: str, request: Line, *, patience_s: float) -> Iterator[Line]:
+def converse(name: str, request: Line, *, patience_s: float, folder: str | None = None) -> Iterator[Line]:
     """Send a request and yield the answers until the runtime closes.
 
     Args:
         name: The instance.
         request: What to ask.
         patience_s: Seconds that a line may take to come.
+        folder: Where its socket is, for a runtime of another user.
 
     Raises:
         InstanceNotRunning: Nobody listens there.
-        ControlUnavailable: The runtime refuses, does not answer in time, or answers with what is no answer.
+        ControlUnavailable: This user may not ask; the runtime refuses, does not answer in time, or answers with what is
+            no answer.
     """
-    with contextlib.closing(_connect(name, patience_s)) as connection:
+    with contextlib.closing(_connect(name, patience_s, folder)) as connection:
         try:
             with contextlib.suppress(BrokenPipeError):  # refused already: the answer says why
                 connection.sendall(encode(request))
@@ -75,17 +77,21 @@ def listener(folder: Folder, name: str) -> int | None:
             return 0
 
 
-def _connect(name: str, patience_s: float) -> socket:
+def _connect(name: str, patience_s: float, given: str | None) -> socket:
     connection = socket(AF_UNIX, SOCK_STREAM)
     connection.settimeout(patience_s)
     try:
-        with open_folder(create=False) as folder:
+        with open_folder(create=False, given=given) as folder:
             connection.connect(folder.address(name))
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         from rkruntime.errors import InstanceNotRunning  # here, since asking must not wait for the errors' classes
 
-        raise InstanceNotRunning(name, tuple(running_instances())) from None
+        raise InstanceNotRunning(name, () if given else tuple(running_instances())) from None
+    except PermissionError as error:
+        connection.close()
+        mend = "ask as its own user, or let its configuration give you a role: runtime.socket_role_map and socket_group"
+        raise _unavailable(f"the runtime {name!r} does not let this user connect", mend) from error
     except OSError as error:
         connection.close()
         why = os.strerror(error.errno) if error.errno else "it takes no connection"

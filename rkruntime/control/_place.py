@@ -1,4 +1,4 @@
-"""Where sockets lie: one folder a user, which nobody else may enter, and in it one socket an instance."""
+"""Where sockets lie: one folder a user, which nobody else may list or write, and in it one socket an instance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ("AUTO_INSTANCE", "DEFAULT_INSTANCE", "Folder", "is_instance_name", "open_folder")
+__all__ = ("AUTO_INSTANCE", "DEFAULT_INSTANCE", "Folder", "closed_way", "is_instance_name", "open_folder")
 
 AUTO_INSTANCE = "auto"
 """Asks for the default name or, where that is taken, one of its own."""
@@ -46,6 +46,13 @@ class Folder:
         found = [name.removesuffix(SUFFIX) for name in os.listdir(self.fd) if name.endswith(SUFFIX)]
         return sorted(filter(is_instance_name, found))
 
+    def share(self, name: str, group: int) -> None:
+        """Let a group connect to the socket of an instance, or everybody for -1; none of them lists the folder."""
+        if group != -1:
+            os.chown(name + SUFFIX, -1, group, dir_fd=self.fd, follow_symlinks=False)
+        os.chmod(name + SUFFIX, 0o666 if group == -1 else 0o660, dir_fd=self.fd)
+        os.fchmod(self.fd, 0o711)
+
     def remove(self, name: str) -> None:
         """Delete the socket of an instance."""
         os.unlink(name + SUFFIX, dir_fd=self.fd)
@@ -60,16 +67,21 @@ def place() -> str:
 
 
 @contextmanager
-def open_folder(*, create: bool) -> Iterator[Folder]:
+def open_folder(*, create: bool, given: str | None = None) -> Iterator[Folder]:
     """Open the folder, and close it at the end of the block.
 
     Args:
         create: Make it, where it is not there.
+        given: Open this one, of whoever shares sockets there, to connect and no more.
 
     Raises:
         FileNotFoundError: It is not there, and not to be made.
         ControlUnavailable: It belongs to another user, or others may enter it.
     """
+    if given is not None:
+        with _given_folder(given) as folder:
+            yield folder
+        return
     path = place()
     try:
         if create and not os.path.lexists(path):
@@ -85,11 +97,35 @@ def open_folder(*, create: bool) -> Iterator[Folder]:
         about = os.fstat(fd)
         if about.st_uid != os.geteuid():
             raise _unavailable(path, f"it belongs to user {about.st_uid}, and this is {os.geteuid()}")
-        if stat.S_IMODE(about.st_mode) & 0o077:
+        if stat.S_IMODE(about.st_mode) & 0o066:
             raise _unavailable(path, f"others may enter it: its mode is {stat.S_IMODE(about.st_mode):o}, not 700")
         yield Folder(path, fd)
     finally:
         os.close(fd)
+
+
+@contextmanager
+def _given_folder(path: str) -> Iterator[Folder]:
+    """Open a folder that may not be listed."""
+    try:
+        fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _unavailable(path, f"it cannot be opened: {error.strerror}") from error
+    try:
+        yield Folder(path, fd)
+    finally:
+        os.close(fd)
+
+
+def closed_way(path: str) -> str | None:
+    """Return the folder above `path` that keeps other users away from it, if one does."""
+    while (above := os.path.dirname(path)) != path:
+        path = above
+        if not stat.S_IMODE(os.stat(path).st_mode) & 0o011:
+            return path
+    return None
 
 
 def _unavailable(path: str, why: str) -> Exception:

@@ -6,30 +6,28 @@ deadline, what it does not read is dropped with it, and there are only so many a
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import trio
 
-from rkruntime.access import Permission, may, role_of_user
 from rkruntime.control import AUTO_INSTANCE, LONGEST_REQUEST, Claim, Line, claim, encode, peer, read_request
+from rkruntime.control._place import closed_way
 from rkruntime.errors import ControlUnavailable
 from rkruntime.log import get_logger
+from rkruntime.runtime._askers import Asker, Askers, why_refused
 from rkruntime.runtime._records import ControlRequest
 from rkruntime.runtime._single import is_cancellation, single
 from rkruntime.runtime._snapshot import snapshot
 
 if TYPE_CHECKING:
+    from rkruntime.config import RuntimeConfig
     from rkruntime.runtime._runtime import Runtime
 
 __all__ = ("controlled",)
 
-PERMISSIONS: Mapping[str, Permission] = MappingProxyType({"status": Permission.READ, "drain": Permission.DRAIN})
-"""Request -> what whoever asks needs."""
 CLIENTS = 16
 """Clients served at once."""
 ASK_S = 2.0
@@ -40,7 +38,7 @@ EACH_S = 0.2
 """Seconds between two lines of progress."""
 FAREWELL_S = 1.0
 """Seconds in which whoever follows a drain has to take its report."""
-REFUSED: Line = {"kind": "refused", "error": "it belongs to another user", "mend": "ask as its own user"}
+BUSY: Line = {"kind": "refused", "error": f"{CLIENTS} clients are being served", "mend": "ask again in 2 s"}
 CLAIM_S = 2.0
 TRY_EACH_S = 0.01
 
@@ -53,7 +51,7 @@ async def controlled(runtime: Runtime, instance: str | None) -> AsyncIterator[No
         InstanceTaken: A live runtime has that name.
         ControlUnavailable: There is no place for sockets here; with `auto` that is logged and no error.
     """
-    claimed = await _claim(instance)
+    claimed = await _claim(instance, runtime.config)
     if claimed is None:
         yield
         return
@@ -77,7 +75,8 @@ def _failure(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-async def _claim(instance: str | None) -> Claim | None:
+async def _claim(instance: str | None, config: RuntimeConfig) -> Claim | None:
+    shared = config.socket_role_map is not None
     log = get_logger("rkruntime.runtime")
     if instance is None:
         return None
@@ -85,11 +84,15 @@ async def _claim(instance: str | None) -> Claim | None:
         with trio.fail_after(CLAIM_S):
             while True:
                 try:
-                    claimed = claim(instance)
+                    claimed = claim(instance, shared=shared, group=config.socket_group)
                 except BlockingIOError:
                     await trio.sleep(TRY_EACH_S)
                 else:
                     log.info("control socket", instance=claimed.name, path=claimed.path)
+                    closed = closed_way(claimed.path) if shared else None
+                    if closed is not None:
+                        mend = "set XDG_RUNTIME_DIR to a folder of this user that others may enter"
+                        log.warning("nobody else comes to the control socket", closed=closed, mend=mend)
                     return claimed
     except trio.TooSlowError:
         mend = "end the process that holds the file `lock` beside the control sockets"
@@ -116,6 +119,7 @@ class _Control:
         self._runtime = runtime
         self._claimed = claimed
         self._ended = trio.Event()
+        self._askers = Askers(runtime.config.socket_role_map)
         self._clients = 0
         self._asking: set[trio.CancelScope] = set()
         self._log = get_logger("rkruntime.runtime")
@@ -164,7 +168,11 @@ class _Control:
 
     async def _answer(self, stream: trio.SocketStream) -> bool:
         """Answer one request; true for a drain, whose answers are to follow."""
-        refusal = self._refusal(stream)
+        asker = await self._askers.of(*peer(stream.socket))
+        if asker is None:
+            await self._send(stream, BUSY)
+            return False
+        refusal = self._refusal(asker)
         if refusal is not None:
             await self._send(stream, refusal)
             return False
@@ -174,33 +182,40 @@ class _Control:
             await self._send(stream, {"kind": "refused", "error": f"no request: {asked}", "mend": mend})
             return False
         request, timeout_s = asked
-        if not self._permits(stream, request):
-            await self._send(stream, REFUSED)
+        refusal = self._decide(asker, request)
+        if refusal is not None:
+            await self._send(stream, refusal)
             return False
         if request == "status":
             await self._send(stream, {"kind": "status", **snapshot(self._runtime)})
             return False
-        process, _ = peer(stream.socket)
-        self._log.info("asked to drain", process=process, timeout_s=timeout_s)
+        self._log.info("asked to drain", user=asker.user, process=asker.process, timeout_s=timeout_s)
         self._runtime.request_shutdown(timeout_s)
         return True
 
-    def _refusal(self, stream: trio.SocketStream) -> Line | None:
-        if role_of_user(peer(stream.socket)[1], os.geteuid()) is None:
-            self._permits(stream, "connect")
-            return REFUSED
-        if self._clients > CLIENTS:
-            return {"kind": "refused", "error": f"{CLIENTS} clients are being served", "mend": "ask again in 2 s"}
-        return None
+    def _refusal(self, asker: Asker) -> Line | None:
+        if asker.role is None:
+            return self._decide(asker, "connect")
+        return BUSY if self._clients - self._askers.waiting > CLIENTS else None
 
-    def _permits(self, stream: trio.SocketStream, request: str) -> bool:
-        """Decide on a request by the user at the other end, and put the decision on record."""
-        process, user = peer(stream.socket)
-        allowed = may(role_of_user(user, os.geteuid()), PERMISSIONS.get(request, ""))
-        if not allowed:
-            self._log.warning("refused a client of another user", user=user, process=process, request=request)
-        self._runtime.record(ControlRequest(request=request, user=user, process=process, allowed=allowed))
-        return allowed
+    def _decide(self, asker: Asker, request: str) -> Line | None:
+        """Decide on a request, and put the decision on record; a refusal is what to answer."""
+        refused = why_refused(asker, request)
+        why, mend = refused or ("", "")
+        decided = ControlRequest(
+            request=request,
+            user=asker.user,
+            process=asker.process,
+            allowed=refused is None,
+            role=asker.role,
+            name=asker.name,
+            why=why,
+        )
+        self._runtime.record(decided)
+        if refused is None:
+            return None
+        self._log.warning("refused a client of another user", user=asker.user, process=asker.process, request=request)
+        return {"kind": "refused", "error": why, "mend": mend}
 
     async def _line(self, stream: trio.SocketStream) -> bytes:
         data = b""

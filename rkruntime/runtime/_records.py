@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from rkruntime.access import Role
 from rkruntime.runtime._lifecycle import State
 from rkruntime.units import format_bytes, format_seconds
 
@@ -77,12 +78,18 @@ class ControlRequest:
         user: The user at the other end, as the system knows it.
         process: That user's process.
         allowed: Whether it was let.
+        role: The role that the user has here; None for none.
+        name: The user's name, where it is neither the runtime's own nor root.
+        why: Why it was refused; empty where it was let.
     """
 
     request: str
     user: int
     process: int
     allowed: bool
+    role: Role | None = None
+    name: str = ""
+    why: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -45,8 +45,8 @@ class Runtime:
         hooks: Each is called with every record (transitions, actors' lives, messages, launches, memory pressure, the
             drain's report) as it happens; with the runtime first, where it has `attach`.
         instance: The name under which `rustkernel runtime status` and `drain` find it, over a Unix socket that is
-            this user's alone; `auto` for `default` or, where that is taken, `pid-` with the process's number. With
-            None there is no socket.
+            this user's alone, unless `config.socket_role_map` gives others a role; `auto` for `default` or, where that
+            is taken, `pid-` with the process's number. With None there is no socket.
     """
 
     report: DrainReport | None = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from rkruntime.access import read_role_map
 from rkruntime.config import SecurityConfig
 from rkruntime.redact import KEY_PREFIX
 from rkruntime.security._certificate import identity_of
 from rkruntime.security._identity import ANYONE, Identity, Unproven
 from rkruntime.security._keys import ApiKeys
-from rkruntime.security._role_map import read_role_map
 
 if TYPE_CHECKING:
     from rkruntime.security._tokens import Tokens

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from rkruntime.access import Role
+from rkruntime.access import Role, highest_role
 from rkruntime.security._identity import Identity
-from rkruntime.security._role_map import highest_role
 
 __all__ = ("identity_of", "names_in")
 

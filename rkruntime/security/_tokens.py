@@ -12,11 +12,10 @@ from typing import Any
 
 import jwt
 
-from rkruntime.access import Role
+from rkruntime.access import Role, highest_role
 from rkruntime.security._identity import Identity, Unproven
 from rkruntime.security._jwks import ALGORITHMS, JwksSource
 from rkruntime.security._keys import Proven
-from rkruntime.security._role_map import highest_role
 
 __all__ = ("Tokens",)
 

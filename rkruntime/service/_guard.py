@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
+import attrs
 from starlette.types import Scope
 
 from rkruntime.access import LEAST_ROLE, Permission, may
@@ -103,8 +104,8 @@ class Guard:
     def hook(self, record: object) -> None:
         """Put what was asked over the control socket on record; a hook of the runtime."""
         if isinstance(record, ControlRequest):
-            fields = {"request": record.request, "user": record.user, "process": record.process}
-            self._note("control", allowed=record.allowed, **fields)
+            fields = attrs.asdict(record)
+            self._note("control", **{name: value for name, value in fields.items() if value != ""})
 
     def look(self) -> None:
         """Read again what may have changed outside, and force the audit log to the disk; may take seconds."""

@@ -15,6 +15,7 @@ LEVELS = ("pressure", "critical", "emergency")
 LINES = st.text("aZ09 \"'\\#=[]{}.,é∞%$", min_size=1, max_size=12)
 HASHES = st.integers(0, 10**9).map(lambda n: f"abcd2345:scrypt:14:8:1:{n:022d}:{n:043d}")
 FORMS = {
+    "user|group": st.sampled_from(["user:ann=admin", "group:gpu-users = operator; user:1001=viewer;"]),
     "https": st.sampled_from(["http://a", "https://b:4318/x"]),
     "scrypt": HASHES,
     "viewer": st.sampled_from(["gpu-users=operator", "CN=ann,O=Lab = admin; DNS:cron.lab=viewer;"]),

@@ -65,6 +65,7 @@ def test_what_cannot_work_is_an_error(given: dict[str, Any], paths: list[str]) -
         ({"observability__tracing_enabled": True}, "observability.tracing_enabled"),
         ({"observability__trace_file": "t.json"}, "observability.trace_file"),
         ({"observability__otlp_headers": "a=b"}, "observability.otlp_headers"),
+        ({"runtime__socket_group": "lab"}, "runtime.socket_group"),
     ],
 )
 def test_what_is_hardly_wanted_is_a_warning(given: dict[str, Any], path: str) -> None:

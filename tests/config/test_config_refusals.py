@@ -93,6 +93,14 @@ BAD = [
         "c:2:1: security.admin_key_hash = (hidden) is not allowed; "
         "allowed: a line that `rustkernel keys create --print-hash` printed",
     ),
+    *(
+        (
+            f"[runtime]\nsocket_role_map = '{text}'",
+            f'c:2:1: runtime.socket_role_map = "{text}" is not allowed; '
+            'allowed: users and groups, or their numbers, with roles: "user:ann=admin; group:lab=viewer"',
+        )
+        for text in ("ann=admin", "user:ann=root", "user:=admin", "group:lab", "users:ann=admin", "user:a b=viewer")
+    ),
     ("enviroment = 'x'", "c:1:1: enviroment is no setting; did you mean environment?"),
     ("worker_threads = 8", "c:1:1: worker_threads is no setting; did you mean runtime.worker_threads?"),
     (
@@ -110,7 +118,7 @@ BAD = [
         "[runtime.nested.deep]\nx = 1",
         "c:1:1: runtime.nested is no setting; known here: gpu_enabled, device, max_kernel_instances, worker_threads, "
         "blocking_threads, mailbox_capacity, shutdown_timeout, drain_grace, cleanup_timeout, health_check_interval, "
-        "inline_budget, log_level, log_format",
+        "inline_budget, log_level, log_format, socket_role_map, socket_group",
     ),
     ("\n[memory]\n\n[nosuch.deep]", "c:4:1: nosuch is no setting; known here: " + TOP),
     ("\n\n  runtime.worker_threads.x = 1", "c:3:3: runtime.worker_threads = { x = 1 } is not allowed; " + COUNT),

@@ -18,13 +18,14 @@ from trio.testing import MockClock
 from virtual_runtime import Worker, running
 
 from rkruntime import blocking
-from rkruntime.access import LEAST_ROLE
+from rkruntime.access import LEAST_ROLE, Role
 from rkruntime.actors import Restart
 from rkruntime.config import RuntimeConfig
 from rkruntime.control import encode, is_instance_name, read_request, running_instances
 from rkruntime.errors import CanaryFailed, ControlUnavailable, InstanceTaken, InvalidConfiguration, RestartLimit
 from rkruntime.runtime import Actor, ControlRequest, Runtime, RuntimeBuilder, State, open_runtime
-from rkruntime.runtime._control import ASK_S, CLAIM_S, CLIENTS, FAREWELL_S, PERMISSIONS, READ_S
+from rkruntime.runtime._askers import PERMISSIONS
+from rkruntime.runtime._control import ASK_S, CLAIM_S, CLIENTS, FAREWELL_S, READ_S
 from rkruntime.testing import FakeDevice, RecordingHook
 
 
@@ -385,7 +386,7 @@ async def test_what_is_asked_is_on_record(autojump_clock: MockClock, folder: Pat
             await asked(folder, {"request": "status"})
             await asked(folder, {"request": "drain"})
             await trio.sleep_forever()
-    me = {"user": os.geteuid(), "process": os.getpid(), "allowed": True}
+    me = {"user": os.geteuid(), "process": os.getpid(), "allowed": True, "role": Role.ADMIN}
     assert hook.of(ControlRequest) == [ControlRequest(request=name, **me) for name in ("status", "drain")]
 
 

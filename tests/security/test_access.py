@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rkruntime.access import LEAST_ROLE, Permission, Role, may, role_of_user
+from rkruntime.access import LEAST_ROLE, Permission, Role, highest_role, may, read_role_map, role_of_user
 
 ALLOWED = {
     None: set(),
@@ -31,3 +31,22 @@ def test_what_is_not_in_the_table_is_nobodys(role: Role, permission: str) -> Non
 
 def test_the_own_user_and_root_are_admins_of_the_control_socket_and_others_nothing() -> None:
     assert [role_of_user(user, 1000) for user in (1000, 0, 1001, 65534, -1)] == [Role.ADMIN, Role.ADMIN] + [None] * 3
+
+
+NAMES = st.sampled_from(["user:ann", "user:1001", "group:lab", "group:2000", "user:bob"])
+
+
+@given(st.integers(1, 5000), st.sets(NAMES), st.dictionaries(NAMES, st.sampled_from(Role)))
+def test_others_have_the_highest_role_that_the_map_gives_one_of_their_names(
+    user: int, names: set[str], roles: dict[str, Role]
+) -> None:
+    order = [None, *Role]
+    told = role_of_user(user, 0, names, roles)
+    assert order.index(told) == max([order.index(roles[name]) for name in names & set(roles)], default=0)
+    assert highest_role(names, roles) is told
+    assert role_of_user(user, user, names, roles) is Role.ADMIN
+
+
+def test_a_map_of_roles_is_read_whole() -> None:
+    told = read_role_map("user:ann=admin; group:a b=viewer ;user:1001 = operator;")
+    assert dict(told) == {"user:ann": Role.ADMIN, "group:a b": Role.VIEWER, "user:1001": Role.OPERATOR}

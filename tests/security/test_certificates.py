@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rkruntime.access import Role
+from rkruntime.access import Role, highest_role, read_role_map
 from rkruntime.security import names_in
 from rkruntime.security._certificate import identity_of
-from rkruntime.security._role_map import highest_role, read_role_map
 
 ROLES = read_role_map("CN=ann,O=Lab=admin; URI:spiffe://lab/cron = operator; CN=bob=viewer;")
 

@@ -18,11 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from issuer import AUDIENCE, ISSUER, PRIVATE, claims, jwk, jwks, jwks_of, public_pem, signed, unsigned, write
 
-from rkruntime.access import Role
+from rkruntime.access import Role, read_role_map
 from rkruntime.errors import InvalidConfiguration, UnreadableInput
 from rkruntime.security import Identity, Unproven
 from rkruntime.security._jwks import AGAIN_S, MOST_STALE_S, JwksSource, fetch, read_jwks
-from rkruntime.security._role_map import read_role_map
 from rkruntime.security._tokens import Tokens
 
 ROLES = read_role_map("gpu-viewers=viewer; gpu-users=operator; gpu-admins=admin; a=b=viewer")

@@ -50,6 +50,7 @@ def test_acts_have_their_outcome_and_the_control_socket_is_on_record_too(tmp_pat
     told = records(tmp_path)
     assert [line["event"] for line in told] == ["log.opened", "control", "decision", "act"]
     assert (told[1]["request"], told[1]["user"], told[1]["allowed"]) == ("status", os.geteuid(), True)
+    assert told[1]["role"] == "admin"
     assert (told[3]["permission"], told[3]["status"], told[3]["name"]) == ("drain", 202, "root")
     assert verify_audit([tmp_path / "audit.jsonl"]).whole
 
