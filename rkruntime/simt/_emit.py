@@ -13,7 +13,7 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _checks, _descent, _intrinsics, _stubs
+from rkruntime.simt import _atomics, _checks, _descent, _intrinsics, _shifts, _stubs
 from rkruntime.simt._numba import njit
 from rkruntime.simt._options import Options
 from rkruntime.simt._parts import PART
@@ -124,7 +124,7 @@ def _declared(dispatcher: Any, function: FunctionType) -> Any:
     return signed(dispatcher, function.__name__, signatures) if signatures else dispatcher
 
 
-MEANINGS = (_atomics, _checks, _descent, _intrinsics)  # imported for the meaning that they give to our functions
+MEANINGS = (_atomics, _checks, _descent, _intrinsics, _shifts)  # imported for what they make of our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

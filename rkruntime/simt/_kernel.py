@@ -35,6 +35,7 @@ from rkruntime.simt._written import written_parameters
 __all__ = ("Kernel", "Special")
 
 WARP = 32
+VIEWED = (types.Record, types.NestedArray)  # an element of these refers to the array's memory
 BFLOAT16 = "__nv_bfloat16"  # what numba-cuda calls the type
 
 
@@ -73,7 +74,7 @@ class Special:
         self._dimensions = {
             name: one.ndim
             for name, one in zip(program.kernel.source.parameters, argument_types, strict=True)
-            if isinstance(one, types.Array)
+            if isinstance(one, types.Array) and not isinstance(one.dtype, VIEWED)
         }
         self._trees = trees
         self._compiled = compiled  # owns the machine code

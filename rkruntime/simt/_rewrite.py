@@ -27,6 +27,7 @@ from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
+from rkruntime.simt._shifting import with_shifts_called
 from rkruntime.simt._stand_ins import StandIn, stand_in_for
 from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, variant_of
 
@@ -119,7 +120,8 @@ class _Rewriter(ast.NodeTransformer):
         if not rewritten or all(map(_is_docstring, rewritten)):
             rewritten.append(ast.Pass())
         arguments.args.insert(0, ast.arg(CONTEXT))
-        self.unit.tree = defined(original.name, arguments, rewritten, original)
+        made = defined(original.name, arguments, rewritten, original)
+        self.unit.tree = with_shifts_called(made, self.names)
         return self.unit
 
     def visit_Name(self, node: ast.Name) -> ast.expr:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
+import numpy as np
 
 __all__ = ("StandIn", "stand_in_for")
 
@@ -42,20 +44,26 @@ _LIBRARIES: Mapping[str, tuple[str, str]] = {
     "numba.cuda.misc.special": ("numba", "rkruntime.simt._same"),
     "numba.cuda.np.numpy_support": ("numba", "rkruntime.simt._same"),
 }
+_OTHERS = (round, operator.lshift, operator.rshift, np.left_shift, np.right_shift)
 
 
 @functools.cache
 def _of_math() -> Mapping[int, StandIn]:
     """Return the table for functions of `math`, keyed by `id`."""
-    from rkruntime.simt import _math
+    from rkruntime.simt import _math, _shifts
 
-    return {id(function): StandIn(f"math.{function.__name__}", value) for function, value in _math.FUNCTIONS.items()}
+    functions = {**_math.FUNCTIONS, **_shifts.FUNCTIONS}
+    return {id(function): StandIn(_spelling(function), value) for function, value in functions.items()}
+
+
+def _spelling(function: Any) -> str:
+    return f"{getattr(function, '__module__', None) or 'numpy'}.{function.__name__}"
 
 
 def stand_in_for(found: object) -> StandIn | None:
     """Return what takes the place of an object in kernels, or None where it stays as it is."""
     module = getattr(found, "__module__", None)
-    if module == "math" or found is round:
+    if module == "math" or any(found is one for one in _OTHERS):
         return _of_math().get(id(found))
     library = _LIBRARIES.get(module) if isinstance(module, str) else None
     name = str(getattr(found, "__name__", ""))

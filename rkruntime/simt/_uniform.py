@@ -17,6 +17,7 @@ __all__ = ("EXTENTS", "SAME_IN_BLOCK", "Kind", "Prefix", "Value", "is_pure")
 EXTENTS = ("size", "shape", "ndim")
 """Attributes of arrays that are the same for all threads."""
 
+SHIFTS = ("_rk_shift_left", "_rk_shift_right")
 AXES_OF_GRID = {"_rk_grid_1": 1, "_rk_grid_2": 2, "_rk_grid_3": 3}
 
 
@@ -170,7 +171,7 @@ def is_pure(node: ast.expr, names: Names) -> bool:
         if isinstance(inner, ast.Call):
             name = inner.func.id if isinstance(inner.func, ast.Name) else ""
             function: Any = names.value(name) if name else UNKNOWN
-            ours = name in _CALLS or name in AXES_OF_GRID or name in _UNIFORM_CALLS
+            ours = name in _CALLS or name in AXES_OF_GRID or name in _UNIFORM_CALLS or name in SHIFTS
             if not ours and not any(function is known for known in _PURE_BUILTINS):
                 return False
         elif isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.FloorDiv | ast.Mod):

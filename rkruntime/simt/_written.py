@@ -10,10 +10,11 @@ import numpy as np
 
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._rewrite import Program, Unit
+from rkruntime.simt._shifting import IN_PLACE
 
 __all__ = ("written_parameters",)
 
-_STORING = ("_rk_atomic_", "_rk_store_cached")
+_STORING = ("_rk_atomic_", "_rk_store_cached", *IN_PLACE)
 _READING_METHODS = frozenset(
     {"all", "any", "argmax", "argmin", "astype", "copy", "item", "max", "mean", "min", "prod", "std", "sum", "var"}
 )
@@ -29,7 +30,8 @@ def written_parameters(program: Program, dimensions: Mapping[str, int]) -> froze
 
     Args:
         program: The kernel and its device functions.
-        dimensions: How many the kernel's arrays have, by parameter; so `x[i]` is known to be a number, or a row.
+        dimensions: How many the kernel's arrays of numbers have, by parameter; so `x[i]` is known to be a number, or
+            a row.
     """
     summaries: dict[FunctionType, Roots] = dict.fromkeys(program.units, NONE)
     changed = True

@@ -16,6 +16,7 @@ from numba.cuda import threadIdx as lane
 from simt_launching import run
 
 from rkruntime import simt
+from rkruntime.errors import KernelCompileError
 
 SCALE = 3
 WIDTH = 4
@@ -245,6 +246,25 @@ def test_written_arguments_through_aliases_and_device_functions():
     assert sorted(run(stores, 1, 1, *args).written) == [1, 2, 3, 4, 5]
 
 
+POINTS = np.zeros(4, np.dtype([("x", np.int64), ("at", [("y", np.int64)])]))
+
+
+@cuda.jit
+def stores_fields(points, named, inner, held, shifted, read, by):
+    i = cuda.grid(1)
+    points[i].x = read[i].x
+    named[i]["x"] = 1
+    inner[i].at.y += 1
+    one = held[i]
+    one.x = 1
+    shifted[i].x <<= by
+
+
+def test_a_store_to_a_records_field_is_one_to_its_array():
+    args = [POINTS.copy() for _ in range(6)]
+    assert run(stores_fields, 1, 4, *args, 1).written == {0, 1, 2, 3, 4}
+
+
 @cuda.jit
 def only_reads(a, b, out):
     i = cuda.grid(1)
@@ -266,6 +286,38 @@ def test_explain_shows_the_lowering_its_reason_and_the_source():
     assert "neighbouring blocks along x run as one loop" in text
     assert "_rk_grid_1" in text
     assert f"{__file__}:" in text
+
+
+@cuda.jit
+def shifts_in_place(x, points, counts, by):
+    part = x[2:5]
+    part <<= by
+    x[5:8] >>= by
+    points[0].x <<= by
+    counts[cuda.atomic.add(counts, 0, 1)] <<= by
+
+
+@pytest.mark.parametrize("lowering", ["loop", "fibers"])
+def test_shifts_in_place_of_parts_of_arrays_and_of_fields(lowering):
+    x, points, counts = np.arange(9), POINTS.copy(), np.array([1, 3, 5])
+    points["x"] = 5
+    special = run(shifts_in_place, 1, 1, x, points, counts, 2, lowering=lowering)
+    assert x.tolist() == [0, 1, 8, 12, 16, 1, 1, 1, 8]
+    assert points["x"].tolist() == [20, 5, 5, 5]
+    assert counts.tolist() == [2, 12, 5], "the index is computed once"
+    assert {0, 1, 2} <= special.written
+
+
+@cuda.jit
+def shifts_a_real_number(x):
+    x[0] = x[1] << x[2]
+
+
+def test_a_shift_of_a_real_number_is_named():
+    with pytest.raises(KernelCompileError) as caught:
+        run(shifts_a_real_number, 1, 1, np.ones(3))
+    assert "a shift takes whole numbers, not float64 and float64" in str(caught.value)
+    assert caught.value.line == shifts_a_real_number.py_func.__code__.co_firstlineno + 2
 
 
 @cuda.jit

@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
+from rkruntime.simt._shifts import SHIFTS, emit_shift
 
 __all__ = (
     "any_lane",
@@ -137,7 +138,6 @@ _ARITHMETIC: Mapping[str, tuple[Emit | None, Emit | None]] = {  # of integers an
     "and_": (lambda b, x, y: b.and_(x, y), None),
     "or_": (lambda b, x, y: b.or_(x, y), None),
     "xor": (lambda b, x, y: b.xor(x, y), None),
-    "lshift": (lambda b, x, y: b.shl(x, y), None),
 }
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 
@@ -166,8 +166,8 @@ def binary(
     x, y = cast(builder, left[1], left[0], result), cast(builder, right[1], right[0], result)
     if x is None or y is None:
         return None
-    if name == "rshift" and isinstance(result, types.Integer):
-        return builder.ashr(x, y) if result.signed else builder.lshr(x, y)
+    if name in ("lshift", "rshift") and isinstance(result, types.Integer):
+        return emit_shift(builder, name, result.signed, x, y)
     if name in ("floordiv", "mod") and isinstance(result, types.Integer):
         return _divide(builder, name, result, x, y)
     if name == "pow" and result in REALS:
@@ -242,7 +242,11 @@ def call(builder: ir.IRBuilder, callee: Any, signature: Any, args: Sequence[tupl
         truth = cast(builder, args[0][1], args[0][0], types.boolean)
         values = [cast(builder, value, given, result) for given, value in args[1:]]
         return None if truth is None or None in values else builder.select(truth, *values)
-    name = _INTRINSICS.get(callee) if _is_hashable(callee) else None
+    if not _is_hashable(callee):
+        return None
+    if callee in SHIFTS:
+        return binary(builder, SHIFTS[callee], signature, *args)
+    name = _INTRINSICS.get(callee)
     values = [cast(builder, value, given, result) for given, value in args]
     if result not in REALS or any(value is None for value in values):
         return None

@@ -1,6 +1,7 @@
 """Numbers: integers as numba-cuda types them, floats to a few units in the last place."""
 
 import math
+import operator
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -61,6 +62,42 @@ def wrapping_reference(a, b, out, narrow):
     with np.errstate(over="ignore"):
         out[:, 0], out[:, 1], out[:, 2] = a * b, a + b, a - b
         narrow[:] = (a * b).astype(np.int8)
+
+
+@cuda.jit
+def shifts(x, n, short, out, narrow):
+    i = cuda.grid(1)
+    out[i, 0] = x[i] << n[i]
+    out[i, 1] = x[i] >> n[i]
+    moved = x[i]
+    moved <<= n[i]
+    moved >>= short[i]
+    out[i, 2] = moved
+    out[i, 3] = x[i]
+    out[i, min(3, n.size)] >>= n[cuda.grid(1)]
+    out[i, 4] = x[i] << 64
+    out[i, 5] = x[i] >> 70
+    out[i, 6] = x[i] >> -1
+    out[i, 7] = (x[i] << 3) ^ (x[i] >> 63)
+    out[i, 8] = operator.lshift(x[i], n[i]) ^ operator.rshift(x[i], short[i])
+    narrow[i, 0] = np.left_shift(short[i], short[i])
+    narrow[i, 1] = np.right_shift(short[i], short[i])
+
+
+def shifts_reference(x, n, short, out, narrow):
+    def left(a, by):  # NumPy's amount has all its bits; that of PTX is the low 32, without sign
+        return np.left_shift(a, (by & 0xFFFFFFFF).astype(a.dtype))
+
+    def right(a, by):
+        return np.right_shift(a, (by & 0xFFFFFFFF).astype(a.dtype))
+
+    wide = short.astype(np.int64)
+    sign = np.where(x < 0, x.dtype.type(-1 if x.dtype.kind == "i" else 0), x.dtype.type(0))
+    columns = left(x, n), right(x, n), right(left(x, n), wide), x >> 0, x * 0, sign, sign
+    for k, column in enumerate((*columns, (x << 3) ^ (x >> 63), left(x, n) ^ right(x, wide))):
+        out[:, k] = column
+    out[:, 3] = right(out[:, 3], n)
+    narrow[:, 0], narrow[:, 1] = np.left_shift(short, short), np.right_shift(short, short)
 
 
 @cuda.jit
@@ -256,6 +293,23 @@ CASES = [
         (WIDE, WIDE[::-1].copy() * 3, np.zeros((8, 3), np.int64), np.zeros(8, np.int8)),
         instead=wrapping_reference,
         why="the simulator raises where an integer would wrap around",
+    ),
+    *(
+        Case(
+            shifts,
+            2,
+            4,
+            (
+                np.array([1, -1, 5, -7, 2**62, -(2**63), 12345, 99]).astype(dtype),
+                np.array([0, 1, 63, 64, 65, -1, 2**32 + 3, -(2**33) + 40]),
+                np.array([3, -5, 31, 32, 40, -1, 0, 64], np.int32),
+                np.zeros((8, 9), np.int64 if dtype is np.int64 else np.uint64),
+                np.zeros((8, 2), np.int32),
+            ),
+            instead=shifts_reference,
+            why="Python's numbers have no width, and it refuses amounts below zero",
+        )
+        for dtype in (np.int64, np.uint64)
     ),
     Case(
         low_bits,
