@@ -18,9 +18,9 @@ from rkruntime.simt._numba import njit
 from rkruntime.simt._options import Options
 from rkruntime.simt._parts import PART
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
-from rkruntime.simt._signed import signed
+from rkruntime.simt._signed import inlined, signed
 from rkruntime.simt._trees import Trees
-from rkruntime.simt._variants import declared_for
+from rkruntime.simt._variants import converts_inline, declared_for
 from rkruntime.simt.lanes import block_array
 
 __all__ = ("ERROR_MODEL", "Emitted", "emit", "numba_options")
@@ -113,15 +113,30 @@ def emit(program: Program, trees: Trees, options: Options, *, blocks: bool = Fal
         dispatchers[function] = njit(**{**settings, **how})(_define(tree, unit, namespace))
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
-        namespace |= {name: _declared(dispatchers[device], device) for name, device in unit.devices.items()}
+        for name, device in unit.devices.items():
+            tree, file = trees.functions[device], program.units[device].source.file
+            part = lanes and device not in trees.recursive
+            namespace[name] = _declared(dispatchers[device], device, tree, file, settings if part else None)
     limits = njit(**settings, forceinline=True)(_define(trees.limits, kernel, _namespace(kernel)))
     return Emitted(dispatchers[kernel.source.function], limits)
 
 
-def _declared(dispatcher: Any, function: FunctionType) -> Any:
-    """Return what callers of a device function call: with its signatures, if it was declared with some."""
+def _declared(dispatcher: Any, function: FunctionType, tree: ast.FunctionDef, file: str, settings: Any) -> Any:
+    """Return what callers of a device function call: with its signatures, if it was declared with some.
+
+    Args:
+        dispatcher: What numba makes of it.
+        function: The device function.
+        tree: Its definition.
+        file: Where that is.
+        settings: Numba's options, where it becomes part of the kernel.
+    """
     signatures = declared_for(function)
-    return signed(dispatcher, function.__name__, signatures) if signatures else dispatcher
+    if not signatures:
+        return dispatcher
+    if settings is not None and converts_inline(signatures):
+        return njit(**settings, inline="always")(inlined(dispatcher, tree, file, signatures))
+    return signed(dispatcher, function.__name__, signatures)
 
 
 MEANINGS = (_atomics, _checks, _descent, _intrinsics, _shifts)  # imported for what they make of our functions

@@ -25,11 +25,12 @@ from rkruntime.simt._numba import types
 from rkruntime.simt._options import Options
 from rkruntime.simt._read import plain_function
 from rkruntime.simt._records import loops_read_same_records
+from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._trees import Trees, trees_of
-from rkruntime.simt._variants import declared_for
+from rkruntime.simt._variants import converts_inline, declared_for
 from rkruntime.simt._written import written_parameters
 
 __all__ = ("Kernel", "Special")
@@ -300,8 +301,12 @@ def _check_for_lanes(program: Program) -> None:
         raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
     if any(_passes_tuples(unit.tree) for unit in program.units.values()):
         raise LanesRefused("a device function takes *args, and numba cannot make it part of the kernel")
-    if any(map(declared_for, program.units)):
-        raise LanesRefused("a device function declares signatures, and converts to them one thread at a time")
+    recursive = recursive_functions(program.units)
+    for function, unit in program.units.items():
+        if (declared := declared_for(function)) and (function in recursive or not converts_inline(declared)):
+            where = f"{unit.source.file}:{unit.source.tree.lineno}"
+            why = "it calls itself" if function in recursive else "to which of several, or to what, is found by types"
+            raise LanesRefused(f"a device function converts to a declared signature, and {why}: {where}")
 
 
 def _passes_tuples(tree: ast.FunctionDef) -> bool:

@@ -16,7 +16,7 @@ from rkruntime.simt._features import feature_of
 from rkruntime.simt._names import UNKNOWN
 from rkruntime.simt._read import plain_function
 
-__all__ = ("bound_to", "declared_for", "is_bindable", "signatures_of", "variant_of")
+__all__ = ("bound_to", "converts_inline", "declared_for", "is_bindable", "signatures_of", "variant_of")
 
 _BOUND = "__rk_bound__"
 _SIGNATURES = "__rk_signatures__"
@@ -74,6 +74,16 @@ def declared_for(function: FunctionType) -> tuple[Any, ...]:
     """Return the signatures that a device function was declared with; none where it takes what it is given."""
     signatures: tuple[Any, ...] = getattr(function, _SIGNATURES, ())
     return signatures
+
+
+def converts_inline(signatures: tuple[Any, ...]) -> bool:
+    """Whether conversions to what is declared can become part of the kernel: one signature, of numbers and arrays."""
+    from numba.core import types
+
+    plain = (types.Number, types.Boolean, types.Array, types.NoneType)
+    return len(signatures) == 1 and all(
+        isinstance(one, plain) for one in (*signatures[0].args, signatures[0].return_type)
+    )
 
 
 def _identities(objects: Mapping[str, Any]) -> list[Any]:

@@ -99,9 +99,7 @@ def test_arguments_and_results_are_converted_as_a_signature_says(add, signatures
     assert out[0] == wanted
 
 
-def test_a_loop_over_a_declared_function_is_left_to_threads_of_their_own(add):
-    declared(add, WHOLE)
-
+def summing(add):
     @cuda.jit
     def sums(x, out):
         i = cuda.grid(1)
@@ -110,10 +108,58 @@ def test_a_loop_over_a_declared_function_is_left_to_threads_of_their_own(add):
             total = add(total, x[k])
         out[i] = total
 
+    return sums
+
+
+def test_a_declared_function_is_part_of_a_kernel_on_lanes(add):
     out = np.zeros(8)
-    special = run(sums, 2, 4, np.full(5, 1.75), out)
-    assert special.lowering == "loop"
+    special = run(summing(declared(add, WHOLE)), 2, 4, np.full(5, 1.75), out)
+    assert special.lowering == "lanes"
     np.testing.assert_array_equal(out, 5)
+
+
+def test_a_declared_function_with_a_choice_of_types_is_left_to_threads_of_their_own(add):
+    out = np.zeros(8)
+    special = run(summing(declared(add, WHOLE, REAL)), 2, 4, np.full(5, 1.75), out)
+    assert special.lowering == "loop"
+    assert f"{__file__}:{add.py_func.__code__.co_firstlineno + 1}" in special.explain()
+    np.testing.assert_array_equal(out, 5 * 1.75)
+
+
+@pytest.mark.parametrize("lowering", ["lanes", "fibers"])
+def test_declared_functions_between_barriers_convert_and_check(add, lowering):
+    @cuda.jit(device=True)
+    def total(mine, largest):
+        found = 0
+        for k in range(mine.size):
+            found += mine[k]
+        return found > largest
+
+    declared(add, signature(types.int32, types.int16, types.float32))
+    declared(total, signature(types.boolean, types.int64[:], types.float64))
+
+    @cuda.jit
+    def kernel(x, out, above):
+        shared = cuda.shared.array(64, np.int64)
+        mine = cuda.local.array(2, np.int64)
+        i = cuda.threadIdx.x
+        mine[0], mine[1] = x[i], i
+        shared[i] = add(x[i], i / 3)
+        cuda.syncthreads()
+        out[i] = shared[63 - i]
+        above[i] = total(mine, 3 * i + 200)
+
+    x = np.arange(64) * 70_000 // 64
+    out, above = np.zeros(64, np.int64), np.zeros(64, bool)
+    try:
+        special = run(kernel, 1, 64, x, out, above, lowering=lowering)
+    finally:
+        total.overloads.clear()
+    i = np.arange(64)
+    sums = x.astype(np.int16).astype(np.float64) + (i / 3).astype(np.float32)
+    np.testing.assert_array_equal(out, sums.astype(np.int32)[::-1])
+    np.testing.assert_array_equal(above, x + i > 3 * i + 200)
+    assert special.lowering == lowering
 
 
 def test_arrays_given_to_a_declared_function_stay_alive():

@@ -24,6 +24,7 @@ from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
@@ -275,7 +276,7 @@ class LanesLower(OwnLower):
 
     def lower_inst(self, inst: Any) -> None:
         """Emit one statement."""
-        if isinstance(inst, ir.Del):
+        if isinstance(inst, ir.Del) or self._is_check(inst):
             return  # what owns something that would have to be freed is not compiled for lanes
         if isinstance(inst, ir.Branch):
             self._lower_branch(inst)
@@ -297,6 +298,11 @@ class LanesLower(OwnLower):
             self._for_each_lane(lambda _: Lower.lower_inst(self, inst))
         else:
             super().lower_inst(inst)
+
+    def _is_check(self, inst: Any) -> bool:
+        """Whether a statement only checks the types of arguments."""
+        is_call = isinstance(inst, ir.Assign) and isinstance(inst.value, ir.Expr) and inst.value.op == "call"
+        return is_call and is_check(callee_of(self.fndesc.typemap, inst.value.func))
 
     def _all_uniform(self, inst: Any) -> bool:
         return all(is_uniform(self.shapes.form(var.name)) for var in inst.list_vars())

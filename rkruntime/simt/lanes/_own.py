@@ -18,6 +18,7 @@ from numba.core import ir
 
 from rkruntime.simt._intrinsics import local_array
 from rkruntime.simt._numba import types
+from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._memory import Elements
 from rkruntime.simt.lanes._origins import definitions
@@ -68,7 +69,8 @@ def wrong_use(inst: Any, own: Mapping[str, str], typemap: Any, callee_of: Callab
         return not _is_element(value.value, value.index if value.op == "getitem" else value.index_var, typemap)
     if value.op == "getattr":
         return value.attr not in ASKED
-    return not (value.op == "call" and callee_of(value.func) in (local_array, len))
+    callee = callee_of(value.func) if value.op == "call" else None
+    return not (callee in (local_array, len) or is_check(callee))
 
 
 def _is_element(array: Any, index: Any, typemap: Any) -> bool:
