@@ -218,6 +218,9 @@ class ServiceMethods:
     def idempotency_memory(self, value: int | str) -> Self:
         """Bytes of the answers kept so; the oldest go first."""
 
+    def check_bounds(self, value: bool) -> Self:
+        """Check every index of served kernels on the CPU, which may take several times as long."""
+
     def dashboard_enabled(self, value: bool) -> Self:
         """Serve the dashboard at /."""
 

@@ -136,6 +136,11 @@ class ServiceConfig:
         validator=Bytes(),
         metadata=about("Bytes of the answers kept so; the oldest go first."),
     )
+    check_bounds: bool = attrs.field(
+        default=False,
+        validator=Boolean(),
+        metadata=about("Check every index of served kernels on the CPU, which may take several times as long."),
+    )
     dashboard_enabled: bool = attrs.field(
         default=True, validator=Boolean(), metadata=about("Serve the dashboard at /.")
     )

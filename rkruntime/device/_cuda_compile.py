@@ -126,7 +126,7 @@ class CudaCompiler:
 
 def jit_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return `cuda.jit`'s options; debug code is not optimised unless `opt` says so."""
-    chosen = dict(options)
+    chosen = {name: value for name, value in options.items() if name != "check_bounds"}  # numba-cuda has no such
     if chosen.get("debug"):
         chosen.setdefault("opt", False)
     return chosen

@@ -76,7 +76,12 @@ def kernel(function: Any, /) -> KernelSpec: ...
 
 @overload
 def kernel(
-    *, name: str | None = ..., block: BlockHint | None = ..., debug: bool | None = ..., **options: Any
+    *,
+    name: str | None = ...,
+    block: BlockHint | None = ...,
+    debug: bool | None = ...,
+    check_bounds: bool | None = ...,
+    **options: Any,
 ) -> Callable[[Any], KernelSpec]: ...
 
 
@@ -87,6 +92,7 @@ def kernel(
     name: str | None = None,
     block: BlockHint | None = None,
     debug: bool | None = None,
+    check_bounds: bool | None = None,
     **options: Any,
 ) -> KernelSpec | Callable[[Any], KernelSpec]:
     """Make a kernel of a plain function, or of a `@cuda.jit` dispatcher; with and without arguments.
@@ -96,6 +102,7 @@ def kernel(
         name: What errors and records call it; by default the function's name.
         block: Threads a block where a launch says nothing: an int, or one int an axis.
         debug: Check bounds and divisions; by default as the dispatcher says.
+        check_bounds: Check bounds alone; on the CPU, since numba-cuda checks none.
         options: Further options of `cuda.jit`, such as `fastmath`.
 
     Raises:
@@ -103,6 +110,8 @@ def kernel(
     """
     if debug is not None:
         options["debug"] = debug
+    if check_bounds is not None:
+        options["check_bounds"] = check_bounds
 
     def decorate(thing: Any) -> KernelSpec:
         return _make(thing, name, block, options)

@@ -13,7 +13,7 @@ import trio
 
 from rkruntime.config import ProductionConfig
 from rkruntime.errors import RkError, ServiceFailed, UnreachableState
-from rkruntime.kernels import KernelSpec
+from rkruntime.kernels import KernelSpec, kernel
 from rkruntime.log import get_logger
 from rkruntime.observability import Observability
 from rkruntime.runtime import ControlRequest, HookFor, Runtime, State
@@ -79,7 +79,7 @@ class Service:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
-        self.specs = specs
+        self.specs = _checking(specs) if config.service.check_bounds else specs
         self._activity = Activity()
         shown = (self._activity,) if config.service.dashboard_enabled else ()
         observing = () if observability is None else observability.hooks
@@ -137,6 +137,7 @@ class Service:
                 try:
                     async with trio.open_nursery() as running:
                         await running.start(_run, self.runtime, handle_signals)
+                        self._tell_of_checks()
                         task_status.started(self)
                         self._notifier.ready(f"serving at port {self.address[1]}")
                     bridge.close()
@@ -148,6 +149,12 @@ class Service:
                     beating.cancel()
         except BaseExceptionGroup as group:
             raise _one(group) from _one(group).__cause__
+
+    def _tell_of_checks(self) -> None:
+        kind = self.runtime.device.properties.kind
+        if self.config.service.check_bounds and kind != "cpu":
+            mend = "look at every array's size in the kernels, or serve them on the CPU"
+            get_logger("rkruntime.service").warning("no bounds are checked here", device=kind, mend=mend)
 
     def _guarded(self, record: object) -> None:
         """Hand a record of the runtime to the guard; a hook."""
@@ -180,6 +187,10 @@ class Service:
             get_logger("rkruntime.service").error("the server ended by itself, so the runtime drains", why=why)
             self._failure = ServiceFailed(why)
             self.runtime.request_shutdown()
+
+
+def _checking(specs: Mapping[str, KernelSpec]) -> Mapping[str, KernelSpec]:
+    return {name: kernel(check_bounds=True)(spec) for name, spec in specs.items()}
 
 
 async def _run(runtime: Runtime, handle_signals: bool, *, task_status: trio.TaskStatus[Runtime]) -> None:

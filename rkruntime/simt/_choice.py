@@ -76,21 +76,21 @@ def can_be_cut(program: Program) -> bool:
     return True
 
 
-def choose(program: Program, *, debug: bool) -> Choice:
+def choose(program: Program, *, checked: bool) -> Choice:
     """Choose by what a kernel uses.
 
     Args:
         program: The kernel and its device functions.
-        debug: Whether subscripts are checked, which lanes do not do.
+        checked: Whether subscripts are checked, which lanes do not do.
     """
     waits = [(feature, place) for feature, place in program.features.items() if feature.category in FIBERS]
     if waits:
         feature, (file, line) = waits[0]
         where = f"{feature.spelling} at {file}:{line}"
-        if not debug and can_be_cut(program):
+        if not checked and can_be_cut(program):
             return Choice("lanes", f"it can be cut where threads wait for one another: {where}")
         return Choice("fibers", f"{WHY_FIBERS[feature.category]}: {where}")
-    if debug:
+    if checked:
         return Choice("loop", "subscripts are checked one thread at a time")
     for unit in program.units.values():
         for loop in _reading_by_data(unit.tree):

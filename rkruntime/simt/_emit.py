@@ -69,7 +69,7 @@ def numba_options(options: Options) -> dict[str, Any]:
     return {
         **PART,
         "error_model": "python" if options.debug and not options.fastmath else ERROR_MODEL,
-        "boundscheck": options.debug,
+        "boundscheck": options.checks_subscripts,
         "fastmath": True if options.fastmath else {"contract"} if options.fma else False,
     }
 

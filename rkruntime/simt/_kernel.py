@@ -121,8 +121,8 @@ class Kernel:
     Args:
         function: A plain function, or a dispatcher of `cuda.jit`.
         name: What errors call it; by default its own name.
-        options: `debug`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda does). Others,
-            which concern GPUs, are ignored.
+        options: `debug`, `check_bounds`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda
+            does). Others, which concern GPUs, are ignored.
         lowering: `lanes`, `loop` or `fibers`, to have that and no other; None chooses.
         width: Threads of a vector where lanes are taken: 1 to 64; None chooses.
 
@@ -147,7 +147,10 @@ class Kernel:
         self.function = plain
         self.name = name or plain.__name__
         self.options = Options(
-            debug=bool(given.get("debug")), fastmath=bool(given.get("fastmath")), fma=bool(given.get("fma", True))
+            debug=bool(given.get("debug")),
+            check_bounds=bool(given.get("check_bounds")),
+            fastmath=bool(given.get("fastmath")),
+            fma=bool(given.get("fma", True)),
         )
         self._wanted = lowering
         self._width = width
@@ -162,14 +165,14 @@ class Kernel:
         Raises:
             UnsupportedKernel: It cannot be read, or uses what the CPU compiler cannot take.
         """
-        return rewrite(self.function, self.name, self.options.debug)
+        return rewrite(self.function, self.name, self.options)
 
     @cached_property
     def choice(self) -> Choice:
         """The lowering that is tried first, and why."""
         if self._wanted is not None:
             return Choice(self._wanted, "it was asked for")
-        return choose(self.program, debug=self.options.debug)
+        return choose(self.program, checked=self.options.checks_subscripts)
 
     def find(self, args: Sequence[Any]) -> Special | None:
         """Return the specialisation for these arguments if it was made before; costs under 1 us for a few arguments."""

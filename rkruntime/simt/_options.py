@@ -12,11 +12,18 @@ class Options:
     """How to compile.
 
     Args:
-        debug: Check subscripts, and divisions of real numbers too.
+        debug: Check subscripts, divisions of real numbers, and that the threads of a block wait at one barrier.
+        check_bounds: Check subscripts alone: those of debug, and nothing else of it.
         fastmath: Let LLVM treat real numbers as if they obeyed algebra.
         fma: Let LLVM contract a * b + c to one rounding, as numba-cuda does by default.
     """
 
     debug: bool = False
+    check_bounds: bool = False
     fastmath: bool = False
     fma: bool = True
+
+    @property
+    def checks_subscripts(self) -> bool:
+        """Whether an index outside its array raises."""
+        return self.debug or self.check_bounds

@@ -25,6 +25,7 @@ from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
+from rkruntime.simt._options import Options
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
@@ -34,15 +35,16 @@ from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, varia
 __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
 
 LOCAL_BYTES = 512 * 1024
+PLAIN = Options()
 
 
-def rewrite(kernel: FunctionType, name: str, debug: bool = False, *, device: bool = False) -> Program:
+def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device: bool = False) -> Program:
     """Read and rewrite a kernel and the device functions that it reaches.
 
     Args:
         kernel: The plain function.
         name: What errors call it.
-        debug: Check every subscript.
+        options: What to check.
         device: Whether it is a device function, which may return a value.
 
     Raises:
@@ -57,7 +59,7 @@ def rewrite(kernel: FunctionType, name: str, debug: bool = False, *, device: boo
             continue
         source = read(function, name, device=device or function is not kernel)
         source = number_choices(source, Names(function, source.tree, bound_to(function)), is_bindable)
-        rewriter = _Rewriter(source, sites, debug)
+        rewriter = _Rewriter(source, sites, options)
         unit = units[function] = rewriter.run()
         if function is kernel and not device:
             _check_kernel(source)
@@ -99,11 +101,11 @@ def _is_nested(node: ast.AST, source: Source) -> bool:
 class _Rewriter(ast.NodeTransformer):
     """Rewrites one function; the tree that it was given is left as it is."""
 
-    def __init__(self, source: Source, sites: Any, debug: bool) -> None:
+    def __init__(self, source: Source, sites: Any, options: Options) -> None:
         self.source = source
         self.names = Names(source.function, source.tree, bound_to(source.function))
         self.sites = sites
-        self.debug = debug
+        self.options = options
         self.unit = Unit(source, source.tree, self.names)
 
     def run(self) -> Unit:
@@ -209,9 +211,9 @@ class _Rewriter(ast.NodeTransformer):
         return variant_of(device, {**constants, **bound}), made
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        """Check subscripts in debug mode, where the array is a plain name."""
+        """Check subscripts if that is wanted, where the array is a plain name."""
         self.generic_visit(node)
-        if self.debug and isinstance(node.value, ast.Name) and _varies(node.slice):
+        if self.options.checks_subscripts and isinstance(node.value, ast.Name) and _varies(node.slice):
             node.slice = _checked(node.value, node.slice)
         return node
 
@@ -275,7 +277,7 @@ class _Rewriter(ast.NodeTransformer):
         line = getattr(node, "lineno", 0)
         self.unit.features.setdefault(feature, line)
         context: tuple[ast.expr, ...] = (ast.Name(CONTEXT, ast.Load()),) if feature.takes_ctx else ()
-        if self.debug and feature.category is Category.BARRIER:
+        if self.options.debug and feature.category is Category.BARRIER:
             context = (called("arriving", *context, ast.Constant(line), at=node),)
         return called(feature.name, *context, *args, at=node)
 
@@ -291,7 +293,7 @@ class _Rewriter(ast.NodeTransformer):
             return self._make_array(feature, node, args[0], args[1])
         visited = [self.visit(one) for one in args]
         on_element = feature.category is Category.ATOMIC and "index" in (feature.parameters or ())
-        if self.debug and on_element and _can_be_repeated(args[0]):  # numba checks no index of an atomic
+        if self.options.checks_subscripts and on_element and _can_be_repeated(args[0]):  # numba checks no atomic's
             visited[1] = _checked(visited[0], visited[1])
         if feature.form == "site":
             visited.append(ast.Constant(next(self.sites)))

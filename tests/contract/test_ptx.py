@@ -64,6 +64,7 @@ def test_a_kernel_that_does_not_type_names_the_authors_line() -> None:
 def test_debug_is_not_optimised_unless_asked() -> None:
     assert jit_options({"debug": True}) == {"debug": True, "opt": False}
     assert jit_options({"debug": True, "opt": True}) == {"debug": True, "opt": True}
+    assert jit_options({"check_bounds": True, "fastmath": True}) == {"fastmath": True}
     assert jit_options({"fastmath": True}) == {"fastmath": True}
 
 

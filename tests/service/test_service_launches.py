@@ -111,3 +111,22 @@ def test_a_kernel_that_checks_bounds_refuses_arrays_that_do_not_fit(tmp_path: Pa
             assert answer.status_code == status, answer.text
             if status == 422:
                 assert "checked.py:8" in answer.json()["detail"]
+
+
+UNCHECKED = CHECKED.replace("@cuda.jit(debug=True)", "@cuda.jit").replace("def checked", "def unchecked")
+
+
+def test_a_service_that_checks_bounds_survives_kernels_that_do_not(tmp_path: Path) -> None:
+    (tmp_path / "kernels").mkdir()
+    (tmp_path / "kernels" / "unchecked.py").write_text(UNCHECKED)
+    with serving(tmp_path, config="[service]\ncheck_bounds = true\n") as service:
+        for length, status in ((4, 200), (3, 422), (4, 200)):
+            args = {"x": {"shape": [2**20], "dtype": "float64"}, "out": {"shape": [length], "dtype": "float64"}}
+            answer = service.client.post("/v1/kernels/unchecked/launch", json={"args": args, "over": length + 1})
+            if length == 4:
+                answer = service.client.post("/v1/kernels/unchecked/launch", json={"args": args, "grid": 1, "block": 4})
+            assert answer.status_code == status, answer.text
+            if status == 422:
+                detail = answer.json()["detail"]
+                assert "unchecked.py:8: kernel unchecked in block (0, 0, 0), thread (3, 0, 0)" in detail
+                assert "index 3 is out of bounds for axis 0, which has size 3" in detail

@@ -110,9 +110,13 @@ def beyond(x, out):
     out[i] = x[i + 3, 1]
 
 
-def test_debug_mode_names_index_and_shape():
+CHECKING = pytest.mark.parametrize("options", [{"debug": True}, {"check_bounds": True}], ids=["debug", "check_bounds"])
+
+
+@CHECKING
+def test_checks_name_index_and_shape(options):
     with pytest.raises(KernelFault) as caught:
-        run(beyond, 1, 8, np.zeros((10, 2)), np.zeros(8), debug=True)
+        run(beyond, 1, 8, np.zeros((10, 2)), np.zeros(8), **options)
     fault = caught.value
     assert (fault.thread, fault.line) == ((7, 0, 0), line_in(beyond, "x[i + 3"))
     assert "index 10" in fault.what
@@ -181,14 +185,15 @@ ONE_TOO_FEW = {  # kernel: its array, which has no place for the last of 5 threa
 }
 
 
+@CHECKING
 @pytest.mark.parametrize("kernel", ONE_TOO_FEW, ids=[one.py_func.__name__ for one in ONE_TOO_FEW])
-def test_debug_mode_checks_atomics_and_any_number_of_axes(kernel):
+def test_checks_are_of_atomics_and_any_number_of_axes_too(kernel, options):
     x = ONE_TOO_FEW[kernel]
     with pytest.raises(KernelFault, match=r"index 4 is out of bounds for axis ., which has size 4") as caught:
-        run(kernel, 1, 5, x, debug=True)
+        run(kernel, 1, 5, x, **options)
     assert caught.value.thread == (4, 0, 0)
     assert not x.base.ravel()[-1:].tobytes().strip(b"\0")  # nothing is written beyond its end
-    run(kernel, 1, 4, x, debug=True)
+    run(kernel, 1, 4, x, **options)
 
 
 @cuda.jit
@@ -232,10 +237,49 @@ def counting_down(x, out):
         out[i] = x[-1 - i]
 
 
-def test_debug_mode_lets_negative_indices_through():
+@CHECKING
+def test_checks_let_negative_indices_through(options):
     out = np.zeros(5)
-    run(counting_down, 1, 8, np.arange(5.0), out, debug=True)
+    run(counting_down, 1, 8, np.arange(5.0), out, **options)
     assert out.tolist() == [4, 3, 2, 1, 0]
+
+
+@cuda.jit
+def within_guards(x, out):
+    i, j = cuda.grid(2)
+    if 0 < i < x.shape[0] - 1 and j >= 2 and j < x.shape[1]:
+        out[i, j] = x[i, j] / x[0, 0]
+
+
+@CHECKING
+def test_a_fault_behind_a_guard_names_its_own_thread(options):
+    x = np.ones((10, 12))
+    with pytest.raises(KernelFault, match="index 9 is out of bounds for axis 1, which has size 9") as caught:
+        run(within_guards, (5, 3), (2, 4), x, np.zeros((10, 9)), **options)
+    assert (caught.value.block, caught.value.thread) == ((0, 2, 0), (1, 1, 0))
+    assert caught.value.line == line_in(within_guards, "out[i, j]")
+
+
+@cuda.jit
+def in_shared_memory_between_barriers(x, out):
+    tile = cuda.shared.array(8, np.float64)
+    i = cuda.threadIdx.x
+    tile[i] = x[i]
+    cuda.syncthreads()
+    out[i] = tile[(i + 1) % 10]
+
+
+@CHECKING
+def test_shared_memory_of_blocks_that_wait_is_checked(options):
+    with pytest.raises(KernelFault, match="index 8 is out of bounds for axis 0, which has size 8") as caught:
+        run(in_shared_memory_between_barriers, 1, 8, np.ones(8), np.zeros(8), **options)
+    assert caught.value.thread == (7, 0, 0)
+
+
+def test_checking_bounds_alone_changes_no_division():
+    out = np.zeros(1)
+    run(true_division, 1, 1, np.ones(1), np.zeros(1), out, check_bounds=True)
+    assert out[0] == np.inf
 
 
 @cuda.jit
