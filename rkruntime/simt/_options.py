@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ("Options",)
+__all__ = ("PLAIN", "Options")
 
 
 @attrs.frozen
@@ -27,3 +27,7 @@ class Options:
     def checks_subscripts(self) -> bool:
         """Whether an index outside its array raises."""
         return self.debug or self.check_bounds
+
+
+PLAIN = Options()
+"""What is compiled with where nothing is chosen."""

@@ -25,7 +25,7 @@ from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
-from rkruntime.simt._options import Options
+from rkruntime.simt._options import PLAIN, Options
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
@@ -35,7 +35,6 @@ from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, varia
 __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
 
 LOCAL_BYTES = 512 * 1024
-PLAIN = Options()
 
 
 def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device: bool = False) -> Program:
