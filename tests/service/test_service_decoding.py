@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rkruntime.errors import ArgumentMismatch, RkError
+from rkruntime.errors import ArgumentMismatch, RequestRefused, RkError
 from rkruntime.kernels import as_spec
 from rkruntime.service._accept import choose
 from rkruntime.service._arrow import read_arrow
@@ -158,6 +158,14 @@ def test_no_bytes_make_the_reader_of_parts_fail(junk: bytes) -> None:
         except RkError:
             continue
         assert sum(len(part.data) for part in parts) <= len(data)
+
+
+@pytest.mark.parametrize("header", [b"a:\r\n" * 1000, b"a: " + b"b" * 10**6 + b"\r\n"], ids=["many", "long"])
+def test_parts_with_more_header_than_any_needs_are_refused(header: bytes) -> None:
+    data = b'--b\r\ncontent-disposition: form-data; name="x"\r\n' + header + b"\r\n1\r\n--b--\r\n"
+    with pytest.raises(RequestRefused) as refused:
+        read_parts(bytearray(data), "multipart/form-data; boundary=b")
+    assert refused.value.status == 400
 
 
 @settings(PATIENT, max_examples=300)
