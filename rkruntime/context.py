@@ -24,6 +24,7 @@ __all__ = (
     "AtWork",
     "Trace",
     "current_ids",
+    "follow_nobody",
     "following",
     "parse_traceparent",
 )
@@ -134,6 +135,15 @@ def following(traceparent: str = "", request_id: str = "") -> Iterator[None]:
     finally:
         TRACE.reset(tokens[0])
         REQUEST_ID.reset(tokens[1])
+
+
+def follow_nobody() -> None:
+    """Carry nothing on, in the task that calls this: it outlives what led to it."""
+    TURNS.set(())
+    TRACE.set(None)
+    REQUEST_ID.set("")
+    IDENTITY.set("")
+    LAUNCH.set(0)
 
 
 def current_ids() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rkruntime.actors._records import ActorInfo
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
 from rkruntime.actors._turn import TURNS, Turn
-from rkruntime.context import TRACE
+from rkruntime.context import TRACE, follow_nobody
 from rkruntime.errors import ActorCrashed, ActorStopped, DeadlineExceeded, MessageCancelled
 
 if TYPE_CHECKING:
@@ -124,12 +124,12 @@ class Cell:
         error: BaseException | None = None
         served = False
         if not first:
-            TURNS.set(())
+            follow_nobody()
         try:
             with self._scope:
                 await self._set_up()
                 served = True
-                TURNS.set(())  # whoever spawned it has stopped waiting for it
+                follow_nobody()  # whoever spawned it has stopped waiting for it
                 task_status.started()
                 await self._serve()
         except Exception as raised:  # outside the scope, which takes out what its own cancellation raised beside it

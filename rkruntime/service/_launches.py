@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from functools import partial
+from http import HTTPStatus
 
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec
-from rkruntime.service._answers import Reply
+from rkruntime.service._answers import Answer, Reply
 from rkruntime.service._asked import Launch, take_memory
 from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
@@ -49,8 +52,25 @@ async def _run_once(
         place,
         of,
         lambda: _run(state, request, name, asked, form),
-        lambda answer: state.bridge.follow(answer, request.left_s, request.incoming),
+        partial(_wait_for_other, state, request),
     )
+
+
+async def _wait_for_other(
+    state: ServiceState, request: Exchange, other: asyncio.Future[Answer | None]
+) -> Answer | None:
+    """Wait for the answer to another request with the same key."""
+    timeout_s = request.left_s
+    try:
+        return await state.bridge.follow(other, timeout_s, request.incoming)
+    except RequestRefused as error:
+        if error.status != HTTPStatus.GATEWAY_TIMEOUT:
+            raise
+        why = (
+            f"the request had {timeout_s:.3g} s; the launch that was asked for before under its Idempotency-Key goes on"
+        )
+        mend = "ask again with this key, or for more time with the header Request-Timeout"
+        raise RequestRefused(HTTPStatus.GATEWAY_TIMEOUT, why, mend) from None
 
 
 async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> Reply:

@@ -34,6 +34,15 @@ class Talker(Actor):
         get_logger("rkruntime.test").info("talked", words=3)
 
 
+class Crasher(Actor):
+    async def crash(self) -> None:
+        raise ValueError("on purpose")
+
+
+class Drained(Actor):
+    pass
+
+
 @pytest.fixture
 def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """What is logged, as the command logs in production."""
@@ -72,6 +81,22 @@ async def test_lines_of_handlers_and_launches_name_the_request_and_the_trace(
     assert (failed["level"], failed["launch"]) == ("info", launched["launch"] + 1)
     assert "on purpose" in failed["error"]
     assert [line["actor"] for line in events(lines, "actor started")] == ["talker", "filler", "bad"]
+
+
+async def test_an_actors_end_is_not_of_the_request_that_it_began_with(
+    lines: io.StringIO, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_runtime(device=FakeDevice(), hooks=[LogRecords()]) as runtime:
+        with following(HEADER, "r-1"):
+            stopped, crashed, _ = [await runtime.spawn(kind, name=kind.__name__) for kind in (Talker, Crasher, Drained)]
+        with following(HEADER, "r-2"):
+            await stopped.stop()
+            await crashed.tell(Crasher.crash)
+            await trio.sleep(60)  # of virtual time
+    assert {line["request_id"] for line in events(lines, "actor started")} == {"r-1"}
+    told = events(lines, "actor stopped") + events(lines, "actor restarted")
+    assert [line["actor"] for line in told] == ["Talker", "Drained", "Crasher", "Crasher"]
+    assert not [line for line in told if {"request_id", "trace_id", "span_id"} & set(line)]
 
 
 @pytest.mark.parametrize("lines", ["info"], indirect=True)

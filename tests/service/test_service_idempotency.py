@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import uuid
 from typing import Any
@@ -66,6 +67,8 @@ def test_who_waits_for_anothers_answer_waits_no_longer_than_its_own_deadline(ser
             pass
         second = service.client.post("/v1/kernels/spin/launch", content=body, headers=headers)
         assert second.status_code == 504
+        goes_on = "the launch that was asked for before under its Idempotency-Key goes on"
+        assert re.fullmatch(rf"the request had 0\.\d+ s; {goes_on}", second.json()["detail"])
         assert service.client.get("/v1/runtime").json()["in_flight"] == 1, "the first goes on"
     while service.client.get("/v1/runtime").json()["in_flight"]:
         pass
