@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -14,13 +15,14 @@ from rkruntime.simt import _state
 from rkruntime.simt._descent import DEEPEST_BYTES, stack_pointer
 from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
-from rkruntime.simt._parts import whole_compiler
-from rkruntime.simt._stubs import smallest
-from rkruntime.simt._switch import put
+from rkruntime.simt._parts import INLINE, whole_compiler
+from rkruntime.simt._stubs import largest, smallest
+from rkruntime.simt._switch import put, word
 
 __all__ = ("make_drive",)
 
 WORD = ir.IntType(64)
+PAUSES = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
 
 
 @intrinsic
@@ -28,11 +30,67 @@ def take(typing_context, control, count):
     """Add `count` to the launch's counter; return the first block of those."""
 
     def codegen(context, builder, signature, args):
-        record = builder.inttoptr(args[0], WORD.as_pointer())
-        counter = builder.gep(record, [ir.Constant(WORD, _state.NEXT)])
-        return builder.atomic_rmw("add", counter, args[1], "monotonic")
+        return builder.atomic_rmw("add", _counter(builder, args[0], _state.NEXT), args[1], "monotonic")
 
     return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
+def tell_done(typing_context, control, count):
+    """Say that `count` more blocks have run."""
+
+    def codegen(context, builder, signature, args):
+        builder.atomic_rmw("add", _counter(builder, args[0], _state.DONE), args[1], "release")
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
+@intrinsic
+def done(typing_context, control):
+    """Return how many blocks have run; what they wrote can be read then."""
+
+    def codegen(context, builder, signature, args):
+        return builder.load_atomic(_counter(builder, args[0], _state.DONE), "acquire", 8, typ=WORD)
+
+    return types.int64(types.int64), codegen
+
+
+@intrinsic
+def pause(typing_context):
+    """Let a thread that looks at memory again and again hold up others less."""
+
+    def codegen(context, builder, signature, args):
+        instruction = PAUSES.get(platform.machine())
+        if instruction is not None:
+            builder.asm(ir.FunctionType(ir.VoidType(), []), instruction, "", [], side_effect=True)
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+def _counter(builder, control, k):
+    return builder.gep(builder.inttoptr(control, WORD.as_pointer()), [ir.Constant(WORD, k)])
+
+
+@njit(**INLINE, error_model="numpy")
+def size_of_chunk(control, total):
+    """Return how many blocks to take: fewer the fewer are left."""
+    most = read_anew(control + 8 * _state.CHUNK)
+    parts = read_anew(control + 8 * _state.PARTS)
+    if parts == 0:
+        return most
+    least = read_anew(control + 8 * _state.LEAST)
+    left = total - read_anew(control + 8 * _state.NEXT)
+    return smallest(most, largest(left // parts // least, 1) * least)
+
+
+@njit(**INLINE, error_model="numpy")
+def await_others(control, total, turns):
+    """Wait until all blocks have run, for so many turns at most: those who run the last are about to end."""
+    while turns > 0 and done(control) < total and read_anew(control + 8 * _state.CANCEL) == 0:
+        pause()
+        turns -= 1
 
 
 def make_drive(run: Any, *, vectors: bool = False) -> Any:
@@ -45,20 +103,26 @@ def make_drive(run: Any, *, vectors: bool = False) -> Any:
     Returns:
         A numba function `drive(control, state, grid, block, shared_bytes, args)`: addresses of both records, two
         triples, bytes, and the tuple of the kernel's arguments. It runs at least one chunk unless the launch is
-        cancelled, and lets the GIL go.
+        cancelled, and lets the GIL go; it comes back after as many chunks as the state
+        record says, and may wait a little for the last blocks of others.
     """
 
     @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=whole_compiler(vectors=vectors))
     def drive(control, state, grid, block, shared_bytes, args):
         put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
         total = read_anew(control + 8 * _state.TOTAL)
+        chunks = word(state, _state.CHUNKS)
         while read_anew(control + 8 * _state.CANCEL) == 0:
-            chunk = read_anew(control + 8 * _state.CHUNK)
+            chunk = size_of_chunk(control, total)
             first = take(control, chunk)
             if first >= total:
+                await_others(control, total, word(state, _state.PATIENCE))
                 return
-            run(first, smallest(first + chunk, total), grid, block, shared_bytes, state, args)
-            if read_anew(control + 8 * _state.YIELD) != 0:
+            last = smallest(first + chunk, total)
+            run(first, last, grid, block, shared_bytes, state, args)
+            tell_done(control, last - first)
+            chunks -= 1
+            if chunks == 0 or read_anew(control + 8 * _state.YIELD) != 0:
                 return
 
     return drive

@@ -56,6 +56,7 @@ class Runnable(Protocol):
     ns_per_block: float | None
     cooperative: bool
     together: int
+    has_open_loop: bool
 
     @property
     def otherwise(self) -> Callable[[], Runnable] | None:
@@ -71,10 +72,16 @@ class Runnable(Protocol):
 
 
 class Runner:
-    """What one thread needs to run blocks: its record of words, and an arena for fibers."""
+    """What one thread needs to run blocks: its record of words, and an arena for fibers.
 
-    def __init__(self) -> None:
+    Args:
+        chunks: `run` comes back after so many; 0 for when there are no more.
+        patience: How often it then looks whether other threads have run the last blocks.
+    """
+
+    def __init__(self, chunks: int = 0, patience: int = 0) -> None:
         self.state: Words = np.zeros(_state.STATE_WORDS, np.int64)
+        self.state[_state.CHUNKS], self.state[_state.PATIENCE] = chunks, patience
         self._words = self.state.data
         self._address = self.state.ctypes.data
         self._arena = Arena()

@@ -16,209 +16,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from rkruntime.errors import LaunchCancelled, NotRunning
 from rkruntime.latch import Latch
-from rkruntime.simt import _state
-from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner, check_cooperative, smoothed
+from rkruntime.simt._launch import PATIENCE, SLICE_CHUNKS, Call, Launch
+from rkruntime.simt._runner import Extent, InPlace, Runnable, Runner
 from rkruntime.simt._stacks import ArenaStats
 
 __all__ = ("Call", "InPlace", "Launch", "Runnable", "Runner", "Watch", "Workers")
 
-CHUNK_NS = 2e5
-
 Watch = Callable[[int, str, float, float], None]
 """Called on a worker's thread after each piece of work: the worker, what it worked on, from and until when."""
-
-
-class Launch:
-    """One launch; `Workers.submit` makes and starts it.
-
-    Args:
-        special: The compiled kernel.
-        grid: Blocks in x, y, z.
-        block: Threads of a block in x, y, z.
-        args: The kernel's arguments.
-        shared_bytes: Dynamic shared memory of a block.
-        done: Called once on a worker's thread when the launch is over, after `done` and `error` are set.
-    """
-
-    def __init__(
-        self,
-        special: Runnable,
-        grid: Extent,
-        block: Extent,
-        args: tuple[Any, ...],
-        shared_bytes: int = 0,
-        done: Callable[[], None] | None = None,
-    ) -> None:
-        self.special = special
-        self.name = special.name
-        self.grid = grid
-        self.block = block
-        self.args = args
-        self.shared_bytes = shared_bytes
-        self.error: BaseException | None = None
-        self.done = False
-        self.queued_s = 0.0
-        self.ran_s = 0.0
-        self.blocks = grid[0] * grid[1] * grid[2]
-        self._on_done = done
-        self._control, self._probe_control = np.zeros((2, _state.CONTROL_WORDS), np.int64)
-        self._submitted = time.perf_counter()
-        self._started: float | None = None
-        self._busy_s = 0.0
-        self._workers = 0
-        self._stopping = False
-        self.pool: Workers | None = None
-        check_cooperative(special, grid, block)
-        self._probe = special.ns_per_block is None and not special.cooperative
-        for control, first, blocks in ((self._control, 0, self.blocks), (self._probe_control, 0, 1)):
-            control[_state.NEXT] = first
-            control[_state.TOTAL] = blocks
-            control[_state.CHUNK] = self._chunk()
-        if self._probe:
-            self._control[_state.NEXT] = 1
-
-    def cancel(self, reason: str = "it was asked to stop") -> bool:
-        """Stop between blocks, and in loops that look; false if the launch is over."""
-        return self.pool is not None and self.pool.cancel(self, reason)
-
-    # What follows is for Workers, which hold their lock unless said otherwise.
-
-    @property
-    def running(self) -> bool:
-        """Whether a worker is on it."""
-        return self._workers > 0
-
-    @property
-    def wants_worker(self) -> bool:
-        """Whether one more worker could help."""
-        if self._stopping or (self._probe and self._workers):
-            return False
-        left = self.blocks - int(self._control[_state.NEXT])
-        return self._probe or left > 0
-
-    def make_room(self, give_way: bool) -> None:
-        """Ask the workers on it to come back after the chunk at hand, or no longer."""
-        self._control[_state.YIELD] = give_way
-
-    def stop(self, error: BaseException) -> None:
-        """Let no more blocks start; the first error stays."""
-        self._stopping = True
-        self.error = self.error or error
-        self._control[_state.CANCEL] = self._probe_control[_state.CANCEL] = 1
-
-    def begin(self) -> Callable[[Runner], Callable[[], bool]]:
-        """Take one worker; return what it shall do without the lock, which returns what it shall do with it."""
-        now = time.perf_counter()
-        if self._started is None:
-            self._started = now
-        self._workers += 1
-        probing = self._probe
-        control = self._probe_control if probing else self._control
-
-        def work(runner: Runner) -> Callable[[], bool]:
-            error = runner.run(self.special, self.grid, self.block, self.args, self.shared_bytes, control.ctypes.data)
-            return lambda: self._end(error, time.perf_counter() - now, probing)
-
-        return work
-
-    def _end(self, error: BaseException | None, busy_s: float, probed: bool) -> bool:
-        """Give one worker back; true if the launch is over now."""
-        self._workers -= 1
-        self._busy_s += busy_s
-        if error is not None and not self._stopping:
-            self.stop(error)
-        if probed:
-            self._probe = False
-            self.special.ns_per_block = max(busy_s * 1e9, 1.0)
-            self._control[_state.CHUNK] = self._chunk()
-        return not self._workers and not self.wants_worker
-
-    def finish(self) -> None:
-        """Note times and that it is over."""
-        now = time.perf_counter()
-        started = now if self._started is None else self._started
-        self.queued_s, self.ran_s = started - self._submitted, now - started
-        if self.error is None:
-            self.special.ns_per_block = smoothed(self.special.ns_per_block, self._busy_s * 1e9 / self.blocks)
-        self.args = ()
-        self.done = True
-
-    def report(self) -> None:
-        """Tell whoever launched it; not under the lock."""
-        if self._on_done is not None:
-            self._on_done()
-
-    def _chunk(self) -> int:
-        ns = self.special.ns_per_block
-        if self.special.cooperative:
-            return self.blocks
-        row = min(-(-self.special.together // self.block[0]), self.grid[0])  # blocks whose threads are one vector
-        chunk = 1 if ns is None else max(1, min(int(CHUNK_NS / ns), -(-self.blocks // 4)))
-        return max(row, chunk // row * row)
-
-
-class Call:
-    """A plain Python call that takes a worker, such as a large copy; `Workers.start` starts it.
-
-    Args:
-        function: What to call; it should let the GIL go.
-        done: Called once, on the worker's thread, after `done` and `error` are set.
-    """
-
-    def __init__(self, function: Callable[[], object], done: Callable[[], None]) -> None:
-        self.function = function
-        self.name = "a copy"
-        self.pool: Workers | None = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.queued_s = 0.0
-        self.ran_s = 0.0
-        self.blocks = 1
-        self.running = False
-        self.wants_worker = True
-        self._on_done = done
-        self._submitted = time.perf_counter()
-
-    def cancel(self, reason: str = "it was asked to stop") -> bool:
-        """Do not begin; false if it is over. One that has begun goes on to its end."""
-        return self.pool is not None and self.pool.cancel(self, reason)
-
-    def make_room(self, give_way: bool) -> None:
-        """A call cannot be cut."""
-
-    def stop(self, error: BaseException) -> None:
-        """Do not begin; a call that has begun goes on to its end."""
-        if not self.running:
-            self.wants_worker = False
-            self.error = error
-
-    def begin(self) -> Callable[[Runner], Callable[[], bool]]:
-        """Take the worker."""
-        self.running, self.wants_worker = True, False
-        self.queued_s = time.perf_counter() - self._submitted
-
-        def work(_: Runner) -> Callable[[], bool]:
-            try:
-                self.function()
-            except Exception as error:
-                self.error = error
-            return lambda: True
-
-        return work
-
-    def finish(self) -> None:
-        """Note times and that it is over."""
-        self.running = False
-        self.ran_s = time.perf_counter() - self._submitted - self.queued_s
-        self.done = True
-
-    def report(self) -> None:
-        """Tell whoever asked for it; not under the lock."""
-        self._on_done()
 
 
 class Workers:
@@ -234,8 +41,9 @@ class Workers:
         self._lock = threading.Lock()  # taken as it is: Ctrl-C in a Condition's own __enter__ leaves it taken
         self._work = threading.Condition(self._lock)
         self._tasks: deque[Launch | Call] = deque()
-        self._idle = 0
+        self._busy = 0
         self._closing = False
+        self._callers = threading.local()
         self.watch: Watch | None = None
         self._runners = [Runner() for _ in range(count)]
         self._threads = [
@@ -286,7 +94,9 @@ class Workers:
     ) -> BaseException | None:
         """Run a launch to its end; return what went wrong. A KeyboardInterrupt stops the launch and is raised on.
 
-        The arguments are those of `submit`.
+        The caller's thread takes blocks itself, in place of a worker, which would have to wake up: where a worker has
+        nothing else to do, and where the thread is sure to come back soon, so that Ctrl-C is seen. The arguments are
+        those of `submit`.
 
         Raises:
             NotRunning: The workers are closed.
@@ -294,9 +104,12 @@ class Workers:
         over = Latch()
         launch = Launch(special, grid, block, args, shared_bytes, over.set)
         try:
-            self.start(launch)
-            over.wait()
+            self._queue(launch, helped=launch.suits_caller())
+            self._help(launch)
+            if not launch.all_ran:
+                over.wait()
         except BaseException:
+            self._leave(launch)
             if launch.cancel("the caller was interrupted"):
                 over.wait()  # the kernel may still be using the caller's arrays
             raise
@@ -308,15 +121,7 @@ class Workers:
         Raises:
             NotRunning: The workers are closed.
         """
-        with self._lock:
-            if self._closing:
-                raise NotRunning("closed")
-            task.pool = self
-            self._tasks.append(task)
-            if sum(not other.running for other in self._tasks) > self._idle:
-                for other in self._tasks:
-                    other.make_room(other.running)
-            self._work.notify(task.blocks)
+        self._queue(task, helped=False)
 
     def cancel(self, task: Launch | Call, reason: str) -> bool:
         """Stop a task of these workers; false if it is over."""
@@ -343,15 +148,68 @@ class Workers:
         for runner in self._runners:
             runner.close()
 
+    @property
+    def _free(self) -> int:
+        """How many more threads may work: no more than there are workers do so at once."""
+        return self.count - self._busy - sum(task.helped for task in self._tasks)
+
+    @property
+    def _starving(self) -> bool:
+        """Whether a task waits for which there is no worker."""
+        return sum(task.wants_worker and not task.running for task in self._tasks) > self._free
+
+    def _queue(self, task: Launch | Call, helped: bool) -> None:
+        """Queue a task; the caller's thread works on it if it is to and somebody may."""
+        with self._lock:
+            if self._closing:
+                raise NotRunning("closed")
+            task.queued(self)
+            task.helped = helped and sum(not other.running for other in self._tasks) < self._free
+            self._tasks.append(task)
+            if self._starving:
+                for other in self._tasks:
+                    other.make_room(other.running)
+            self._work.notify(min(task.blocks, self._free))
+
+    def _help(self, launch: Launch) -> None:
+        """Work on a launch on the caller's thread while there is work, and no other task waits for a worker."""
+        while launch.helped:
+            error, busy_s = launch.help(self._runner())
+            with self._lock:
+                launch.note(error, busy_s)
+                launch.make_room(self._starving)
+                goes_on = launch.wants_worker and not self._starving
+            if not goes_on:
+                self._leave(launch)
+
+    def _leave(self, launch: Launch) -> None:
+        """End the work of the caller's thread; a Ctrl-C may cut this short at any point, and it is called again."""
+        with self._lock:
+            launch.helped = False
+            over = launch in self._tasks and launch.is_over
+            if over:
+                self._remove(launch)
+            if any(task.wants_worker for task in self._tasks):
+                self._work.notify_all()
+        if over:
+            _report(launch)
+
+    def _runner(self) -> Runner:
+        """Return what runs blocks on the caller's thread; kernels on fibers, which need an arena, never do."""
+        runner: Runner | None = getattr(self._callers, "runner", None)
+        if runner is None:
+            runner = self._callers.runner = Runner(SLICE_CHUNKS, PATIENCE)
+        return runner
+
     def _remove(self, task: Launch | Call) -> None:
-        self._tasks.remove(task)
         task.finish()
+        self._tasks.remove(task)
 
     def _next_task(self) -> Launch | Call | None:
         """Wait for a task that wants a worker: one with none before others, else in turn. None once closing."""
         while True:
             wanting = [task for task in self._tasks if task.wants_worker]
-            if wanting:
+            if wanting and self._free > 0:
                 task = next((task for task in wanting if not task.running), wanting[0])
                 self._tasks.remove(task)
                 self._tasks.append(task)
@@ -359,9 +217,7 @@ class Workers:
                 return task
             if self._closing:
                 return None
-            self._idle += 1
             self._work.wait()
-            self._idle -= 1
 
     def _serve(self, number: int, runner: Runner) -> None:
         """Run a worker's life."""
@@ -371,12 +227,14 @@ class Workers:
                 if task is None:
                     return
                 work = task.begin()
+                self._busy += 1
             watch = self.watch
             began = 0.0 if watch is None else time.perf_counter()
             end = work(runner)
             if watch is not None:
                 watch(number, task.name, began, time.perf_counter())
             with self._lock:
+                self._busy -= 1
                 over = end()
                 if over:
                     self._remove(task)

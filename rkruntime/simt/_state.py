@@ -24,12 +24,17 @@ STACK_LIMIT = 16  # address that the worker's own stack must not reach
 COPIES = 17  # lanes: a bit for each argument that the worker has a copy of
 LANES = 18  # lanes: how many threads of the vector there are
 DYNAMIC_BYTES = 19  # lanes: of the block's dynamic shared memory
-STATE_WORDS = 20
+CHUNKS = 20  # to come back to Python after so many; 0 for never
+PATIENCE = 21  # how often to look whether others have run the last blocks
+STATE_WORDS = 22
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too
 YIELD = 1  # not 0: come back after the chunk at hand
-CHUNK = 2  # blocks to take at once
+CHUNK = 2  # blocks to take at once, at most
 TOTAL = 3  # blocks of the grid
+PARTS = 4  # to take at most one part in so many of the blocks left, so that all end together; 0 for any
+LEAST = 5  # but so many at least, and a multiple of them
 NEXT = 8  # the first block that nobody has taken; compiled code adds to it atomically
+DONE = 9  # blocks that have run, but for that of a probe; likewise
 CONTROL_WORDS = 16

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import signal
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,16 +34,18 @@ class PythonKernel:
         self.running = 0
 
     def drive(self, control: int, state: int, grid: Any, block: Any, shared_bytes: int, args: Any) -> None:
-        words = np.ctypeslib.as_array((ctypes.c_int64 * _state.CONTROL_WORDS).from_address(control))
-        with _counter:
-            self.running += 1
-        try:
-            self._take_blocks(words)
-        finally:
+        words = _words_at(control, _state.CONTROL_WORDS)
+        with _unseen_by_signals(), contextlib.ExitStack() as ending:
             with _counter:
-                self.running -= 1
+                self.running += 1
+            ending.callback(self._end)
+            self._take_blocks(words, _words_at(state, _state.STATE_WORDS)[_state.CHUNKS])
 
-    def _take_blocks(self, words: Any) -> None:
+    def _end(self) -> None:
+        with _counter:
+            self.running -= 1
+
+    def _take_blocks(self, words: Any, chunks: int) -> None:
         while not words[_state.CANCEL]:
             with _counter:
                 first = int(words[_state.NEXT])
@@ -51,7 +56,10 @@ class PythonKernel:
             self.chunks.append((threading.current_thread().name, first, end))
             for number in range(first, end):
                 self.each(number)
-            if words[_state.YIELD]:
+            with _counter:
+                words[_state.DONE] += end - first
+            chunks -= 1
+            if words[_state.YIELD] or chunks == 0:
                 return
 
     def fault(self, error: BaseException, state: Any) -> BaseException:
@@ -60,3 +68,24 @@ class PythonKernel:
     @property
     def blocks(self) -> list[int]:
         return sorted(block for _, first, end in self.chunks for block in range(first, end))
+
+
+def _words_at(address: int, words: int) -> Any:
+    return np.ctypeslib.as_array((ctypes.c_int64 * words).from_address(address))
+
+
+@contextlib.contextmanager
+def _unseen_by_signals() -> Iterator[None]:
+    """Hold a Ctrl-C back until the end, as where compiled code runs: CPython only notes it then."""
+    profile, noted = sys.getprofile(), list[int]()
+    sys.setprofile(None)
+    here = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: noted.append(number)) if here else None
+    try:
+        yield
+    finally:
+        if here:
+            signal.signal(signal.SIGINT, handler)
+        sys.setprofile(profile)
+        for number in noted:
+            signal.raise_signal(number)

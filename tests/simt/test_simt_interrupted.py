@@ -17,11 +17,12 @@ from rkruntime.simt._schedule import Workers
 BLOCKS = 4
 
 
-def everything_goes_on(launch: Any, points: range) -> int:
+def everything_goes_on(launch: Any, points: range, ns_per_block: float | None) -> int:
     """Interrupt a launch at each of these points, run another after each; return how many there were."""
     pause = threading.Event()
     for at in points:
         kernel = PythonKernel(lambda _: pause.wait(0.001))
+        kernel.ns_per_block = ns_per_block
         control_c = ControlC(at, __name__)
         try:
             with control_c.watching():
@@ -29,7 +30,9 @@ def everything_goes_on(launch: Any, points: range) -> int:
         except KeyboardInterrupt:
             assert not kernel.running
             ran = list(kernel.chunks)
-            launch(after := PythonKernel())
+            after = PythonKernel()
+            after.ns_per_block = ns_per_block
+            launch(after)
             assert after.blocks == list(range(BLOCKS))
             assert kernel.chunks == ran
         else:
@@ -38,17 +41,27 @@ def everything_goes_on(launch: Any, points: range) -> int:
     raise AssertionError(f"there are more than {points.stop} points")
 
 
+@pytest.mark.parametrize("ns_per_block", [None, 1e6], ids=["by workers", "with the caller's help"])
 @pytest.mark.parametrize("count", [1, 2])
-def test_a_script_s_launch(count: int) -> None:
+def test_a_script_s_launch(count: int, ns_per_block: float | None) -> None:
     workers = Workers(count, daemon=True)
-    points = everything_goes_on(lambda kernel: run(kernel, BLOCKS, 1, (), workers=workers), range(1, 1000))
+
+    def launch(kernel: PythonKernel) -> None:
+        run(kernel, BLOCKS, 1, (), workers=workers)
+
+    points = everything_goes_on(launch, range(1, 1000), ns_per_block)
     assert points > 20
     workers.close()
 
 
-def test_a_launch_of_the_drop_in() -> None:
+@pytest.mark.parametrize("ns_per_block", [None, 1e6], ids=["by workers", "with the caller's help"])
+def test_a_launch_of_the_drop_in(ns_per_block: float | None) -> None:
     engine = Engine(1)
-    points = everything_goes_on(lambda kernel: engine.run(kernel, (BLOCKS, 1, 1), (1, 1, 1), (), 0), range(1, 1000))
+
+    def launch(kernel: PythonKernel) -> None:
+        engine.run(kernel, (BLOCKS, 1, 1), (1, 1, 1), (), 0)
+
+    points = everything_goes_on(launch, range(1, 1000), ns_per_block)
     assert points > 20
     engine.close()
 
@@ -65,8 +78,9 @@ def signal_only_noted(once: threading.Event) -> threading.Thread:
     return thread
 
 
+@pytest.mark.parametrize("ns_per_block", [None, 1e6], ids=["by workers", "with the caller's help"])
 @pytest.mark.parametrize("launch", ["a script's", "the drop-in's"])
-def test_a_signal_that_wakes_nobody_ends_the_launch(launch: str) -> None:
+def test_a_signal_that_wakes_nobody_ends_the_launch(launch: str, ns_per_block: float | None) -> None:
     blocks = 10_000  # of a millisecond each
     begun, pause = threading.Event(), threading.Event()
 
@@ -75,12 +89,16 @@ def test_a_signal_that_wakes_nobody_ends_the_launch(launch: str) -> None:
         pause.wait(0.001)
 
     kernel = PythonKernel(take_a_while)
+    kernel.ns_per_block = ns_per_block
     noting = signal_only_noted(begun)
+    workers, engine = Workers(1), Engine(1)
     with pytest.raises(KeyboardInterrupt):
         if launch == "a script's":
-            run(kernel, blocks, 1, (), workers=Workers(1, daemon=True))
+            run(kernel, blocks, 1, (), workers=workers)
         else:
-            Engine(1).run(kernel, (blocks, 1, 1), (1, 1, 1), (), 0)
+            engine.run(kernel, (blocks, 1, 1), (1, 1, 1), (), 0)
     noting.join()
+    workers.close()
+    engine.close()
     assert not kernel.running
     assert len(kernel.chunks) < blocks

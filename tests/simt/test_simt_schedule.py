@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from simt_python_kernel import PythonKernel
 
 from rkruntime.errors import LaunchCancelled, NotRunning
-from rkruntime.simt._schedule import CHUNK_NS, Call, InPlace, Launch, Workers, smoothed
+from rkruntime.simt._launch import CHUNK_NS
+from rkruntime.simt._runner import smoothed
+from rkruntime.simt._schedule import Call, InPlace, Launch, Workers
 
 PATIENCE_S = 20.0
 
