@@ -109,6 +109,15 @@ def _counter(given: Any, start: Any, stop: Any, step: Any) -> Any:
 NUMPY_TYPES = {types.int32: np.int32, types.int64: np.int64, types.uint64: np.uint64}
 
 
+@overload(_stubs.counted, jit_options=INLINE)
+def _counted(array, index):
+    if not isinstance(array, types.Array) or not isinstance(index, types.Integer):
+        return lambda array, index: index
+    if index == types.int32:
+        return lambda array, index: np.uint64(np.uint32(index))
+    return lambda array, index: np.uint64(index)
+
+
 def _span(step):
     """Distance from one strip to the next; kernels compile it."""
 

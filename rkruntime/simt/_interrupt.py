@@ -16,6 +16,10 @@ would; Python's `for ... else` carries a `break` out:
         ...
 
 Ranges with fewer steps than that, known before the kernel runs, stay as they are.
+
+Where a scalar loop counts up from what data say, and takes its counter as an index, nothing tells LLVM that it is not
+negative, so each subscript would look whether to count from the array's end. Such a loop is there twice, and the one
+that begins at 0 or above does not look.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from types import FunctionType
 
 import numba
 
+from rkruntime.simt._copied import copied
 from rkruntime.simt._features import Category
 from rkruntime.simt._names import UNKNOWN, Names
 from rkruntime.simt._rewrite import CONTEXT, PREFIX, Program, Unit, called
@@ -35,20 +40,24 @@ from rkruntime.simt._stubs import STRIP
 __all__ = ("add_interrupts", "waiting_functions")
 
 
+LONGEST_TWICE = 150  # nodes of a body that is there twice
 WAITS = frozenset({Category.BARRIER, Category.WARP, Category.GRID})
 
 
-def add_interrupts(unit: Unit, tree: ast.FunctionDef, waiting: Set[FunctionType] = frozenset()) -> ast.FunctionDef:
+def add_interrupts(
+    unit: Unit, tree: ast.FunctionDef, waiting: Set[FunctionType] = frozenset(), *, scalar: bool = False
+) -> ast.FunctionDef:
     """Return the definition with checks in its loops; `tree` is changed.
 
     Args:
         unit: Whose it is.
         tree: The definition.
         waiting: Device functions in which threads wait for one another.
+        scalar: Whether its threads run one after the other.
     """
     waits = {PREFIX + feature.name for feature in unit.features if feature.category in WAITS}
     waits |= {name for name, function in unit.devices.items() if function in waiting}
-    changed = _Interrupts(unit.names, waits).visit(tree)
+    changed = _Interrupts(unit.names, waits, scalar).visit(tree)
     return ast.fix_missing_locations(changed)  # type: ignore[no-any-return]
 
 
@@ -64,9 +73,10 @@ def waiting_functions(program: Program) -> frozenset[FunctionType]:
 
 
 class _Interrupts(ast.NodeTransformer):
-    def __init__(self, names: Names, waits: Set[str]) -> None:
+    def __init__(self, names: Names, waits: Set[str], scalar: bool) -> None:
         self.names = names
         self.waits = waits
+        self.scalar = scalar
         self.numbers = count()
 
     def visit_While(self, node: ast.While) -> ast.stmt:
@@ -125,17 +135,60 @@ class _Interrupts(ast.NodeTransformer):
                 bounds[place] = one
         first = f"_rk_first_{next(self.numbers)}"
         arguments = (ast.Constant(len(given)), *bounds)
-        inner = ast.For(
-            node.target,
-            called("strip", ast.Name(first, ast.Load()), *arguments, at=node),
-            node.body,
-            [_check(node), ast.Continue()],
-        )
+        strip = called("strip", ast.Name(first, ast.Load()), *arguments, at=node)
+        inner: ast.stmt = ast.For(node.target, strip, node.body, [_check(node), ast.Continue()])
+        if self.scalar and self._may_count_up(bounds) and (body := _counted(node)):
+            from_zero = ast.Compare(ast.Name(first, ast.Load()), [ast.GtE()], [ast.Constant(0)])
+            counting = ast.For(copied(node.target), copied(strip), body, [_check(node), ast.Continue()])
+            inner = ast.If(from_zero, [counting], [inner])
         outer = ast.For(
             ast.Name(first, ast.Store()), called("strips", *arguments, at=node), [inner, ast.Break()], node.orelse
         )
         statements.append(outer)
         return [_placed(statement, node) for statement in statements]
+
+    def _may_count_up(self, bounds: list[ast.expr]) -> bool:
+        """Whether a loop counts up from what only data say."""
+        step = self.names.evaluate(bounds[2])
+        return self.names.evaluate(bounds[0]) is UNKNOWN and isinstance(step, int) and step > 0
+
+
+def _counted(node: ast.For) -> list[ast.stmt] | None:
+    """Return a loop's body with its counter, as an index, not counted from an array's end; None for no such body."""
+    target = node.target
+    inside = [inner for statement in node.body for inner in ast.walk(statement)]
+    if not isinstance(target, ast.Name) or len(inside) > LONGEST_TWICE:
+        return None
+    if any(isinstance(one, ast.Name) and one.id == target.id and not isinstance(one.ctx, ast.Load) for one in inside):
+        return None
+    visitor = _Counted(target.id)
+    body: list[ast.stmt] = [visitor.visit(copied(statement)) for statement in node.body]
+    return body if visitor.found else None
+
+
+class _Counted(ast.NodeTransformer):
+    """Has subscripts by a loop's counter say that it is not negative."""
+
+    def __init__(self, counter: str) -> None:
+        self.counter = counter
+        self.found = False
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """Mark the counter among the indices."""
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name):
+            array = node.value.id
+            if isinstance(node.slice, ast.Tuple):
+                node.slice.elts = [self._marked(array, one) for one in node.slice.elts]
+            else:
+                node.slice = self._marked(array, node.slice)
+        return node
+
+    def _marked(self, array: str, index: ast.expr) -> ast.expr:
+        if not isinstance(index, ast.Name) or index.id != self.counter:
+            return index
+        self.found = True
+        return called("counted", ast.Name(array, ast.Load()), index, at=index)
 
 
 def _check(node: ast.AST) -> ast.stmt:

@@ -245,7 +245,8 @@ class Kernel:
             self._check_records(argument_types)
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
-        trees = trees_of(self.program, guards=not whole and choice.lowering != "fibers" and not self.options.debug)
+        guards = not whole and choice.lowering != "fibers" and not self.options.debug
+        trees = trees_of(self.program, guards=guards, scalar=choice.lowering == "loop")
         for module in _short_floats_in(signature, self.program):
             importlib.import_module(module)  # numba lacks the type; most kernels do not want it
         if choice.lowering == "lanes":

@@ -45,12 +45,13 @@ class Trees:
         return (*self.functions.values(), *((self.limits,) if self.notes else ()))
 
 
-def trees_of(program: Program, *, guards: bool) -> Trees:
+def trees_of(program: Program, *, guards: bool, scalar: bool = False) -> Trees:
     """Make the definitions of a program.
 
     Args:
         program: The kernel and its device functions.
         guards: Whether its guards become bounds of a loop over threads.
+        scalar: Whether threads run one after the other, as in that loop.
     """
     kernel = program.kernel
     guarded = hoist_guards(kernel, copied(kernel.tree), take=guards)
@@ -58,7 +59,7 @@ def trees_of(program: Program, *, guards: bool) -> Trees:
     trees[kernel.source.function] = guarded.tree
     recursive, waiting = recursive_functions(program.units), waiting_functions(program)
     for function, unit in program.units.items():
-        trees[function] = add_interrupts(unit, trees[function], waiting)
+        trees[function] = add_interrupts(unit, trees[function], waiting, scalar=scalar)
         if function in recursive:
             trees[function] = add_descent(trees[function])
     made = Trees(trees, recursive, guarded.limits, guarded.notes, wide=False)
