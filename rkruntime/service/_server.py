@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import select
 import socket
 import ssl
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import trio
@@ -18,6 +16,7 @@ from starlette.types import ASGIApp
 
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import AddressUnavailable
+from rkruntime.service._closing import LATEST_S, hear_out, take_all
 from rkruntime.service._protocol import guarded
 from rkruntime.service._sending import Headers
 
@@ -26,10 +25,10 @@ __all__ = ("FAREWELL_S", "Server", "listen")
 BACKLOG = 2048
 DECODERS = 2
 """Threads that decode large bodies and write metrics."""
-HEARD_OUT_S = 0.05
-"""Seconds that a connection gets, once nobody is listened to any more, to ask what it was opened for."""
-FAREWELL_S = 5
-"""Seconds that answers under way get to be sent, once the server is to end."""
+SENT_WITHIN_S = 5
+"""Seconds that answers under way get to be sent, once nobody is listened to any more."""
+FAREWELL_S = SENT_WITHIN_S + 2 * LATEST_S
+"""Seconds in which the server ends, once it is to."""
 
 
 def listen(config: ServiceConfig) -> socket.socket:
@@ -84,7 +83,7 @@ class Server:
                 proxy_headers=False,
                 backlog=BACKLOG,
                 timeout_keep_alive=math.ceil(config.idle_timeout),
-                timeout_graceful_shutdown=FAREWELL_S,
+                timeout_graceful_shutdown=SENT_WITHIN_S,
             )
         )
 
@@ -128,19 +127,12 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, answer what comes on the connections that there are, and end."""
-        await _take_all(sockets or ())
+        await take_all(sockets or ())
         for server in self.servers:
             server.close()
-        await asyncio.sleep(HEARD_OUT_S)
+        await hear_out(self._is_silent)
         await super().shutdown(sockets)
 
-
-async def _take_all(sockets: Sequence[socket.socket]) -> None:
-    """Let the loop take whoever the system has connected already: closing would reset them."""
-    waiting = select.poll()
-    for listening in sockets:
-        listening.listen(0)  # the system connects one at a time from now on, and the others not yet
-        waiting.register(listening, select.POLLIN)
-    until_s = time.monotonic() + HEARD_OUT_S
-    while time.monotonic() < until_s and waiting.poll(0):  # noqa: ASYNC110  # no event tells that nobody waits
-        await asyncio.sleep(0)
+    def _is_silent(self) -> bool:
+        """Whether a connection has asked for nothing yet."""
+        return any(getattr(connection, "cycle", None) is None for connection in self.server_state.connections)
