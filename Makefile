@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 CORE := */rkruntime/actors/*,*/rkruntime/runtime/*,*/rkruntime/memory/*,*/rkruntime/kernels/*,*/rkruntime/device/*,*/rkruntime/blocking.py
 DECISIONS := */runtime/_lifecycle.py,*/runtime/_drain.py,*/actors/_restart.py,*/memory/_classes.py,*/memory/_pressure.py
 
-.PHONY: run test lint types imports check conformance bench soak docs clean
+.PHONY: run test lint types imports check conformance bench soak docs image clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make bench  the benchmarks, as ratios within one run"
 	@echo "make fuzz   random kernels, each lowering against the others, for SECONDS (600)"
 	@echo "make soak   the service under load for a minute: memory and descriptors stay flat"
+	@echo "make image  the steps of the Dockerfile without a daemon, as root on Debian, and what they make"
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +63,9 @@ bench: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python bench/soak_service.py
+
+image: $(STAMP)
+	$(BIN)/python tests/service/follow_dockerfile.py
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache build dist

@@ -12,6 +12,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from follow_dockerfile import FOLLOWED, instructions
 
 from rkruntime.config import Machine, check_config, load_config
 from rkruntime.service import longest_end_s
@@ -117,6 +118,14 @@ def test_hadolint_takes_the_dockerfile_and_would_find_what_is_wrong(change: tupl
     done = subprocess.run([HADOLINT, "-"], input=text, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == bool(found), done.stdout
     assert found in done.stdout
+
+
+def test_every_line_of_the_dockerfile_can_be_followed_without_a_daemon() -> None:
+    told = list(instructions((DEPLOY / "Dockerfile").read_text()))
+    assert {name for name, _ in told} <= FOLLOWED
+    assert [rest for name, rest in told if name == "ENTRYPOINT"] == [
+        '["rustkernel", "serve", "--config", "/etc/rustkernel/rustkernel.toml"]'
+    ]
 
 
 def test_the_image_runs_as_nobody_in_particular_and_starts_what_is_there() -> None:
