@@ -50,6 +50,15 @@ STATUS: Mapping[type[Exception], int] = MappingProxyType(
 """Error -> status; every error that is not here is 500."""
 
 
+MENDS: Mapping[type[Exception], str] = MappingProxyType(
+    {
+        errors.NotRunning: "ask again once /readyz answers 200",
+        errors.KernelFault: "give arrays and numbers that fit together, or have the kernel's line mended",
+    }
+)
+"""Error -> what a caller over HTTP can do, where that is not what a program can do that holds the runtime."""
+
+
 @attrs.frozen(kw_only=True)
 class Problem:
     """A problem, as RFC 9457 has it, with what we add.
@@ -83,6 +92,7 @@ def problem_of(error: Exception) -> Problem:
         kind = type(error).__name__
         title = (type(error).__doc__ or kind).partition("\n")[0].partition(";")[0].rstrip(".")
         detail, _, mend = str(error).partition("\n  mend: ")
+        mend = MENDS.get(type(error), mend)
     else:
         kind, title = "Unforeseen", "The service failed"
         detail, mend = (

@@ -9,6 +9,8 @@ import httpx
 import numpy as np
 from service_process import LIMIT_S, ServiceProcess, serving
 
+from rkruntime.errors import KernelFault, NotRunning
+from rkruntime.service._problems import problem_of
 from rkruntime.service._serve import SIDE_BY_SIDE
 
 OUT = {"shape": [3], "dtype": "float64"}
@@ -130,3 +132,11 @@ def test_a_service_that_checks_bounds_survives_kernels_that_do_not(tmp_path: Pat
                 detail = answer.json()["detail"]
                 assert "unchecked.py:8: kernel unchecked in block (0, 0, 0), thread (3, 0, 0)" in detail
                 assert "index 3 is out of bounds for axis 0, which has size 3" in detail
+
+
+def test_what_a_caller_is_told_to_do_can_be_done_over_http() -> None:
+    for error in (NotRunning("starting"), KernelFault("k", "it raised", "k.py", 3)):
+        inside = str(error).partition("mend: ")[2]
+        outside = problem_of(error).mend
+        assert outside != inside
+        assert "runtime(" not in outside
