@@ -15,7 +15,9 @@ from llvmlite import ir
 
 from rkruntime.simt._numba import intrinsic, types
 
-__all__ = ("borrowed", "without_owner")
+__all__ = ("borrowed", "without_counts", "without_owner")
+
+COUNTING = ("NRT_incref", "NRT_decref")
 
 
 @intrinsic(prefer_literal=False)
@@ -47,3 +49,15 @@ def without_owner(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Valu
     array.meminfo = ir.Constant(array.meminfo.type, None)
     array.parent = ir.Constant(array.parent.type, None)
     return array._getvalue()
+
+
+def without_counts(module: ir.Module) -> None:
+    """Take the counting of references out of code in which nothing has an owner: it would only take time to compile.
+
+    Args:
+        module: Emitted, and not yet compiled.
+    """
+    counting = [module.globals.pop(name) for name in COUNTING if name in module.globals]
+    for function in module.functions if counting else ():
+        for block in function.blocks:
+            block.instructions[:] = [one for one in block.instructions if getattr(one, "callee", None) not in counting]

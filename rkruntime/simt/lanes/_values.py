@@ -14,10 +14,12 @@ from numba.core import cgutils
 from numba.core.lowering import Lower
 
 from rkruntime.simt import _state
+from rkruntime.simt._borrowed import without_counts
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _complex as complexes
 from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._arguments import taken_apart
 from rkruntime.simt.lanes._narrow import NARROW
 from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of, varying
 from rkruntime.simt.lanes._slots import Slot, Value
@@ -47,11 +49,22 @@ class LaneValues(Lower):
     _counters: dict[str, str]
     _copies_held: llvm.Value | None
 
+    def extract_function_arguments(self) -> list[llvm.Value]:
+        """Return the arguments, which the function begins with."""
+        raw = self.call_conv.get_arguments(self.function)
+        self.fnargs: list[llvm.Value] = taken_apart(self.builder, self.fndesc.argtypes, raw)
+        return self.fnargs
+
     def incref(self, typ: Any, val: llvm.Value) -> None:
         """Count nothing: what a kernel works on outlives it."""
 
     def decref(self, typ: Any, val: llvm.Value) -> None:
         """Likewise."""
+
+    def post_lower(self) -> None:
+        """Have numba's own code for expressions count nothing either."""
+        super().post_lower()
+        without_counts(self.module)
 
     def _slot(self, name: str) -> Slot:
         slot = self._slots.get(name)
