@@ -15,6 +15,7 @@ from numba.core import ir
 
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._stubs import activemask, syncthreads
+from rkruntime.simt.lanes._ends import with_own_ends
 from rkruntime.simt.lanes._liveness import assigned_in, live_in
 from rkruntime.simt.lanes._recipes import recipes
 from rkruntime.simt.lanes._segments import Segment, Uncuttable, segments_of
@@ -49,11 +50,16 @@ class CutLower(WarpLower):
         self._check_own()
 
     def _find_segments(self) -> None:
-        super().analyse()
-        try:
-            self._segments = segments_of(self.shapes.leaving, self.shapes.regions)
-        except Uncuttable as uncuttable:
-            raise LanesRefused(str(uncuttable)) from None
+        while True:
+            super().analyse()
+            try:
+                self._segments = segments_of(self.shapes.leaving, self.shapes.regions)
+                break
+            except Uncuttable as uncuttable:
+                copied = with_own_ends(self.blocks, self.shapes.leaving)
+                if copied is None:
+                    raise LanesRefused(str(uncuttable)) from None
+                self.blocks = copied
         self._segment_of = {label: one for one in self._segments.values() for label in one.labels}
         self._live = live_in(self.blocks, self.flow.successors)
         self._places = self._where_used()
