@@ -3,7 +3,7 @@
 These modules are imported by the simulator's process too, and so know nothing of ours.
 """
 
-from three_ways import arithmetic, atomics, functions, indices, memory, synchronisation, warps
+from three_ways import against_numpy, arithmetic, atomics, functions, indices, memory, synchronisation, warps
 
 GROUPS = {
     "indices": indices.CASES,
@@ -13,4 +13,5 @@ GROUPS = {
     "atomics": atomics.CASES,
     "arithmetic": arithmetic.CASES,
     "functions": functions.CASES,
+    "against_numpy": against_numpy.CASES,
 }

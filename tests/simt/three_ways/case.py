@@ -4,7 +4,11 @@ from collections import namedtuple
 
 import numpy as np
 
-Case = namedtuple("Case", "kernel grid block args ulps shared instead why", defaults=(0, 0, None, ""))
+Case = namedtuple(
+    "Case",
+    "kernel grid block args ulps shared instead why besides ways",
+    defaults=(0, 0, None, "", None, ("lanes", "fibers")),
+)
 Case.__doc__ = """One kernel with its launch.
 
 Args:
@@ -15,6 +19,8 @@ Args:
     shared: Bytes of dynamic shared memory.
     instead: Where the simulator cannot run it: a function of the same arguments that does what CUDA's guide says.
     why: What the simulator lacks, or does wrong.
+    besides: A function of the same arguments that has to do the same as the simulator.
+    ways: What to run it as: as `lanes`, or as a `loop` where these do not apply; on `fibers`; as a `loop` in any case.
 """
 
 

@@ -1,11 +1,6 @@
-"""Kernels that use numba.cuda feature by feature, with NumPy references; as a script, it runs them in the simulator.
+"""Kernels that use many features at once, each written down once more in NumPy and Python."""
 
-The simulator takes over numba.cuda when that is imported, so it needs a process of its own.
-"""
-
-import json
 import math
-import sys
 from collections import namedtuple
 from enum import IntEnum
 
@@ -18,7 +13,10 @@ from numba.cuda.random import (
     xoroshiro128p_uniform_float64,
 )
 
-Case = namedtuple("Case", "kernel grid block args reference simulated shared", defaults=(True, 0))
+from three_ways.case import Case
+
+ALL = ("loop", "lanes", "fibers")
+APART = 16  # units in the last place
 
 
 # Functions: recursive, inlined, passed as arguments, lambdas, and a choice among several.
@@ -155,12 +153,11 @@ def random_numbers_reference(states, uniform, single, normal):
         states[i] = tuple(state)
 
 
-def random_numbers_case():
+def random_numbers_args():
     words = np.random.default_rng(9).integers(0, 2**64, (STATES, 2), dtype=np.uint64)
     states = np.zeros(STATES, xoroshiro128p_dtype)
     states["s0"], states["s1"] = words.T
-    args = states, np.zeros(STATES), np.zeros(STATES, np.float32), np.zeros(STATES, np.float32)
-    return Case(random_numbers, 2, 4, args, random_numbers_reference, False)  # the simulator takes long for each number
+    return states, np.zeros(STATES), np.zeros(STATES, np.float32), np.zeros(STATES, np.float32)
 
 
 # Arguments: tuples, named ones, enums, None, records within records, and arrays of every kind.
@@ -196,10 +193,10 @@ def arguments_reference(numbers, point, colour, nothing, read_only, nil, empty, 
     records["count"] = i + 1
 
 
-def arguments_case():
+def arguments_args():
     read_only = np.arange(8.0)
     read_only.flags.writeable = False
-    args = (
+    return (
         (1, 2.5),
         Point(3, np.arange(8.0) / 4),
         Colour.GREEN,
@@ -210,7 +207,6 @@ def arguments_case():
         np.zeros(8, OUTER),
         np.zeros(8),
     )
-    return Case(arguments, 2, 4, args, arguments_reference, False)  # the simulator has no tuples with arrays
 
 
 @cuda.jit
@@ -239,8 +235,8 @@ def layouts_reference(strided, fortran, boolean, small, unsigned, whole, complex
     spans[:] = days - days[0]
 
 
-def layouts_case():
-    args = (
+def layouts_args():
+    return (
         np.zeros((16, 3))[::2, ::-1],
         np.asfortranarray(np.zeros((8, 3))),
         np.zeros(8, bool),
@@ -251,7 +247,6 @@ def layouts_case():
         np.arange(8).astype("M8[D]"),
         np.zeros(8, "m8[D]"),
     )
-    return Case(layouts, 2, 4, args, layouts_reference, False)  # the simulator raises where an int8 would wrap around
 
 
 # Memory: two views on the dynamic block, records and arrays in shared and local memory, constants.
@@ -350,51 +345,32 @@ def vectors_reference(out):
     out[:, 3] = 2 - i + 0.1
 
 
-def cases():
-    """Return every case, with new arguments."""
-    x = np.array([7.5, -7.5, 0.25, 1e300, -3.0, 5.0, 6.0, -0.75])
-    y = np.array([2.0, 2.0, 0.1, 3.0, 7.0, -3.0, 0.5, 0.5])
-    return [
-        Case(functions, 2, 4, (np.zeros((8, 6), np.int64),), functions_reference),
-        Case(mathematics, 2, 4, (x, y, np.zeros((8, 12))), mathematics_reference),
-        Case(vectors, 2, 4, (np.zeros((8, 4)),), vectors_reference, False),  # the simulator keeps 2.75 in an int32x2
-        random_numbers_case(),
-        arguments_case(),
-        layouts_case(),
-        Case(
-            atomics,
-            2,
-            4,
-            (
-                np.zeros((3, 4)),
-                np.zeros(1, complex),
-                np.zeros(1, INNER),
-                np.zeros(3, np.uint32),
-                np.zeros(3, np.int64),
-            ),
-            atomics_reference,
-            False,  # the simulator has no atomics on fields of records
-        ),
-        Case(memory, 1, 8, (np.zeros((8, 4)),), memory_reference, False, 128),
-    ]
+X = np.array([7.5, -7.5, 0.25, 1e300, -3.0, 5.0, 6.0, -0.75])
+Y = np.array([2.0, 2.0, 0.1, 3.0, 7.0, -3.0, 0.5, 0.5])
+COUNTS = (np.zeros((3, 4)), np.zeros(1, complex), np.zeros(1, INNER), np.zeros(3, np.uint32), np.zeros(3, np.int64))
 
 
-def name_of(case):
-    """Return the kernel's name."""
-    return case.kernel.py_func.__name__ if hasattr(case.kernel, "py_func") else case.kernel.fn.__name__
+def only(kernel, grid, block, args, reference, why, ways=ALL, shared=0):
+    """Return a case that the simulator cannot run."""
+    return Case(kernel, grid, block, args, APART, shared, reference, why, ways=ways)
 
 
-def plain(value):
-    """Return an array as lists that JSON takes."""
-    if value.dtype.kind in "Mm":
-        value = value.astype(np.int64)
-    return [value.real.tolist(), value.imag.tolist()] if value.dtype.kind == "c" else value.tolist()
-
-
-if __name__ == "__main__":
-    results = {}
-    for case in cases():
-        if case.simulated:
-            case.kernel[case.grid, case.block, 0, case.shared](*case.args)
-            results[name_of(case)] = [plain(one) for one in case.args if isinstance(one, np.ndarray)]
-    json.dump(results, sys.stdout)
+CASES = [
+    Case(functions, 2, 4, (np.zeros((8, 6), np.int64),), APART, besides=functions_reference, ways=ALL),
+    Case(mathematics, 2, 4, (X, Y, np.zeros((8, 12))), APART, besides=mathematics_reference, ways=ALL),
+    only(vectors, 2, 4, (np.zeros((8, 4)),), vectors_reference, "the simulator keeps 2.75 in an int32x2"),
+    only(random_numbers, 2, 4, random_numbers_args(), random_numbers_reference, "the simulator takes long for each"),
+    only(arguments, 2, 4, arguments_args(), arguments_reference, "the simulator takes no tuples that hold arrays"),
+    only(layouts, 2, 4, layouts_args(), layouts_reference, "the simulator raises where an int8 would wrap around"),
+    only(atomics, 2, 4, COUNTS, atomics_reference, "the simulator has no atomics on fields of records"),
+    only(
+        memory,
+        1,
+        8,
+        (np.zeros((8, 4)),),
+        memory_reference,
+        "the simulator takes no class for the type of a dynamic array",
+        ways=ALL[1:],
+        shared=128,
+    ),
+]
