@@ -65,15 +65,17 @@ def has_barriers(program: Program) -> bool:
     return not FIBERS.isdisjoint(program.categories)
 
 
-def can_be_cut(program: Program) -> bool:
-    """Whether what a kernel's threads do together is done by blocks or warps, and not by the grid or in recursion."""
+def _uncuttable(program: Program) -> str | None:
+    """Return what a kernel's threads do together by the grid or in recursion, and not by blocks or warps; or None."""
     recursive = recursive_functions(program.units)
     for function, unit in program.units.items():
-        for feature in unit.features:
-            together = feature.category in FIBERS
-            if together and (function in recursive or feature.category is Category.GRID):
-                return False
-    return True
+        for feature, line in unit.features.items():
+            where = f"{feature.spelling} at {unit.source.file}:{line}"
+            if feature.category is Category.GRID:
+                return f"{WHY_FIBERS[feature.category]}: {where}"
+            if feature.category in FIBERS and function in recursive:
+                return f"{WHY_FIBERS[feature.category]} in {function.__name__}, which calls itself: {where}"
+    return None
 
 
 def choose(program: Program, *, checked: bool) -> Choice:
@@ -87,9 +89,12 @@ def choose(program: Program, *, checked: bool) -> Choice:
     if waits:
         feature, (file, line) = waits[0]
         where = f"{feature.spelling} at {file}:{line}"
-        if not checked and can_be_cut(program):
+        why = _uncuttable(program)
+        if why is None and checked:
+            why = f"subscripts are checked one thread at a time, and {WHY_FIBERS[feature.category]}: {where}"
+        if why is None:
             return Choice("lanes", f"it can be cut where threads wait for one another: {where}")
-        return Choice("fibers", f"{WHY_FIBERS[feature.category]}: {where}")
+        return Choice("fibers", why)
     if checked:
         return Choice("loop", "subscripts are checked one thread at a time")
     for unit in program.units.values():

@@ -301,14 +301,16 @@ class Kernel:
 
 def _check_for_lanes(program: Program) -> None:
     """Refuse for lanes what is called by way of a function that is made once types are known."""
-    if any(not one.cacheable for unit in program.units.values() for one in unit.stand_ins.values()):
-        raise LanesRefused("it calls what was given to the cuda target, which is read once types are known")
-    if any(_passes_tuples(unit.tree) for unit in program.units.values()):
-        raise LanesRefused("a device function takes *args, and numba cannot make it part of the kernel")
     recursive = recursive_functions(program.units)
     for function, unit in program.units.items():
+        where = f"{unit.source.file}:{unit.source.tree.lineno}"
+        for one in unit.stand_ins.values():
+            if not one.cacheable:
+                why = f"{one.spelling} was given to the cuda target, and is read once types are known"
+                raise LanesRefused(f"{why}: {where}")
+        if _passes_tuples(unit.tree):
+            raise LanesRefused(f"a device function takes *args, and numba cannot make it part of the kernel: {where}")
         if (declared := declared_for(function)) and (function in recursive or not converts_inline(declared)):
-            where = f"{unit.source.file}:{unit.source.tree.lineno}"
             why = "it calls itself" if function in recursive else "to which of several, or to what, is found by types"
             raise LanesRefused(f"a device function converts to a declared signature, and {why}: {where}")
 

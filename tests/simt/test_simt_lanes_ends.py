@@ -1,5 +1,7 @@
 """Threads that leave the others before a barrier, and come to the same code in the end, on lanes: against fibers."""
 
+import inspect
+
 import numpy as np
 import pytest
 from numba import cuda
@@ -141,17 +143,86 @@ def test_bools_are_arguments_where_threads_part(width, flag):
     agrees(together, 3, 32, x, (flag, not flag), np.zeros_like(x), width=width)
 
 
-def test_the_reason_tells_what_cannot_be_cut():
-    @cuda.jit
-    def crossed(x, out):
-        i = cuda.threadIdx.x
-        if x[i] > 0:
-            out[i] = 1
-            cuda.syncthreads()
-        else:
-            cuda.syncthreads()
-        out[i] += out[(i + 1) % 32]
+def line_of(kernel, text):
+    """Return where a line with some text stands in a kernel's file."""
+    lines, first = inspect.getsourcelines(kernel.py_func)
+    return f"{__file__}:{first + next(k for k, line in enumerate(lines) if text in line)}"
 
-    special = simt.Kernel(crossed).specialize((np.arange(32), np.zeros(32)))
-    assert special.lowering == "fibers"
-    assert "may part before a barrier" in special.explain()
+
+@cuda.jit
+def crossed(x, out):
+    i = cuda.threadIdx.x
+    if x[i] > 0:
+        out[i] = 1
+        cuda.syncthreads()  # at one
+    else:
+        cuda.syncthreads()
+    out[i] += out[(i + 1) % 32]
+
+
+@cuda.jit
+def turns_apart(x, out):
+    i = cuda.threadIdx.x
+    for k in range(x[i]):
+        cuda.syncthreads()  # in a loop
+        out[(i + k) % 32] += 1
+    cuda.syncthreads()
+
+
+@cuda.jit
+def kept_large(x, out):
+    i = cuda.threadIdx.x
+    mine = cuda.local.array(100, np.float64)  # large
+    mine[x[i]] = i
+    cuda.syncthreads()
+    out[i] = mine[x[i]]
+
+
+@cuda.jit
+def as_a_whole(x, out):
+    i = cuda.threadIdx.x
+    mine = cuda.local.array(4, np.float64)
+    for k in range(4):
+        mine[k] = x[i] + k
+    out[i] = mine[1:].size  # a view
+
+
+@pytest.mark.parametrize(
+    ("kernel", "why", "text"),
+    [
+        (crossed, "threads may part before a barrier", "# at one"),
+        (turns_apart, "threads may part before a barrier", "# in a loop"),
+        (kept_large, "each thread has 800 bytes of arrays that it needs on both sides of a barrier", "# large"),
+        (as_a_whole, "each thread uses an array of its own (cuda.local.array) as a whole", "# a view"),
+    ],
+)
+def test_the_reason_tells_where_lanes_end(kernel, why, text):
+    special = simt.Kernel(kernel).specialize((np.arange(32), np.zeros(32)))
+    assert special.lowering != "lanes"
+    assert f"since {why}: {line_of(kernel, text)}\n" in special.explain()
+
+
+def test_the_reason_tells_what_waits_in_recursion_or_for_the_grid():
+    @cuda.jit(device=True)
+    def sinking(n):
+        cuda.syncthreads()
+        return n if n < 1 else sinking(n - 1)
+
+    @cuda.jit
+    def diving(out):
+        cuda.syncthreads()
+        out[0] = sinking(3)
+
+    @cuda.jit
+    def everywhere(out):
+        cuda.syncthreads()
+        cuda.cg.this_grid().sync()
+
+    choice = simt.Kernel(diving).choice
+    place = line_of(sinking, "syncthreads")
+    why = f"threads wait for one another in sinking, which calls itself: cuda.syncthreads at {place}"
+    assert (choice.lowering, choice.why) == ("fibers", why)
+    choice = simt.Kernel(everywhere).choice
+    why = f"all threads of the grid wait for one another: cuda.cg.this_grid at {line_of(everywhere, 'this_grid')}"
+    assert (choice.lowering, choice.why) == ("fibers", why)
+    assert "checked one thread at a time" in simt.Kernel(crossed, options={"debug": True}).choice.why

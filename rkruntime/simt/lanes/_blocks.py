@@ -20,7 +20,7 @@ from numba.core import cgutils, ir
 from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
-from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._cutting import CutLower
 from rkruntime.simt.lanes._ramps import first_lanes
@@ -108,13 +108,6 @@ class BlockLower(CutLower):
         self.loc = inst.loc
         self._lower_assignment(inst)
 
-    def _definition(self, name: str) -> Any:
-        for block in self.blocks.values():
-            for inst in block.body:
-                if isinstance(inst, ir.Assign) and inst.target.name == name:
-                    return inst
-        return None
-
     def lower_inst(self, inst: Any) -> None:
         """Emit one statement, other than those that were emitted beforehand or come after the segment."""
         if isinstance(inst, ir.Assign) and (isinstance(inst.value, ir.Arg) or self._calls(inst) is block_array):
@@ -163,7 +156,7 @@ class BlockLower(CutLower):
             self.builder.branch(heads[ways[0]])
         elif isinstance(end, ir.Branch):
             if widest(self.shapes.form(end.cond.name)) is not Shape.UNIFORM:
-                raise LanesRefused("threads of a block decide by themselves whether they pass a barrier")
+                raise refused_at(end.loc, "threads of a block decide by themselves whether they pass a barrier")
             bit = self.builder.icmp_unsigned("!=", self.loadvar(end.cond.name), llvm.IntType(1)(0))
             self.builder.cbranch(bit, heads[end.truebr], heads[end.falsebr])
         else:
@@ -174,7 +167,7 @@ class BlockLower(CutLower):
     def _count(self, inst: Any) -> None:
         """Have the threads of a vector arrive at a barrier that tells how many came with a true predicate."""
         if self.shapes.form(inst.target.name) is not Shape.UNIFORM:
-            raise LanesRefused("a barrier's answer is kept with what differs among threads")
+            raise refused_at(inst.loc, "a barrier's answer is kept with what differs among threads")
         predicate = self._vector(self._value(inst.value.args[1].name), types.boolean)
         self._tally.add(self.builder, predicate, self._mask)
 

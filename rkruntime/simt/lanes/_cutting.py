@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.core import ir
 
-from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt._stubs import activemask, syncthreads
 from rkruntime.simt.lanes._ends import with_own_ends
 from rkruntime.simt.lanes._liveness import assigned_in, live_in
@@ -58,7 +58,7 @@ class CutLower(WarpLower):
             except Uncuttable as uncuttable:
                 copied = with_own_ends(self.blocks, self.shapes.leaving)
                 if copied is None:
-                    raise LanesRefused(str(uncuttable)) from None
+                    raise refused_at(self.blocks[uncuttable.label].terminator.loc, uncuttable.why) from None
                 self.blocks = copied
         self._segment_of = {label: one for one in self._segments.values() for label in one.labels}
         self._live = live_in(self.blocks, self.flow.successors)
@@ -124,9 +124,18 @@ class CutLower(WarpLower):
         return len(frozenset[int]().union(*(self._places[name] for name in names))) > 1
 
     def _check_own(self) -> None:
-        kept = sum(self._own_bytes(first) for first in set(self._own.values()) if self._outlives(first))
+        arrays = sorted(first for first in set(self._own.values()) if self._outlives(first))
+        kept = sum(map(self._own_bytes, arrays))
         if kept > MOST_KEPT_BYTES:
-            raise LanesRefused(f"each thread has {kept} bytes of arrays that it needs on both sides of a barrier")
+            why = f"each thread has {kept} bytes of arrays that it needs on both sides of a barrier"
+            raise refused_at(self._definition(arrays[0]).loc, why)
+
+    def _definition(self, name: str) -> Any:
+        for block in self.blocks.values():
+            for inst in block.body:
+                if isinstance(inst, ir.Assign) and inst.target.name == name:
+                    return inst
+        return None
 
     def _brought(self, segment: Segment) -> list[str]:
         """Return the variables that a segment has from those before it."""
@@ -176,7 +185,7 @@ class CutLower(WarpLower):
             return False
         name, value = inst.target.name, inst.value
         if isinstance(value, ir.Expr) and value.op == "iternext" and len(self._places[value.value.name]) > 1:
-            raise LanesRefused("a loop goes on from one side of a barrier to the other")
+            raise refused_at(inst.loc, "a loop goes on from one side of a barrier to the other")
         crosses = len(self._places[name]) > 1 and self.shapes.is_reassigned(name)
         return crosses and not self._comes_after(label, inst)
 

@@ -15,7 +15,7 @@ from typing import Any
 from llvmlite import ir as llvm
 
 from rkruntime.simt._numba import types
-from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._flow import linear_order
 from rkruntime.simt.lanes._liveness import assigned_in
@@ -103,4 +103,5 @@ class LeavingLower(LanesLower):
             (stays,) = (one for one in self.flow.successors[block] if one != out)
             for name in sorted(changed & self._live[stays]):
                 if self.shapes.form(name) is not Shape.VARYING and self.typeof(name) != types.none:
-                    raise LanesRefused(f"{name.split('.')[0]!r} is changed by threads that leave, and used by others")
+                    why = f"{name.split('.')[0]!r} is changed by threads that leave, and used by others"
+                    raise refused_at(self.blocks[block].terminator.loc, why)

@@ -23,7 +23,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
-from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._aligned import Aligned
@@ -107,8 +107,7 @@ class LanesLower(OwnLower):
         self.flow = flow_of(self.blocks)
         leaving = Leaving(self.flow, self.barriers, self.barriers | self.warps)
         aligned = Aligned(self.blocks, self.fndesc.typemap, self.width if self.rows_begin else 0)
-        if not self._find_own():
-            raise LanesRefused("each thread has an array of its own (cuda.local.array), and uses it as a whole")
+        self._find_own()
         own = frozenset(self._own)
         self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, own, self.apart)
         self._slots, self._lane, self._mask, self._copies_held = {}, None, None, None
@@ -174,7 +173,7 @@ class LanesLower(OwnLower):
         ways = self.shapes.leaving.together.successors
         outside = {after for label in region for after in ways[label] if after not in region}
         if len(outside) > 1:
-            raise LanesRefused("ways of different threads meet at more than one place")
+            raise refused_at(self.blocks[min(region)].loc, "ways of different threads meet at more than one place")
         self.builder.position_at_end(self._starts[region])
         self._lower_order(linear_order(self.flow, region))
         if outside:

@@ -12,6 +12,7 @@ from llvmlite import ir as llvm
 from numba.core import ir
 
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt._stubs import parse_shape
 from rkruntime.simt.lanes._own import OwnElements, own_arrays, wrong_use
 from rkruntime.simt.lanes._record_lower import RecordLower
@@ -31,8 +32,8 @@ class OwnLower(RecordLower):
     _own: dict[str, str]  # the variables that are one, with the first of its names
     _rooms: dict[str, llvm.Value]
 
-    def _find_own(self) -> bool:
-        """Find such arrays; whether all that is done with them can be lowered."""
+    def _find_own(self) -> None:
+        """Find such arrays, and refuse what cannot be lowered of what is done with them."""
         typemap = self.fndesc.typemap
 
         def callee(func: Any) -> Any:
@@ -40,8 +41,13 @@ class OwnLower(RecordLower):
 
         self._own, self._rooms = own_arrays(self.blocks, callee), {}
         statements = [inst for block in self.blocks.values() for inst in block.body]
-        small = sum(self._own_bytes(first) for first in set(self._own.values())) * self.width <= MOST_BYTES
-        return small and not any(wrong_use(inst, self._own, typemap, callee) for inst in statements)
+        for inst in statements:
+            if wrong_use(inst, self._own, typemap, callee):
+                raise refused_at(inst.loc, "each thread uses an array of its own (cuda.local.array) as a whole")
+        taken = sum(map(self._own_bytes, set(self._own.values()))) * self.width
+        if taken > MOST_BYTES:
+            why = f"arrays of the threads' own take {taken:,} bytes for a vector, more than {MOST_BYTES:,}"
+            raise refused_at(self.func_ir.loc, why)
 
     def _extents_of(self, first: str) -> tuple[int, ...]:
         made: Any = next(

@@ -18,7 +18,16 @@ __all__ = ("Segment", "Uncuttable", "segments_of")
 
 
 class Uncuttable(Exception):
-    """A kernel cannot be cut so; the message says why."""
+    """A kernel cannot be cut so.
+
+    Args:
+        why: The reason.
+        label: The block that it stands at the end of.
+    """
+
+    def __init__(self, why: str, label: int) -> None:
+        super().__init__(why, label)
+        self.why, self.label = why, label
 
 
 @attrs.frozen
@@ -49,7 +58,7 @@ def segments_of(leaving: Leaving, regions: Sequence[frozenset[int]]) -> dict[int
     flow, barriers = leaving.together, leaving.barriers
     divergent = frozenset[int]().union(*regions)
     if barriers & divergent:
-        raise Uncuttable("threads may part before a barrier")
+        raise Uncuttable("threads may part before a barrier", min(barriers & divergent))
     ends = set(barriers) | _branches_around(leaving.pieces, barriers)
     leaders = {flow.entry} | {after for block in ends for after in flow.successors[block]}
     while True:
@@ -62,11 +71,12 @@ def segments_of(leaving: Leaving, regions: Sequence[frozenset[int]]) -> dict[int
         if not shared:
             break
         leaders |= _entered(flow, shared)
-    if leaders & divergent & leaving.staying:
-        raise Uncuttable("threads may part before a barrier")
+    if apart := leaders & divergent & leaving.staying:
+        raise Uncuttable("threads may part before a barrier that not all come to", min(apart))
     segments = {leader: _segment(flow, leader, leaders, ends) for leader in leaders}
-    if any(one.last in divergent and flow.successors[one.last] for one in segments.values() if one.last is not None):
-        raise Uncuttable("threads that left and the others meet at more than one place")
+    lasts = {one.last for one in segments.values() if one.last is not None and flow.successors[one.last]}
+    if lasts & divergent:
+        raise Uncuttable("threads that left and the others meet at more than one place", min(lasts & divergent))
     return _with_whole_regions(segments, regions)
 
 
@@ -75,7 +85,7 @@ def _with_whole_regions(segments: dict[int, Segment], regions: Sequence[frozense
     for region in regions:
         touching = [one for one in segments.values() if one.labels & region]
         if len(touching) > 1:
-            raise Uncuttable("threads that left and the others meet at more than one place")
+            raise Uncuttable("threads that left and the others meet at more than one place", min(region))
         for one in touching:
             segments[one.first] = attrs.evolve(one, labels=one.labels | region)
     return segments
@@ -118,5 +128,5 @@ def _segment(flow: Flow, leader: int, leaders: Set[int], ends: Set[int]) -> Segm
         and (block in ends or not flow.successors[block] or set(flow.successors[block]) & leaders)
     }
     if len(last) > 1:
-        raise Uncuttable("threads leave the code between two barriers at more than one place")
+        raise Uncuttable("threads leave the code between two barriers at more than one place", min(last))
     return Segment(leader, last.pop() if last else None, frozenset(labels))

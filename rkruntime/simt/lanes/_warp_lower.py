@@ -12,7 +12,7 @@ from numba.core import ir
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
-from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._gone import LeavingLower
 from rkruntime.simt.lanes._shapes import Shape, callee_of, is_uniform
@@ -38,8 +38,9 @@ class WarpLower(LeavingLower):
         return None
 
     def _check_warps(self) -> None:
-        if self.warps & self._divergent:
-            raise LanesRefused("the threads of a warp may part before they work together")
+        if apart := self.warps & self._divergent:
+            why = "the threads of a warp may part before they work together"
+            raise refused_at(self.blocks[min(apart)].terminator.loc, why)
 
     def _lower_assignment(self, inst: Any) -> None:
         operation = self._calls(inst)
