@@ -45,11 +45,13 @@ class Choice:
         lowering: `lanes`, `loop` or `fibers`.
         why: The reason, after "since".
         width: Threads of a vector, of lanes.
+        in_rows: Whether the threads of a vector are in one row of the block.
     """
 
     lowering: str
     why: str
     width: Width | None = None
+    in_rows: bool = True
 
     @property
     def lanes(self) -> int:
@@ -139,8 +141,7 @@ def choose_width(
             raise ValueError(f"width={wanted}: give a power of 2 up to {WIDEST}")
         return Width(wanted, "it was asked for")
     if Category.WARP in program.categories:
-        why = "a vector is a warp, whose threads work together; blocks whose rows are not whole warps go to fibers"
-        return Width(WIDE, why)
+        return Width(WIDE, "a vector is a warp, whose threads work together")
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     if not joined and not _is_flat(program):
         return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")

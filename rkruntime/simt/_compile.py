@@ -44,7 +44,7 @@ def compile_drive(
     private: tuple[int, ...] = ()
     if vectors:
         private = tuple(k for k in added_to_only(program.kernel.tree) if can_be_copied(argument_types[k]))
-        compiler = compiler_for(width, blocks=blocks, private=private)
+        compiler = compiler_for(width, blocks=blocks, in_rows=choice.in_rows, private=private)
         body = njit(**{**numba_options(options), "pipeline_class": compiler})(emitted.body.py_func)
         body.compile((LoopContext, *argument_types))
         check_for_owned(body)

@@ -224,17 +224,24 @@ class Kernel:
         return self._compile_as(choice, argument_types)
 
     def _ragged(self, argument_types: tuple[Any, ...]) -> Callable[[], Special]:
-        """Return what compiles for fibers when it is first called."""
+        """Return what compiles for blocks whose rows are not whole warps when it is first called."""
         once, made = threading.Lock(), list[Special]()
 
         def special() -> Special:
             with once:
                 if not made:
-                    choice = Choice("fibers", "rows of the block are not whole warps")
-                    made.append(self._compile_as(choice, argument_types))
+                    made.append(self._compile_numbered(argument_types))
                 return made[0]
 
         return special
+
+    def _compile_numbered(self, argument_types: tuple[Any, ...]) -> Special:
+        why = "rows of the block are not whole warps"
+        try:
+            choice = Choice("lanes", f"{why}, so that a vector is 32 threads in the order of numbers", in_rows=False)
+            return self._compile_as(choice, argument_types)
+        except LanesRefused as refused:
+            return self._compile_as(Choice("fibers", f"{why}, and {refused}"), argument_types)
 
     def _compile_as(self, choice: Choice, argument_types: tuple[Any, ...]) -> Special:
         if choice.lowering == "lanes":
@@ -255,7 +262,7 @@ class Kernel:
             if Category.WARP in self.program.categories and width.lanes != WARP:
                 raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
         carried = carry_registered()
-        key = None if carried else self._cache_key(f"{choice.lowering} {choice.lanes}", signature, trees)
+        key = None if carried else self._cache_key(_spelling(choice), signature, trees)
         if choice.lowering == "fibers":
             importlib.import_module("rkruntime.simt._switch")  # machine code from the cache needs its symbols too
         compiled = _cache.load(self.name, key) if key else None
@@ -297,6 +304,11 @@ class Kernel:
         files = [unit.source.file for unit in units]
         texts = [ast.dump(tree, include_attributes=True) for tree in trees.every]
         return _cache.digest([lowering, signature, repr(self.options), *files, *frozen, *texts])
+
+
+def _spelling(choice: Choice) -> str:
+    """Return what tells machine code apart that is lowered differently."""
+    return f"{choice.lowering} {choice.lanes}{'' if choice.in_rows else ' numbered'}"
 
 
 def _check_for_lanes(program: Program) -> None:

@@ -193,7 +193,7 @@ def as_a_whole(x, out):
         (crossed, "threads may part before a barrier", "# at one"),
         (turns_apart, "threads may part before a barrier", "# in a loop"),
         (kept_large, "each thread has 800 bytes of arrays that it needs on both sides of a barrier", "# large"),
-        (as_a_whole, "each thread uses an array of its own (cuda.local.array) as a whole", "# a view"),
+        (as_a_whole, "each thread has an array of its own (cuda.local.array), and uses it as a whole", "# a view"),
     ],
 )
 def test_the_reason_tells_where_lanes_end(kernel, why, text):

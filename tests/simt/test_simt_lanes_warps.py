@@ -7,7 +7,7 @@ from simt_launching import run
 from test_simt_lanes_together import agrees
 
 from rkruntime import simt
-from rkruntime.errors import KernelCompileError
+from rkruntime.errors import KernelCompileError, KernelFault
 from rkruntime.simt.lanes import LanesRefused
 
 FULL = 0xFFFFFFFF
@@ -167,13 +167,74 @@ def in_two_dimensions(x, out):
 
 
 @pytest.mark.parametrize("block", [(32, 3), (64, 2), (8, 4), (5, 7), (40, 2)])
-def test_rows_that_are_no_warps_go_to_fibers(block):
+def test_rows_that_are_no_warps_are_taken_in_the_order_of_numbers(block):
     x = np.random.default_rng(4).integers(0, 99, block[::-1])
     agrees(in_two_dimensions, 1, block, x, np.zeros_like(x), width=32)
     special = simt.Kernel(in_two_dimensions).specialize((x, x))
     assert special.lowering == "lanes"
     assert special.otherwise is not None
-    assert special.otherwise().lowering == "fibers"
+    assert special.otherwise().lowering == "lanes"
+    assert "in the order of numbers" in special.otherwise().explain()
+
+
+@cuda.jit(device=True)
+def neighbour(value, lane):
+    found = cuda.shfl_down_sync(FULL, value, 3)
+    return found if cuda.threadIdx.z < 2 else lane
+
+
+@cuda.jit
+def everywhere(x, out, counts):
+    shared = cuda.shared.array(1024, np.int64)
+    mine = cuda.local.array(2, np.int64)
+    at, dim = cuda.threadIdx, cuda.blockDim
+    i, j, k = cuda.grid(3)
+    number = at.x + dim.x * (at.y + dim.y * at.z)
+    if k >= x.shape[0] or j >= x.shape[1] or i >= x.shape[2]:
+        return
+    mine[0], mine[1] = x[k, j, i], number
+    shared[number] = neighbour(mine[number % 2], number)
+    cuda.syncthreads()
+    cuda.atomic.add(counts, cuda.threadIdx.y, 1)
+    total = shared[number]
+    for turn in range(cuda.threadIdx.x + 1):
+        total += turn * cuda.grid(1)
+    if cuda.any_sync(FULL, x[k, j, i] == 7):
+        total += 1000
+    cuda.syncthreads()
+    out[k, j, i] = total + 7 * shared[number // 2] + cuda.ballot_sync(FULL, i > 2) % 97
+
+
+@pytest.mark.parametrize("block", [(4, 4, 4), (7, 3, 2), (1, 1, 40), (10, 100), (33, 2)])
+def test_places_of_all_kinds_where_a_warp_spans_rows(block):
+    whole = (2 * block[0], 2 * block[1], 2 * (*block, 1)[2])
+    x = np.random.default_rng(5).integers(0, 99, tuple(one - 1 for one in whole[::-1]))
+    counts = np.zeros(100, np.int64)
+    grid = (2, 2, 2)
+    got, wanted = (np.zeros_like(x), counts.copy()), (np.zeros_like(x), counts.copy())
+    kernel = simt.Kernel(everywhere)
+    assert kernel.specialize((x, *got)).otherwise().lowering == "lanes"
+    run(everywhere, grid, block, x, *got, lowering="lanes")
+    run(everywhere, grid, block, x, *wanted, lowering="fibers")
+    np.testing.assert_array_equal(got[0], wanted[0])
+    np.testing.assert_array_equal(got[1], wanted[1])
+    assert got[1].sum() == x.size
+
+
+@cuda.jit
+def failing(x, out):
+    i = cuda.threadIdx.y
+    out[i] = cuda.shfl_sync(FULL, x[i], 1)
+    if x[i] == 5:
+        raise ValueError("five")
+
+
+def test_a_fault_names_the_thread_where_a_warp_spans_rows():
+    x = np.zeros(9, np.int64)
+    x[7] = 5
+    with pytest.raises(KernelFault) as caught:
+        run(failing, 2, (6, 9), x, np.zeros(9, np.int64), lowering="lanes")
+    assert caught.value.thread == (0, 7, 0)
 
 
 @cuda.jit

@@ -29,10 +29,11 @@ class Aligned:
         blocks: Numba's, by label.
         typemap: Types of the variables.
         width: Threads of a vector; 0 where vectors begin anywhere.
+        in_rows: Whether a vector's threads are in one row.
     """
 
-    def __init__(self, blocks: Mapping[int, Any], typemap: Any, width: int) -> None:
-        self._typemap, self._width = typemap, width
+    def __init__(self, blocks: Mapping[int, Any], typemap: Any, width: int, *, in_rows: bool) -> None:
+        self._typemap, self._width, self.in_rows = typemap, width, in_rows
         found: dict[str, list[Any]] = {}
         for block in blocks.values():
             for inst in block.body:
@@ -42,7 +43,7 @@ class Aligned:
 
     @property
     def is_warp(self) -> bool:
-        """Whether a vector is a warp, wherever rows are whole warps."""
+        """Whether a vector is a warp."""
         return self._width == WARP
 
     def is_same(self, operator: str, left: Any, right: Any) -> bool:
@@ -74,7 +75,7 @@ class Aligned:
 
     def _is_index(self, var: Any) -> bool:
         """Whether a variable is the thread's index along x."""
-        if not self._width:
+        if not self._width or not self.in_rows:
             return False
         seen: set[str] = set()
         while isinstance(var, ir.Var) and var.name not in seen:

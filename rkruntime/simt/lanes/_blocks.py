@@ -76,11 +76,14 @@ class BlockLower(CutLower):
         index = next(k for k, one in enumerate(self.fndesc.argtypes) if one == LoopContext)
         self._of_block = self.fnargs[index]
         made = cgutils.create_struct_proxy(LoopContext)(self.context, self.builder, self._of_block)
-        self._dims = [self.builder.zext(getattr(made, "dim" + axis), WORD) for axis in "xyz"]
-        x, y, z = self._dims
+        x, y, z = self._dims = self._rows_of(*(self.builder.zext(getattr(made, "dim" + axis), WORD) for axis in "xyz"))
         ragged = self.builder.udiv(self.builder.add(x, WORD(self.width - 1)), WORD(self.width))
         self._vectors_of_row = ragged
         self._vector_count = self.builder.mul(ragged, self.builder.mul(y, z))
+
+    def _rows_of(self, x: llvm.Value, y: llvm.Value, z: llvm.Value) -> list[llvm.Value]:
+        """Return how long rows are that vectors are of, how many are a layer, and how many layers there are."""
+        return [x, y, z]
 
     def _emit_arguments(self) -> None:
         """Emit what every segment may use and no thread changes: parameters, and the block's shared arrays."""

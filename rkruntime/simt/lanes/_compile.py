@@ -16,27 +16,30 @@ from rkruntime.simt._parts import PartCompiler
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt.lanes._blocks import BlockLower
 from rkruntime.simt.lanes._lower import LanesLower
+from rkruntime.simt.lanes._numbered import NumberedLower
 
 __all__ = ("check_for_owned", "compiler_for")
 
 
 @functools.cache
-def compiler_for(width: int, *, blocks: bool, private: tuple[int, ...] = ()) -> type[CompilerBase]:
+def compiler_for(width: int, *, blocks: bool, in_rows: bool, private: tuple[int, ...] = ()) -> type[CompilerBase]:
     """Return the compiler of kernels' bodies.
 
     Args:
         width: Threads of a vector.
         blocks: Whether one call runs a whole block, with its barriers; else one vector.
+        in_rows: Whether a vector's threads are in one row of the block; else they are in the order of their numbers.
         private: Arguments of which a worker may have a copy.
     """
     kept = {"width": width, "private": frozenset(private)}
-    lower = type(f"Lanes{width}Lower", (BlockLower if blocks else LanesLower,), kept)
+    base = LanesLower if not blocks else BlockLower if in_rows else NumberedLower
+    lower = type(f"Lanes{width}Lower", (base,), kept)
 
     @register_pass(mutates_CFG=True, analysis_only=False)
     class LanesLowering(BaseNativeLowering):
         """Lowers typed code to vectors."""
 
-        _name: Any = f"lanes_lowering_{width}_{blocks}_{private}"
+        _name: Any = f"lanes_lowering_{width}_{blocks}_{in_rows}_{private}"
 
         @property
         def lowering_class(self) -> Any:

@@ -77,7 +77,8 @@ class LanesLower(OwnLower):
     barriers: frozenset[int] = frozenset()  # blocks that end at one
     warps: frozenset[int] = frozenset()  # blocks that end where the threads of a warp worked together
     apart: frozenset[str] = frozenset()  # variables that each vector keeps for itself
-    rows_begin = False  # whether a vector's first thread is at a multiple of its width in a row
+    rows_begin = False  # whether a vector's first thread is at a multiple of its width in a row, or in the block
+    in_rows = True  # whether a vector's threads are in one row
 
     # The function as a whole
 
@@ -106,7 +107,8 @@ class LanesLower(OwnLower):
         self.func_ir.blocks = self.blocks
         self.flow = flow_of(self.blocks)
         leaving = Leaving(self.flow, self.barriers, self.barriers | self.warps)
-        aligned = Aligned(self.blocks, self.fndesc.typemap, self.width if self.rows_begin else 0)
+        width = self.width if self.rows_begin else 0
+        aligned = Aligned(self.blocks, self.fndesc.typemap, width, in_rows=self.in_rows)
         self._find_own()
         own = frozenset(self._own)
         self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, own, self.apart)

@@ -43,7 +43,9 @@ class OwnLower(RecordLower):
         statements = [inst for block in self.blocks.values() for inst in block.body]
         for inst in statements:
             if wrong_use(inst, self._own, typemap, callee):
-                raise refused_at(inst.loc, "each thread uses an array of its own (cuda.local.array) as a whole")
+                raise refused_at(
+                    inst.loc, "each thread has an array of its own (cuda.local.array), and uses it as a whole"
+                )
         taken = sum(map(self._own_bytes, set(self._own.values()))) * self.width
         if taken > MOST_BYTES:
             why = f"arrays of the threads' own take {taken:,} bytes for a vector, more than {MOST_BYTES:,}"

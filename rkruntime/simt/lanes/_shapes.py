@@ -11,9 +11,8 @@ the same turn of it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Set
-from enum import IntEnum
 from types import FunctionType
-from typing import Any, TypeAlias
+from typing import Any
 
 from numba.core import ir
 
@@ -21,10 +20,16 @@ from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._flow import Loop, divergent_regions
+from rkruntime.simt.lanes._forms import Form as Form
+from rkruntime.simt.lanes._forms import Shape as Shape
+from rkruntime.simt.lanes._forms import is_uniform as is_uniform
+from rkruntime.simt.lanes._forms import join, mixed
+from rkruntime.simt.lanes._forms import widest as widest
 from rkruntime.simt.lanes._leaving import Leaving
 
 __all__ = (
     "EFFECTS",
+    "PLACES",
     "STRIPS",
     "Form",
     "Shape",
@@ -37,22 +42,6 @@ __all__ = (
     "widest",
 )
 
-
-class Shape(IntEnum):
-    """What one number is among a block's threads, and among those of one vector, which share a row of it.
-
-    UNIFORM: the same for all threads of the block. ROW: the same for those of a vector. RAMP: one more from each thread
-    of a vector to the next. VARYING: anything.
-    """
-
-    UNIFORM = 0
-    ROW = 1
-    RAMP = 2
-    VARYING = 3
-
-
-Form: TypeAlias = "Shape | tuple[Form, ...]"
-"""A variable's shape: of a tuple, and of the parts of a range, one for each element."""
 
 U, ROW, R, V = Shape
 _KNOWN: dict[Any, Form] = {
@@ -74,40 +63,15 @@ _KNOWN: dict[Any, Form] = {
     _stubs.match_any_sync: V,
     _stubs.match_all_sync: (V, V),
 }
+PLACES = frozenset(
+    getattr(_stubs, name)
+    for name in ("thread_idx", "thread_idx_3", "place_x", "place_y", "place_z", "grid_1", "grid_2", "grid_3")
+)
 VOTES = (_stubs.all_sync, _stubs.any_sync, _stubs.eq_sync, _stubs.ballot_sync)
 OURS = frozenset(one for one in vars(_stubs).values() if isinstance(one, FunctionType))
 EFFECTS: frozenset[Any] = frozenset(one for one in OURS if one.__name__.startswith("atomic_"))
 CASTS = (types.NumberClass,)
 STRIPS = (_stubs.strips, _stubs.strip)
-
-
-def is_uniform(form: Form) -> bool:
-    """Whether all threads of a vector see the same."""
-    return all(map(is_uniform, form)) if isinstance(form, tuple) else form <= ROW
-
-
-def widest(form: Form) -> Shape:
-    """Return the shape of a form's most various part."""
-    return max(map(widest, form), default=U) if isinstance(form, tuple) else form
-
-
-def join(one: Form, other: Form) -> Form:
-    """Return what a variable is that may be either."""
-    if isinstance(one, tuple) and isinstance(other, tuple) and len(one) == len(other):
-        return tuple(map(join, one, other))
-    if isinstance(one, tuple) and not isinstance(other, tuple):
-        return tuple(join(part, other) for part in one)
-    if isinstance(other, tuple):
-        return join(other, one)
-    assert isinstance(one, Shape)
-    return max(one, other)
-
-
-def _mixed(kept: Form, given: Form) -> Form:
-    """Return what a variable is that was taken for one thing and is assigned another."""
-    if isinstance(kept, tuple):
-        return tuple(_mixed(one, given[k] if isinstance(given, tuple) else given) for k, one in enumerate(kept))
-    return V if kept is R and isinstance(given, Shape) and given < R else kept
 
 
 def callee_of(typemap: Any, func: Any) -> Any:
@@ -220,7 +184,7 @@ class Shapes:
         changed = False
         for _, one in self._assigns:
             name = one.target.name
-            new = _mixed(self.forms[name], self._fitting(self.form_of(one.value), self._typemap[name]))
+            new = mixed(self.forms[name], self._fitting(self.form_of(one.value), self._typemap[name]))
             if new != self.forms[name]:
                 self.forms[name], changed = new, True
         return changed
@@ -280,6 +244,8 @@ class Shapes:
     def _of_call(self, value: Any) -> Form:
         callee = callee_of(self._typemap, value.func)
         args = list(value.args)
+        if callee in PLACES and not self._aligned.in_rows:
+            return V
         if callee is _stubs.thread_idx:
             return R if _literal(self._typemap[args[1].name]) == 0 else ROW
         if callee in STRIPS:
