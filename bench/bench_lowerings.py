@@ -2,8 +2,8 @@
 (`rkruntime/simt/_choice.py`) is held to. Lanes may take 10 % longer than the loop, and no more.
 
 Each kernel without barriers of the table of `bench_simt`, and those here, which are what a cost model gets wrong most
-easily: loops whose bounds are data, rows that are read along, chains of loads, searches, long strides. One
-worker, interleaved, processor time, which other programs hardly touch.
+easily: loops whose bounds are data, rows that are read along, chains of loads, searches, long strides, complex
+numbers of both sizes. One worker, interleaved, processor time, which other programs hardly touch.
 
     python bench/bench_lowerings.py [--json FILE] [--only NAME,...] [--rounds N] [--quick]
 """
@@ -113,6 +113,52 @@ def collatz(out):
         out[i] = count
 
 
+@cuda.jit
+def escapes(places, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        z, count = places[i], 0
+        while count < 100 and z.real * z.real + z.imag * z.imag < 4:
+            z = z * z + places[i]
+            count += 1
+        out[i] = count
+
+
+@cuda.jit
+def spectrum(x, turns, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        total = out[i]
+        for k in range(x.size):
+            total += x[k] * turns[i, k]
+        out[i] = total
+
+
+@cuda.jit
+def polynomial(x, factors, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        total = factors[0]
+        for k in range(1, factors.size):
+            total = total * x[i] + factors[k]
+        out[i] = total
+
+
+def complex_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return kernels of complex numbers, with arguments of both sizes."""
+    random, count, terms = np.random.default_rng(1), 200_000 // scale, 64
+    for dtype in (np.complex64, np.complex128):
+        x = (random.normal(size=count) + 1j * random.normal(size=count)).astype(dtype)
+        turns = np.exp(2j * np.pi * random.random((count // 4, terms))).astype(dtype)
+        for kernel, args in (
+            (escapes, (x, np.zeros(count, np.int32))),
+            (spectrum, (x[:terms].copy(), turns, np.zeros(count // 4, dtype))),
+            (polynomial, (x, x[:24].copy(), np.zeros(count, dtype))),
+        ):
+            name = f"{kernel.__name__}, {dtype.__name__}"
+            yield name, lambda kernel=kernel, args=args: [(kernel, -(-count // 256), 256, args)]  # type: ignore[misc]
+
+
 def own_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     """Return the kernels here, with arguments."""
     random = np.random.default_rng(0)
@@ -188,8 +234,8 @@ def main() -> None:
     scale, wanted = 40 if options.quick else 1, [name for name in options.only.split(",") if name]
     workers, figures = simt.Workers(1), []
     try:
-        for name, make in (*own_cases(scale), *table_cases(scale)):
-            if not wanted or name in wanted:
+        for name, make in (*own_cases(scale), *complex_cases(scale), *table_cases(scale)):
+            if not wanted or name.partition(",")[0] in wanted:
                 figure = measure(name, make(), workers, options.rounds)
                 print(figure or f"{name}: it waits at barriers", file=sys.stderr, flush=True)
                 figures += [figure] if figure else []

@@ -32,6 +32,7 @@ import numba.core.serialize
 import numpy as np
 
 from rkruntime.simt._on_disk import OnDisk, link, parts_of
+from rkruntime.simt._registers import told_of_processor
 
 __all__ = ("Uncacheable", "describe", "digest", "folder", "load", "store")
 
@@ -112,7 +113,8 @@ def _surroundings() -> str:
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         here.update(path.read_bytes())
     features = sorted(name for name, on in llvm.get_host_cpu_features().items() if on)
-    versions = (platform.python_implementation(), sys.version, numba.__version__, np.__version__)
+    told = map(str, told_of_processor())
+    versions = (platform.python_implementation(), sys.version, numba.__version__, np.__version__, *told)
     return "\n".join(
         [*versions, str(llvm.llvm_version_info), llvm.get_host_cpu_name(), ",".join(features), here.hexdigest()]
     )

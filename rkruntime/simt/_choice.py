@@ -116,7 +116,12 @@ def choose(program: Program, *, checked: bool) -> Choice:
 
 
 def choose_width(
-    program: Program, argument_types: Sequence[Any], wanted: int | None = None, *, joined: bool = False
+    program: Program,
+    argument_types: Sequence[Any],
+    wanted: int | None = None,
+    *,
+    joined: bool = False,
+    register_bytes: int = WIDEST,
 ) -> Width:
     """Choose how many neighbouring threads are one vector.
 
@@ -132,6 +137,7 @@ def choose_width(
         argument_types: Numba's types of its arguments.
         wanted: The width to have, if it was asked for.
         joined: Whether blocks that are neighbours along x run as one row.
+        register_bytes: Of a register for vectors.
 
     Raises:
         ValueError: A width that is none.
@@ -142,6 +148,34 @@ def choose_width(
         return Width(wanted, "it was asked for")
     if Category.WARP in program.categories:
         return Width(WIDE, "a vector is a warp, whose threads work together")
+    width = _on_wide_registers(program, argument_types, joined=joined)
+    if register_bytes >= WIDEST or width.lanes == NORMAL:
+        return width
+    return _on_narrow_registers(program, argument_types, width, register_bytes, joined=joined)
+
+
+def _on_narrow_registers(
+    program: Program, argument_types: Sequence[Any], width: Width, register_bytes: int, *, joined: bool
+) -> Width:
+    """Choose for processors without mask registers of their own: a mask is a byte for each thread, in one register.
+
+    Measured on one with registers of 32 bytes (`bench/bench_lowerings.py`): masks for 64 threads come apart, and
+    kernels whose threads part take 5 to 14 times as long as with 32. Of numbers of eight bytes, 32 in a `while` loop
+    that each thread ends take three times what 16 take, and of one byte twice.
+    """
+    sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
+    has_while = any(isinstance(node, ast.While) for unit in program.units.values() for node in ast.walk(unit.tree))
+    if joined and has_while:
+        return Width(NORMAL, "each turn of a while loop makes a mask, and those of 16 threads take a register or less")
+    if sizes and min(sizes) == 8:
+        return Width(NORMAL, "16 elements of one byte, as four bytes each, fill the registers")
+    if width.lanes <= register_bytes:
+        return width
+    return Width(register_bytes, f"masks of {register_bytes} threads, a byte each, fill a register of this processor")
+
+
+def _on_wide_registers(program: Program, argument_types: Sequence[Any], *, joined: bool) -> Width:
+    """Choose for processors with registers of 64 bytes."""
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     if not joined and not _is_flat(program):
         return Width(NORMAL, "16 numbers of four bytes are a register, and blocks may be narrow")
@@ -156,6 +190,10 @@ def choose_width(
         return Width(NORMAL, "each thread's loop ends where its data say, and more lanes wait for the slowest")
     if _nodes(program) > LONG_NODES:
         return Width(NORMAL, "the kernel is long, and 16 of each of its numbers fill the registers")
+    if sizes and max(sizes) > 64:
+        return Width(
+            NORMAL, "blocks run as one row, and 16 complex numbers of two times eight bytes are four registers"
+        )
     if sizes and max(sizes) > 32:
         return Width(WIDE, "blocks run as one row, and 32 numbers of eight bytes are four registers")
     return Width(WIDEST, "blocks run as one row, and 64 numbers of four bytes are four registers")

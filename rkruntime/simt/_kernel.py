@@ -18,6 +18,7 @@ from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
 from rkruntime.simt._choice import Choice, choose, choose_width, has_barriers
+from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
@@ -28,6 +29,7 @@ from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
+from rkruntime.simt._registers import register_bytes
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import converts_inline, declared_for
@@ -250,6 +252,7 @@ class Kernel:
         whole = has_barriers(self.program)
         if choice.lowering == "lanes" and self._wanted is None and not whole:
             self._check_records(argument_types)
+            self._check_complexes(argument_types)
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         guards = not whole and choice.lowering != "fibers" and not self.options.debug
@@ -257,7 +260,10 @@ class Kernel:
         for module in _short_floats_in(signature, self.program):
             importlib.import_module(module)  # numba lacks the type; most kernels do not want it
         if choice.lowering == "lanes":
-            width = choose_width(self.program, argument_types, self._width, joined=trees.wide and not whole)
+            joined = trees.wide and not whole
+            width = choose_width(
+                self.program, argument_types, self._width, joined=joined, register_bytes=register_bytes()
+            )
             choice = attrs.evolve(choice, width=width)
             if Category.WARP in self.program.categories and width.lanes != WARP:
                 raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
@@ -285,9 +291,23 @@ class Kernel:
     def _check_records(self, argument_types: tuple[Any, ...]) -> None:
         """Refuse lanes where fields of records are read better by one thread after the other."""
         parameters = zip(self.program.kernel.source.parameters, argument_types, strict=True)
-        records = frozenset(name for name, type_ in parameters if _holds_records(type_))
+        records = frozenset(name for name, type_ in parameters if _holds(type_, types.Record))
         if records and not loops_read_same_records(self.program, records):
             raise LanesRefused("threads read fields of their own records, which one after the other does best")
+
+    def _check_complexes(self, argument_types: tuple[Any, ...]) -> None:
+        """Refuse lanes where complex numbers are read or tested better by one thread after the other."""
+        unit = self.program.kernel
+        parameters = zip(unit.source.parameters, argument_types, strict=True)
+        sizes = {name: type_.dtype.bitwidth for name, type_ in parameters if _holds(type_, types.Complex)}
+        row = reads_rows(unit.tree, frozenset(sizes))
+        if row is not None:
+            where = f"{unit.source.file}:{row.lineno}"
+            raise LanesRefused(f"each thread reads complex numbers of its own, which lie apart: {where}")
+        turns = next((node for node in ast.walk(unit.tree) if isinstance(node, ast.While)), None)
+        if turns is not None and max(sizes.values(), default=0) > 64:
+            where = f"{unit.source.file}:{turns.lineno}"
+            raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
 
     def _cache_key(self, lowering: str, signature: str, trees: Trees) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""
@@ -342,8 +362,9 @@ def _short_floats_in(signature: str, program: Program) -> Iterator[str]:
         yield "rkruntime.simt._bfloat"
 
 
-def _holds_records(type_: Any) -> bool:
-    return isinstance(type_, types.Array) and isinstance(type_.dtype, types.Record)
+def _holds(type_: Any, kind: Any) -> bool:
+    """Whether a type is that of arrays of a kind of elements."""
+    return isinstance(type_, types.Array) and isinstance(type_.dtype, kind)
 
 
 def _signature(argument_types: Sequence[Any]) -> str:

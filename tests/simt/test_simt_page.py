@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from rkruntime.simt._registers import register_bytes
+
 DOCS = Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.skipif(register_bytes() < 32, reason="the page tells of vectors of 32 threads")
 @pytest.mark.skipif(
     sys.version_info[:2] != (3, 11), reason="the page tells of the code that Python 3.11 compiles; others' lines differ"
 )

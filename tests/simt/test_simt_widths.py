@@ -1,14 +1,22 @@
 """How many threads are one vector: a table, by what a kernel does and what its arrays hold."""
 
 import importlib.util
+import os
+import platform
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from numba import cuda
+from numba.core import types
 
 from rkruntime import simt
+from rkruntime.simt._choice import choose_width
+from rkruntime.simt._registers import register_bytes
 
 
 @cuda.jit
@@ -42,24 +50,60 @@ def by_square(x, out):
         out[i] += x[k]
 
 
+@cuda.jit
+def by_turns(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        while out[i] < x[i]:
+            out[i] += x[i] / 4
+
+
 @pytest.mark.parametrize(
-    ("kernel", "dtype", "lanes", "why"),
+    ("kernel", "dtype", "register_bytes", "lanes", "why"),
     [
-        (by_extent, "f4", 64, "four bytes"),
-        (by_extent, "f8", 32, "eight bytes"),
-        (by_extent, "u1", 64, "one byte"),
-        (by_data, "f4", 16, "its data say"),
-        (by_block, "f4", 32, "one dimension"),
-        (by_block, "f8", 16, "one dimension"),
-        (by_block, "u1", 64, "one byte"),
-        (by_square, "u1", 16, "blocks may be narrow"),
+        (by_extent, "f4", 64, 64, "four bytes"),
+        (by_extent, "f8", 64, 32, "eight bytes"),
+        (by_extent, "u1", 64, 64, "one byte"),
+        (by_extent, "c16", 64, 16, "complex"),
+        (by_data, "f4", 64, 16, "its data say"),
+        (by_block, "f4", 64, 32, "one dimension"),
+        (by_block, "f8", 64, 16, "one dimension"),
+        (by_block, "u1", 64, 64, "one byte"),
+        (by_square, "u1", 64, 16, "blocks may be narrow"),
+        (by_turns, "f4", 64, 64, "four bytes"),
+        (by_extent, "f4", 32, 32, "a byte each"),
+        (by_extent, "f8", 32, 32, "eight bytes"),
+        (by_extent, "f4", 16, 16, "a byte each"),
+        (by_extent, "u1", 32, 16, "one byte"),
+        (by_data, "f4", 32, 16, "its data say"),
+        (by_block, "f4", 32, 32, "one dimension"),
+        (by_block, "f4", 16, 16, "a byte each"),
+        (by_turns, "f4", 32, 16, "while loop"),
+        (by_turns, "f8", 32, 16, "while loop"),
     ],
 )
-def test_the_width_follows_the_kernel(kernel, dtype, lanes, why):
-    special = simt.Kernel(kernel).specialize((np.zeros(8, dtype), np.zeros(8, dtype)))
-    assert special.lanes == lanes
-    assert f"vectors: {lanes} threads, since " in special.explain()
-    assert why in special.explain()
+def test_the_width_follows_the_kernel_and_the_processor(kernel, dtype, register_bytes, lanes, why):
+    array = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
+    joined = kernel not in (by_block, by_square)
+    width = choose_width(simt.Kernel(kernel).program, [array] * 2, joined=joined, register_bytes=register_bytes)
+    assert width.lanes == lanes
+    assert why in width.why
+
+
+def test_the_width_is_told():
+    special = simt.Kernel(by_extent).specialize((np.zeros(8, np.float32), np.zeros(8, np.float32)))
+    assert special.lanes == register_bytes()
+    assert f"vectors: {special.lanes} threads, since " in special.explain()
+
+
+def test_what_numba_is_told_of_the_processor_counts():
+    """Masks of 64 threads come apart where registers have 16 or 32 bytes."""
+    script = "from rkruntime.simt._registers import register_bytes; print(register_bytes())"
+    for features, wanted in (("", "16"), ("+avx2,-avx512bw", "32"), ("+avx2,+avx512bw", "64")):
+        environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+        command = [sys.executable, "-c", script]
+        told = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        assert told.stdout.strip() == (wanted if platform.machine() == "x86_64" else "16")
 
 
 @cuda.jit
@@ -101,7 +145,7 @@ def long_kernel(lines: int, folder: Path) -> Any:
     return module.kernel
 
 
-@pytest.mark.parametrize(("lines", "lanes"), [(3, 64), (60, 16)])
+@pytest.mark.parametrize(("lines", "lanes"), [(3, register_bytes()), (60, 16)])
 def test_a_long_kernel_has_fewer_lanes(lines, lanes, tmp_path):
     x, out = np.arange(4, dtype=np.float32), np.zeros(100, np.float32)
     special = simt.Kernel(long_kernel(lines, tmp_path)).specialize((x, out))
@@ -187,6 +231,67 @@ def test_fields_of_a_thread_s_own_records_are_left_to_one_thread_after_the_other
     np.testing.assert_array_equal(out, 0 + 1 + (2 if kernel is of_records_at_their_places else 3))
 
 
+@cuda.jit
+def along_rows(a, x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(a.shape[1]):
+            out[i] += a[i, k] * x[k]
+
+
+@cuda.jit
+def along_flat_rows(a, x, out):
+    i = cuda.grid(1)
+
+    if i < out.size:
+        for k in range(x.size):
+            out[i] += a[i // 8, i * 0 + k] * x[k]
+
+
+@cuda.jit
+def along_columns(a, x, out):
+    i, j = cuda.grid(2)
+    if i < out.size and j == 0:
+        for k in range(a.shape[0]):
+            out[i] += a[k, i] * x[k] + 0 * a[j, k]
+
+
+@cuda.jit
+def to_their_ends(a, x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        z = x[i]
+        while z.real < 100:
+            z = 2 * z + 1
+        out[i] = z
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "lowering", "why"),
+    [
+        (along_rows, "c8", "loop", "which lie apart"),
+        (along_rows, "c16", "loop", "which lie apart"),
+        (along_rows, "f8", "lanes", ""),
+        (along_flat_rows, "c8", "loop", "which lie apart"),
+        (along_columns, "c16", "lanes", ""),
+        (to_their_ends, "c16", "loop", "ends its own loop"),
+        (to_their_ends, "c8", "lanes", ""),
+    ],
+)
+def test_complex_numbers_are_read_as_they_lie(kernel, dtype, lowering, why):
+    random = np.random.default_rng(0)
+    a = random.integers(0, 9, (8, 8)).astype(dtype)
+    x, out = a[0] + 1, np.zeros(8, dtype)
+    special = simt.Kernel(kernel).specialize((a, x, out))
+    assert special.lowering == lowering
+    assert why in special.explain()
+    wanted = out.copy()
+    simt.run(special, 1, 8, (a, x, out))
+    simt.run(simt.Kernel(kernel, lowering="loop").specialize((a, x, out)), 1, 8, (a, x, wanted))
+    np.testing.assert_array_equal(out, wanted)
+    assert out.any()
+
+
 def test_records_that_all_threads_read_take_lanes():
     x, out = np.zeros(8, [("a", "f4"), ("b", "i8")]), np.zeros(8)
     x["a"] = np.arange(8)
@@ -206,5 +311,5 @@ def test_a_worker_takes_as_many_blocks_as_fill_a_vector():
         simt.run(special, 256, 4, (x, out), workers=workers)
     finally:
         workers.close()
-    assert special.together == 64
+    assert special.together == register_bytes()
     np.testing.assert_array_equal(out, 8)

@@ -1,0 +1,96 @@
+"""Which kernels over arrays of complex numbers are left to one thread after the other. Pure.
+
+Measured, against lanes (`bench/bench_lowerings.py`, registers of 32 bytes): where each thread reads along a row of its
+own, lanes gather both parts, and take 1.1 to 2 times as long at every width. In a `while` loop of numbers of two times
+eight bytes they take from 0.7 times as long, where neighbours end alike, to 1.6 times.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from rkruntime.simt._program import PREFIX
+
+__all__ = ("reads_rows",)
+
+ALONG_X = frozenset(PREFIX + name for name in ("grid_1", "place_x", "laneid"))
+TUPLES = frozenset(PREFIX + name for name in ("grid_2", "grid_3", "thread_idx_3"))
+
+
+def reads_rows(tree: ast.FunctionDef, arrays: frozenset[str]) -> ast.Subscript | None:
+    """Return where a loop reads what lies apart for neighbouring threads, or None for nowhere.
+
+    Args:
+        tree: A kernel, rewritten.
+        arrays: The arrays to look at, by name.
+    """
+    names = _differing(tree)
+    for loop in ast.walk(tree):
+        if isinstance(loop, ast.For | ast.While):
+            for part in (node for statement in loop.body for node in ast.walk(statement)):
+                if not isinstance(part, ast.Subscript) or not isinstance(part.value, ast.Name):
+                    continue
+                is_read = isinstance(part.ctx, ast.Load) and part.value.id in arrays
+                if is_read and _lies_apart(part.slice, names):
+                    return part
+    return None
+
+
+def _lies_apart(index: ast.expr, names: frozenset[str]) -> bool:
+    """Whether an index is in a row of the thread's own: it differs in what is not its last part, or by a factor."""
+    if isinstance(index, ast.Tuple):
+        return any(_differs(one, names) for one in index.elts[:-1])
+    products = (one for one in ast.walk(index) if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult))
+    return any(_differs(one, names) for one in products)
+
+
+def _differing(tree: ast.AST) -> frozenset[str]:
+    """Return the names whose values differ among threads along x, by what they are computed from."""
+    found, grown = frozenset[str](), True
+    while grown:
+        more = frozenset(name for node in ast.walk(tree) for name in _assigned(node, found))
+        grown, found = not more <= found, found | more
+    return found
+
+
+def _assigned(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
+    if isinstance(node, ast.Assign):
+        target, value = node.targets[0], node.value
+    elif isinstance(node, ast.AugAssign | ast.NamedExpr):
+        target, value = node.target, node.value
+    elif isinstance(node, ast.For):
+        target, value = node.target, node.iter
+    else:
+        return
+    if isinstance(target, ast.Tuple) and _calls(value, TUPLES):
+        yield from _names_in(target.elts[0])
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        for one, given in zip(target.elts, value.elts, strict=True):
+            yield from _names_in(one) if _differs(given, names) else ()
+    elif _differs(value, names):
+        yield from _names_in(target)
+
+
+def _names_in(target: ast.AST) -> Iterator[str]:
+    return (one.id for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+
+
+def _calls(node: ast.AST, functions: frozenset[str]) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in functions
+
+
+def _differs(value: ast.AST, names: frozenset[str]) -> bool:
+    """Whether an expression has a name that differs, or asks where along x a thread is."""
+    return any(
+        (isinstance(one, ast.Name) and one.id in names) or _calls(one, ALONG_X | TUPLES) or _is_index(one)
+        for one in ast.walk(value)
+    )
+
+
+def _is_index(node: ast.AST) -> bool:
+    if not _calls(node, frozenset({PREFIX + "thread_idx"})):
+        return False
+    assert isinstance(node, ast.Call)
+    axis = node.args[1]
+    return isinstance(axis, ast.Constant) and axis.value == 0

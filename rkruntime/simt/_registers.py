@@ -1,0 +1,29 @@
+"""How large the registers for vectors are that machine code is made for."""
+
+from __future__ import annotations
+
+import platform
+
+import llvmlite.binding as llvm
+from numba.core import config
+
+__all__ = ("register_bytes", "told_of_processor")
+
+LARGEST = (("avx512bw", 64), ("avx2", 32))
+SMALLEST = 16  # SSE and NEON
+
+
+def told_of_processor() -> tuple[str | None, str | None]:
+    """Return the name and features that numba was told to compile for in place of this processor; None for not."""
+    return getattr(config, "CPU_NAME", None), getattr(config, "CPU_FEATURES", None)
+
+
+def register_bytes() -> int:
+    """Return the bytes of a register for vectors: 16, 32 or 64; what numba was told of the processor counts."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return SMALLEST
+    _, told = told_of_processor()
+    names = {name for name, on in llvm.get_host_cpu_features().items() if on}
+    if told is not None:
+        names = {one[1:] for one in told.split(",") if one.startswith("+")}
+    return next((size for name, size in LARGEST if name in names), SMALLEST)
