@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rkruntime.dropin._interface import check_interface
 from rkruntime.dropin._numba import ArgHint, DeviceNDArray, In, NumbaErrors, as_dtype, config, cuda, types
 
 __all__ = ("Sample", "converter_of", "keep_apart", "sample_of", "view_of")
 
 HostArray = npt.NDArray[Any]
 _VIEW = "_rkruntime_view"
+_PYTHONS: dict[Any, type] = {types.float64: float, types.complex128: complex, types.boolean: bool}
+_WHOLE = (int, np.integer, np.bool_)
 
 
 class Sample:
@@ -42,6 +46,7 @@ def view_of(array: Any) -> HostArray:
 
 def _view_of_foreign(array: Any) -> HostArray:
     interface = array.__cuda_array_interface__
+    check_interface(array, interface)
     address, read_only = interface["data"]
     stream = interface.get("stream")
     if stream is not None and config.CUDA_ARRAY_INTERFACE_SYNC:
@@ -58,8 +63,8 @@ def converter_of(kind: Any) -> Callable[[Any], Any]:
     """
     if isinstance(kind, types.Array):
         return _host_array
-    if isinstance(kind, types.Integer | types.Float | types.Complex):
-        return partial(_number_unless_numpys, kind)
+    if isinstance(kind, types.Integer | types.Float | types.Complex | types.Boolean):
+        return partial(_number_unless_same, kind, _class_of(kind))
     if isinstance(kind, types.BaseTuple):
         return partial(_tuple, tuple(map(converter_of, kind.types)))
     if isinstance(kind, types.Record):
@@ -114,20 +119,36 @@ def _tuple(converters: Sequence[Callable[[Any], Any]], value: Any) -> Any:
     return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
 
 
-def _number_unless_numpys(kind: Any, value: Any) -> Any:
-    return value if isinstance(value, np.generic) else _number(kind, value)
+def _class_of(kind: Any) -> type | None:
+    """Return the class whose numbers need no conversion; None where all do."""
+    if kind == types.int64:
+        return None  # Python's may be wider
+    known: type | None = _PYTHONS.get(kind)
+    try:
+        return known or np.dtype(kind.name).type
+    except TypeError:  # NumPy has no such numbers
+        return np.generic
+
+
+def _number_unless_same(kind: Any, same: type | None, value: Any) -> Any:
+    return value if type(value) is same else _number(kind, value)
 
 
 def _number(kind: Any, value: Any) -> Any:
-    """Convert a number to the type that the kernel was compiled for, as a launch on CUDA does."""
+    """Convert a number to the type that the kernel was compiled for, as a launch on CUDA does.
+
+    Raises:
+        TypeError: It is none, or a real one where the kernel takes whole ones.
+    """
+    if isinstance(value, str | bytes) or (kind == types.boolean and not isinstance(value, _WHOLE)):
+        raise TypeError(f"{value!r} is no {kind}")
     if isinstance(kind, types.Integer):
-        wrapped = getattr(ctypes, f"c_{kind.name}")(int(value)).value
-        return wrapped if kind is types.int64 else np.dtype(kind.name).type(wrapped)
-    if kind is types.float64:
-        return float(value)
-    if kind is types.boolean:
-        return bool(value)
-    return np.dtype(kind.name).type(value)
+        whole = int(value) if isinstance(value, np.bool_) else operator.index(value)
+        wrapped = getattr(ctypes, f"c_{kind.name}")(whole).value
+        return wrapped if kind == types.int64 else np.dtype(kind.name).type(wrapped)
+    python: type = _PYTHONS.get(kind) or (complex if isinstance(kind, types.Complex) else float)
+    number = python(value)
+    return number if kind in _PYTHONS else np.dtype(kind.name).type(number)
 
 
 def _host_array(value: Any) -> HostArray:

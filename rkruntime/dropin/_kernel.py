@@ -10,6 +10,7 @@ from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
 from rkruntime.dropin._arguments import converter_of, keep_apart, sample_of
+from rkruntime.dropin._declared import fits, may_be_written, told
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
@@ -19,12 +20,13 @@ from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_confi
 from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, kernels
 from rkruntime.dropin._sources import executed
-from rkruntime.errors import InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
+from rkruntime.errors import ArgumentMismatch, InvalidLaunch, KernelCompileError, KernelFault, UnsupportedKernel
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._arguments import check_count
 from rkruntime.simt._executed import look_in
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent
+from rkruntime.simt._sizes import TooLarge
 
 __all__ = ("HostKernel",)
 
@@ -102,13 +104,10 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             code = self.py_func.__code__
             check_count(self.entry_name, code.co_varnames[: code.co_argcount], args)
         after: list[Callable[[], object]] = []
-        if self.extensions:
-            values = self._extended(args, stream, after)
-        else:
-            values = [convert(value) for convert, value in zip(self._converters, args, strict=True)]
+        values = self._extended(args, stream, after) if self.extensions else self._converted(args)
         if self._arrays > 1:
             keep_apart(args, values, after)
-        special = self.compiled.find(values) or self._specialize(values)
+        special = self.compiled.find(values) or self._specialize_as_declared(values)
         shape = griddim, blockdim, sharedmem
         checked = self._last_checked
         if shape != checked[0]:
@@ -125,6 +124,36 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         self._count(special, time.perf_counter() - began_s)
         for call in after:
             call()
+
+    def _converted(self, args: Sequence[Any]) -> list[Any]:
+        """Turn arguments into what compiled code takes."""
+        try:
+            return [convert(value) for convert, value in zip(self._converters, args, strict=True)]
+        except TypeError:
+            for place, (convert, value) in enumerate(zip(self._converters, args, strict=True)):
+                try:
+                    convert(value)
+                except TypeError as error:
+                    raise self._mismatch(place, value) from error
+            raise
+
+    def _specialize_as_declared(self, values: Sequence[Any]) -> Special | None:
+        """Compile for arguments that are not those of the last launches, if the kernel takes them."""
+        for place, (kind, value) in enumerate(zip(self.argtypes, values, strict=True)):
+            if not self.extensions and not (fits(kind, value) and (may_be_written(kind, value) or self._reads(place))):
+                raise self._mismatch(place, value)
+        return self._specialize(values)
+
+    def _reads(self, place: int) -> bool:
+        """Whether the kernel, as it was declared, stores nothing to an argument."""
+        special = self._specialize([sample_of(kind) for kind in self.argtypes])
+        return special is None or place not in special.written
+
+    def _mismatch(self, place: int, value: Any) -> ArgumentMismatch:
+        declared = f"{self.argtypes[place]}, as the kernel's signature says"
+        mend = "give what is declared (x.astype(np.float32), np.ascontiguousarray(x)), or declare no signature"
+        name = self.py_func.__code__.co_varnames[place]
+        return ArgumentMismatch(self.entry_name, name, told(value), declared, mend)
 
     def _extended(self, args: Sequence[Any], stream: Any, after: list[Callable[[], object]]) -> list[Any]:
         """Let the extensions of `cuda.jit` turn arguments into others; what shall follow the launch goes to `after`."""
@@ -152,6 +181,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         if self.refused is None:
             try:
                 return self.compiled.specialize(values)
+            except TooLarge:
+                raise  # for GPUs too
             except (UnsupportedKernel, KernelCompileError) as error:
                 theirs = numba_cudas_error(self.py_func, self.argtypes, self.debug)
                 if theirs is not None:

@@ -31,25 +31,44 @@ def _check_axis(ctx, axis, index, extent, line):
     return check
 
 
-@overload(_stubs.checked, jit_options=INLINE)
-def _checked(ctx, array, index, line):
+@overload(_stubs.within, jit_options=INLINE)
+def _within(ctx, array, index, line):
     given = tuple(index) if isinstance(index, types.BaseTuple) else (index,)
-    whole = all(isinstance(one, types.Integer) for one in given)
-    if not isinstance(array, types.Array) or not whole or len(given) > array.ndim:
-        return lambda ctx, array, index, line: index  # numba's own checks know the rest
+    numbers = all(isinstance(one, types.Integer | types.NoneType) for one in given)
+    if not isinstance(array, types.Array) or not numbers or len(given) > array.ndim:
+        return lambda ctx, array, index, line: array  # numba's own checks know the rest
     if isinstance(index, types.Integer):
 
         def check_one(ctx, array, index, line):
             check_axis(ctx, 0, index, array.shape[0], line)
-            return index
+            return array
 
         return check_one
 
     def check_all(ctx, array, index, line):
         check_axes(ctx, 0, index, array.shape, line)
-        return index
+        return array
 
     return check_all
+
+
+@overload(_stubs.checked, jit_options=INLINE)
+def _checked(ctx, array, index, line):
+    def checked(ctx, array, index, line):
+        _stubs.within(ctx, array, index, line)
+        return index
+
+    return checked
+
+
+@overload(_stubs.element, jit_options=INLINE)
+def _element(ctx, array, index, line):
+    return lambda ctx, array, index, line: _stubs.within(ctx, array, index, line)[index]
+
+
+@overload(_stubs.both, jit_options=INLINE)
+def _both(ctx, array, index, line):
+    return lambda ctx, array, index, line: (_stubs.within(ctx, array, index, line), index)
 
 
 def check_axes(ctx, axis, indices, shape, line):
@@ -60,6 +79,8 @@ def check_axes(ctx, axis, indices, shape, line):
 def _check_axes(ctx, axis, indices, shape, line):
     if not len(indices):
         return lambda ctx, axis, indices, shape, line: None
+    if isinstance(indices[0], types.NoneType):  # a slice is cut to its axis
+        return lambda ctx, axis, indices, shape, line: check_axes(ctx, axis + 1, indices[1:], shape[1:], line)
 
     def check(ctx, axis, indices, shape, line):
         check_axis(ctx, axis, indices[0], shape[0], line)

@@ -32,6 +32,7 @@ from rkruntime.simt._fibers import arrive_at, count_in_block, met_in_block, wait
 from rkruntime.simt._fibers_grid import wait_for_grid
 from rkruntime.simt._intrinsics import check_vote, dtype_of
 from rkruntime.simt._parts import INLINE, PART
+from rkruntime.simt._sizes import too_much_shared
 from rkruntime.simt._stacks import LINE_BYTES, PAGE_BYTES, STATIC_SHARED_BYTES, THREAD_RECORD_BYTES
 from rkruntime.simt._switch import machine_code, native, put, word
 
@@ -201,7 +202,7 @@ def _pointer(typing_context: Any, address: Any, dtype: Any) -> Any:
 
 @overload(_stubs.shared_array, jit_options=PART, prefer_literal=True)
 def _shared_array(ctx, site, shape, dtype):
-    if ctx != FiberContext:
+    if ctx != FiberContext or not isinstance(shape, types.StringLiteral):
         return None
     dims = _stubs.parse_shape(shape.literal_value)
     element = dtype_of(dtype)
@@ -212,7 +213,7 @@ def _shared_array(ctx, site, shape, dtype):
         return _dynamic_view(itemsize)
     size = math.prod(dims) * itemsize
     if size > STATIC_SHARED_BYTES:
-        raise TypingError(f"a shared array of {size:,} bytes, and a block has {STATIC_SHARED_BYTES:,}")
+        raise TypingError(too_much_shared(size))
     slot = site.literal_value
     if slot >= r.SLOT_COUNT:
         raise TypingError(f"more than {r.SLOT_COUNT} shared arrays in one kernel")

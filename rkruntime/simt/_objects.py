@@ -11,8 +11,8 @@ import numpy as np
 __all__ = ("is_plain", "is_users", "item_bytes", "of_numba_cuda")
 
 
-def item_bytes(dtype: Any) -> int:
-    """Return the size of an array's element; the largest number's where it is not known."""
+def item_bytes(dtype: Any, otherwise: int = 16) -> int:
+    """Return the size of an array's element; `otherwise`, the largest number's, where it is not known."""
     from numba.core import types
     from numba.core.errors import NumbaError
     from numba.np import numpy_support
@@ -20,7 +20,7 @@ def item_bytes(dtype: Any) -> int:
     try:
         return np.dtype(numpy_support.as_dtype(dtype) if isinstance(dtype, types.Type) else dtype).itemsize
     except (TypeError, NotImplementedError, NumbaError):
-        return 16
+        return otherwise
 
 
 def of_numba_cuda(owner: ModuleType | type) -> bool:

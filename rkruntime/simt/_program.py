@@ -33,6 +33,7 @@ class Unit:
         stand_ins: Names of ours for functions and types that another one of ours replaces.
         features: What it uses itself, each with the line of its first use.
         local_bytes: Size of its local arrays.
+        shared_bytes: Size of its static shared arrays whose dtype is known when the kernel is read.
     """
 
     source: Source
@@ -44,6 +45,7 @@ class Unit:
     stand_ins: dict[str, StandIn] = attrs.field(factory=dict)
     features: dict[Feature, int] = attrs.field(factory=dict)
     local_bytes: int = 0
+    shared_bytes: int = 0
 
 
 @attrs.frozen(eq=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Iterable
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -29,12 +28,12 @@ from rkruntime.simt._options import PLAIN, Options
 from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
+from rkruntime.simt._sizes import check_sizes
 from rkruntime.simt._stand_ins import StandIn, stand_in_for
 from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, variant_of
+from rkruntime.simt._watching import watched_atomic, watched_subscript
 
 __all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called", "rewrite")
-
-LOCAL_BYTES = 512 * 1024
 
 
 def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device: bool = False) -> Program:
@@ -63,7 +62,7 @@ def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device
         if function is kernel and not device:
             _check_kernel(source)
         waiting.extend(unit.devices.values())
-        _check_local(units.values(), unit)
+        check_sizes(units.values(), unit)
     return Program(units)
 
 
@@ -75,22 +74,6 @@ def _check_kernel(source: Source) -> None:
             value = node.value
             if value is not None and not (isinstance(value, ast.Constant) and value.value is None):
                 raise refuse(source, node, "a kernel returns a value", "write the result to an array argument")
-
-
-def _check_local(units: Iterable[Unit], last: Unit) -> None:
-    """Hold local arrays to what CUDA gives a thread: the stacks of fibers have room for that, and no more.
-
-    Functions that call each other have theirs at the same time, so all of them count.
-    """
-    total = sum(unit.local_bytes for unit in units)
-    if total > LOCAL_BYTES:
-        line = next((line for feature, line in last.features.items() if feature.category is Category.LOCAL), 0)
-        raise refuse(
-            last.source,
-            line or last.source.tree,
-            f"cuda.local.array: {total:,} bytes of local arrays, and a thread has {LOCAL_BYTES:,}",
-            "take smaller local arrays, or pass a scratch array to the kernel",
-        )
 
 
 def _is_nested(node: ast.AST, source: Source) -> bool:
@@ -210,11 +193,17 @@ class _Rewriter(ast.NodeTransformer):
         return variant_of(device, {**constants, **bound}), made
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        """Check subscripts if that is wanted, where the array is a plain name."""
+        """Check subscripts, if that is wanted."""
         self.generic_visit(node)
-        if self.options.checks_subscripts and isinstance(node.value, ast.Name) and _varies(node.slice):
-            node.slice = _checked(node.value, node.slice)
-        return node
+        return watched_subscript(node, self.names) if self.options.checks_subscripts else node
+
+    def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.FormattedValue:
+        """Hold an f-string to values that numba can write."""
+        if node.format_spec is not None or node.conversion not in (-1, ord("s")):
+            mend = "give the value itself to print, as in print('x is', x)"
+            raise self._refuse(node, f"an f-string with a format, {ast.unparse(node.value)}", mend)
+        node.value = self.visit(ast.copy_location(ast.Call(ast.Name("str", ast.Load()), [node.value], []), node.value))
+        return ast.fix_missing_locations(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         """Leave annotations out: numba infers types by itself."""
@@ -291,9 +280,9 @@ class _Rewriter(ast.NodeTransformer):
             self._check_alignment(feature, node, self.names.evaluate(args[2]))
             return self._make_array(feature, node, args[0], args[1])
         visited = [self.visit(one) for one in args]
-        on_element = feature.category is Category.ATOMIC and "index" in (feature.parameters or ())
-        if self.options.checks_subscripts and on_element and _can_be_repeated(args[0]):  # numba checks no atomic's
-            visited[1] = _checked(visited[0], visited[1])
+        if self.options.checks_subscripts and feature.category is Category.ATOMIC:
+            first = 2 if "index" in (feature.parameters or ()) else 1
+            visited[:first] = watched_atomic(visited[0], visited[1] if first == 2 else None, self.names, node)
         if feature.form == "site":
             visited.append(ast.Constant(next(self.sites)))
         return self._use(feature, node, *visited)
@@ -333,10 +322,11 @@ class _Rewriter(ast.NodeTransformer):
                 "give integers, global constants or closure variables as the shape",
             )
         text = ast.Constant(",".join(str(int(one)) for one in extents))
+        element, count = self.names.evaluate(dtype), math.prod(int(one) for one in extents)
         if feature.category is Category.SHARED:
+            self.unit.shared_bytes += 0 if element is UNKNOWN else count * item_bytes(element, otherwise=0)
             return self._use(feature, node, ast.Constant(next(self.sites)), text, self._dtype(dtype))
-        count = math.prod(int(one) for one in extents)
-        self.unit.local_bytes += count * item_bytes(self.names.evaluate(dtype))
+        self.unit.local_bytes += count * item_bytes(element)
         return self._use(feature, node, text, self._dtype(dtype))
 
     def _dtype(self, node: ast.expr) -> ast.expr:
@@ -379,22 +369,3 @@ def _is_docstring(node: ast.stmt) -> bool:
 
 def _is_starred(node: ast.expr) -> bool:
     return isinstance(node, ast.Starred)
-
-
-def _checked(array: ast.expr, index: ast.expr) -> ast.expr:
-    """Return an index that checks itself against the array, which it computes once more."""
-    line = ast.Constant(index.lineno)
-    return called("checked", ast.Name(CONTEXT, ast.Load()), copied(array), index, line, at=index)
-
-
-def _can_be_repeated(array: ast.expr) -> bool:
-    """Whether an array may be computed twice, as names, views and fields may, since nothing is called."""
-    return not any(isinstance(node, ast.Call | ast.NamedExpr) for node in ast.walk(array))
-
-
-def _varies(index: ast.expr) -> bool:
-    """Whether an index is computed when the kernel runs, and is no slice."""
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return not any(isinstance(one, ast.Slice) for one in parts) and any(
-        not isinstance(one, ast.Constant) for one in parts
-    )

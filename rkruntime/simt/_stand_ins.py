@@ -44,15 +44,15 @@ _LIBRARIES: Mapping[str, tuple[str, str]] = {
     "numba.cuda.misc.special": ("numba", "rkruntime.simt._same"),
     "numba.cuda.np.numpy_support": ("numba", "rkruntime.simt._same"),
 }
-_OTHERS = (round, operator.lshift, operator.rshift, np.left_shift, np.right_shift)
+_OTHERS = (round, str, operator.lshift, operator.rshift, np.left_shift, np.right_shift)
 
 
 @functools.cache
 def _of_math() -> Mapping[int, StandIn]:
     """Return the table for functions of `math`, keyed by `id`."""
-    from rkruntime.simt import _math, _shifts
+    from rkruntime.simt import _math, _shifts, _text
 
-    functions = {**_math.FUNCTIONS, **_shifts.FUNCTIONS}
+    functions = {**_math.FUNCTIONS, **_shifts.FUNCTIONS, str: _text.text}
     return {id(function): StandIn(_spelling(function), value) for function, value in functions.items()}
 
 

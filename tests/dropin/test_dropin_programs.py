@@ -29,7 +29,7 @@ def test_threads_and_children_run_kernels() -> None:
 def test_what_goes_wrong_is_told() -> None:
     done = run_dropin(str(SCRIPTS / "troubles.py"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ok ") == 8
+    assert done.stdout.count("ok ") == 12
 
 
 def test_strictly_nothing_is_simulated() -> None:

@@ -7,7 +7,7 @@ from numba import cuda
 from simt_launching import run
 
 from rkruntime import simt
-from rkruntime.errors import ArgumentMismatch, UnsupportedKernel
+from rkruntime.errors import ArgumentMismatch, KernelCompileError, UnsupportedKernel
 
 
 @cuda.jit(device=True)
@@ -76,6 +76,18 @@ def too_much_local(out):
 
 
 @cuda.jit
+def too_much_shared(out):
+    first = cuda.shared.array(4000, numba.float64)
+    second = cuda.shared.array((50, 80), numba.float64)
+    out[0] = first[0] + second[0, 0]
+
+
+@cuda.jit
+def formatted(out):
+    print(f"first {out[0]:.2f}")
+
+
+@cuda.jit
 def odd_alignment(out):
     mine = cuda.local.array(4, numba.float64, alignment=17)
     out[0] = mine[0]
@@ -84,6 +96,8 @@ def odd_alignment(out):
 REFUSED = {
     odd_alignment: "alignment=17",
     too_much_local: "720,000 bytes of local arrays",
+    too_much_shared: "64,000 bytes of static shared memory",
+    formatted: "an f-string with a format, out[0]",
     unknown_feature: "cuda.no_such_thing",
     host_feature: "cuda.synchronize",
     shape_at_run_time: "cuda.local.array",
@@ -105,6 +119,55 @@ def test_what_is_not_supported_is_named_with_line_and_a_way_round(kernel):
     assert (error.file, error.kernel) == (__file__, kernel.py_func.__name__)
     assert first + 1 < error.line <= first + 4
     assert error.mend
+
+
+@cuda.jit
+def shared_like_an_argument(out):
+    tile = cuda.shared.array(8000, out.dtype)
+    tile[0] = out[0]
+    cuda.syncthreads()
+    out[0] = tile[0]
+
+
+@cuda.jit
+def real_number_in_text(out):
+    print(f"first {out[0]}")
+
+
+@cuda.jit
+def real_number_as_text(out):
+    print("first", str(out[0]))
+
+
+@pytest.mark.parametrize("lowering", [None, "fibers"])
+@pytest.mark.parametrize(
+    ("kernel", "said", "line"),
+    [
+        (shared_like_an_argument, "64,000 bytes of static shared memory, and a block has 49,152: take a smaller", 2),
+        (real_number_in_text, "this is float64: give the value itself to print", 2),
+        (real_number_as_text, "this is float64: give the value itself to print", 2),
+    ],
+)
+def test_what_is_refused_once_types_are_known(kernel, said, line, lowering):
+    with pytest.raises(KernelCompileError) as caught:
+        run(kernel, 1, 1, np.zeros(4), lowering=lowering)
+    assert said in caught.value.detail
+    if kernel is not shared_like_an_argument:
+        assert caught.value.line == kernel.py_func.__code__.co_firstlineno + line
+
+
+@cuda.jit
+def text_that_can_be_made(out, flag):
+    i = cuda.grid(1)
+    name = f"thread {i}"
+    print(f"{name} of {cuda.blockDim.x}: {flag}", str(i + 1), out[0])
+
+
+@pytest.mark.parametrize("lowering", ["loop", "fibers"])
+def test_f_strings_show_whole_numbers_and_text(lowering, capfd):
+    run(text_that_can_be_made, 1, 1, np.array([0.5]), 7, lowering=lowering)
+    run(text_that_can_be_made, 1, 1, np.array([0.5]), True, lowering=lowering)
+    assert capfd.readouterr().out.splitlines() == ["thread 0 of 1: 7 1 0.5", "thread 0 of 1: True 1 0.5"]
 
 
 def generator(out):

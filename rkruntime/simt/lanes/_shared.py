@@ -23,6 +23,7 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._parts import INLINE
+from rkruntime.simt._sizes import too_much_shared
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 
 __all__ = ("BARRIERS", "REDUCING", "block_array")
@@ -71,7 +72,7 @@ def block_array(typing_context, ctx, site, shape, dtype):
         if extents == (0,):
             return _dynamic(context, builder, array_type, args[0], item_bytes)
         if count * item_bytes > STATIC_SHARED_BYTES:
-            raise TypingError(f"a shared array of {count * item_bytes:,} bytes; a block has {STATIC_SHARED_BYTES:,}")
+            raise TypingError(too_much_shared(count * item_bytes))
         with builder.goto_entry_block():
             space = builder.alloca(ir.ArrayType(data_type, count))
         space.align = ALIGNMENT

@@ -3,6 +3,7 @@
 import os
 import warnings
 
+import numba
 import numpy as np
 import pytest
 from numba import cuda
@@ -144,6 +145,105 @@ def too_many_and_too_few_arguments_are_refused():
             kernel[1, 3](*args)
 
 
+@cuda.jit("void(float32[:], int32, float32)")
+def typed(x, n, value):
+    x[n] = value * value
+
+
+@cuda.jit([(numba.int64[::1], numba.boolean), (numba.float32[::1], numba.float32)])
+def typed_twice(x, value):
+    x[0] = value
+
+
+@cuda.jit("void(float64[:], float64[:, ::1])")
+def adds(out, x):
+    out[0] += x[1, 1]
+
+
+def declared_types_hold():
+    x = np.zeros(4, np.float32)
+    for n, value in ((1, 0.1), (np.int64(2), 3), (True, np.float64(1.5)), (2**32 + 3, np.float32(7))):
+        typed[1, 1](x, n, value)
+    assert x.tolist() == [0, 2.25, 9, 49], "numbers are converted as ctypes does it for numba-cuda"
+    typed[1, 1](np.zeros(8, np.float32)[::2], 1, 1)
+    whole = np.zeros(3, np.int64)
+    typed_twice[1, 1](whole, True)
+    typed_twice[1, 1](x, 5)
+    assert (whole[0], x[0]) == (1, 5)
+    out, square = np.zeros(1), np.ones((2, 2))
+    square.flags.writeable = False
+    adds[1, 1](out, square)
+    assert out[0] == 1, "what is only read may be read-only"
+
+
+def other_types_than_the_declared_are_refused():
+    x = np.zeros(4, np.float32)
+    read_only = np.zeros(1)
+    read_only.flags.writeable = False
+    refused = (
+        (typed, (x.astype(np.float64), 0, 1.0), "x", "float64[::1]"),
+        (typed, (x.reshape(2, 2), 0, 1.0), "x", "float32[:,::1]"),
+        (typed, (1.0, 0, 1.0), "x", "float64[]"),
+        (typed, (x, 1.5, 1.0), "n", "float"),
+        (typed, (x, np.float32(1), 1.0), "n", "float32"),
+        (typed, (x, 0, 1j), "value", "complex"),
+        (typed, (x, 0, "1.0"), "value", "str"),
+        (typed, (x, 0, None), "value", "NoneType"),
+        (typed, (x, 0, x), "value", "float32[::1]"),
+        (adds, (np.zeros(1), np.ones((2, 2)).T), "x", "float64[::1,:]"),
+        (adds, (read_only, np.ones((2, 2))), "out", "read-only float64[::1]"),
+    )
+    for kernel, args, argument, got in refused:
+        with pytest.raises(TypeError) as caught:
+            kernel[1, 1](*args)
+        assert isinstance(caught.value, ArgumentMismatch)
+        assert (caught.value.argument, caught.value.got) == (argument, got)
+    with pytest.raises(TypeError, match="No matching definition for argument type"):
+        typed_twice[1, 1](np.zeros(3), 1.0)
+    specialized = divide.specialize(np.arange(3), 1)
+    with pytest.raises(ArgumentMismatch, match=r"got float64\[::1\], wanted array\(int64, 1d, C\)"):
+        specialized[1, 1](np.zeros(3), 1)
+    rows = [line.split() for line in report().splitlines()]
+    assert {row[2] for row in rows if row[:1] in (["typed"], ["adds"])} == {"loop"}
+
+
+@cuda.jit
+def with_a_large_tile(x):
+    tile = cuda.shared.array((80, 80), numba.float64)
+    tile[0, cuda.threadIdx.x] = x[0]
+    cuda.syncthreads()
+    x[0] = tile[0, 0]
+
+
+def more_shared_memory_than_a_block_has_is_refused_whatever_else_is_allowed():
+    with pytest.raises(UnsupportedKernel, match=r"smaller tile.*dynamic shared memory") as caught:
+        with_a_large_tile[1, 1](np.zeros(1))
+    assert "51,200 bytes of static shared memory, and a block has 49,152" in caught.value.construct
+    assert caught.value.line == with_a_large_tile.py_func.__code__.co_firstlineno + 2
+
+
+class Foreign:
+    """An array of another library."""
+
+    def __init__(self, owner, **changes):
+        self.owner = owner
+        self.__cuda_array_interface__ = {**owner.__cuda_array_interface__, **changes}
+
+
+def interfaces_that_say_what_is_not_known_are_refused():
+    d = cuda.to_device(np.arange(3))
+    for changes, said in (
+        ({"version": 99}, "a Foreign has version 99, and those up to 3 are known"),
+        ({"version": None}, "has version None"),
+        ({"mask": Foreign(d)}, "masked arrays are not supported"),
+    ):
+        with pytest.raises(NotImplementedError, match=said):
+            divide[1, 3](Foreign(d, **changes), 2)
+    assert d.copy_to_host().tolist() == [0, 1, 2], "nothing ran"
+    divide[1, 3](Foreign(d, version=2, mask=None), 2)
+    assert d.copy_to_host().tolist() == [0, 0, 1]
+
+
 CHECKS = (
     a_kernel_without_source_is_simulated,
     what_means_something_in_compiled_code_alone_is_not_simulated,
@@ -153,6 +253,10 @@ CHECKS = (
     under_debug_own_classes_and_indices_too,
     launches_that_no_device_takes_are_refused,
     too_many_and_too_few_arguments_are_refused,
+    declared_types_hold,
+    other_types_than_the_declared_are_refused,
+    more_shared_memory_than_a_block_has_is_refused_whatever_else_is_allowed,
+    interfaces_that_say_what_is_not_known_are_refused,
 )
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+"""How much memory a kernel's own arrays may take, as CUDA gives it to a thread and to a block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._features import Category
+from rkruntime.simt._program import Unit
+from rkruntime.simt._read import refuse
+from rkruntime.simt._stacks import STATIC_SHARED_BYTES
+
+__all__ = ("TooLarge", "check_sizes", "too_much_shared")
+
+LOCAL_BYTES = 512 * 1024
+_LESS_LOCAL = "take smaller local arrays, or pass a scratch array to the kernel"
+_LESS_SHARED = (
+    "take a smaller tile or a smaller dtype, move a part to dynamic shared memory "
+    f"(cuda.shared.array(0, dtype), and its bytes, up to {STATIC_SHARED_BYTES:,}, as the launch's fourth value), "
+    "or pass a scratch array with a part for each block"
+)
+
+
+@attrs.define(eq=False)
+class TooLarge(UnsupportedKernel):
+    """A kernel wants more local or shared memory than any device gives it."""
+
+
+def check_sizes(units: Iterable[Unit], last: Unit) -> None:
+    """Hold local and shared arrays to what there is of either: stacks and blocks have room for that, and no more.
+
+    Functions that call each other have theirs at the same time, so all of them count.
+
+    Args:
+        units: The functions of a program that have been read.
+        last: The one that was read last.
+
+    Raises:
+        TooLarge: They take more.
+    """
+    local, shared = (sum(sizes) for sizes in zip(*((one.local_bytes, one.shared_bytes) for one in units), strict=True))
+    if local > LOCAL_BYTES:
+        what = f"cuda.local.array: {local:,} bytes of local arrays, and a thread has {LOCAL_BYTES:,}"
+        raise _too_large(last, _line_of(last, Category.LOCAL), what, _LESS_LOCAL)
+    if shared > STATIC_SHARED_BYTES:
+        what = f"cuda.shared.array: {_of_block(shared)}"
+        raise _too_large(last, _line_of(last, Category.SHARED), what, _LESS_SHARED)
+
+
+def too_much_shared(size_bytes: int) -> str:
+    """Say that one shared array is too large, and what to do, where its size is known only once types are."""
+    return f"{_of_block(size_bytes)}: {_LESS_SHARED}"
+
+
+def _of_block(size_bytes: int) -> str:
+    return f"{size_bytes:,} bytes of static shared memory, and a block has {STATIC_SHARED_BYTES:,}"
+
+
+def _too_large(unit: Unit, line: int, what: str, mend: str) -> TooLarge:
+    refused = refuse(unit.source, line, what, mend)
+    return TooLarge(refused.kernel, refused.construct, refused.file, refused.line, refused.mend)
+
+
+def _line_of(unit: Unit, category: Category) -> int:
+    return next((line for one, line in unit.features.items() if one.category is category), unit.source.tree.lineno)
