@@ -1,10 +1,10 @@
 """Writes random kernels, of integers, so that every lowering must give the very same numbers.
 
 Each kernel has branches, loops with breaks, early returns, device functions, shared arrays and arrays of a thread's
-own, barriers, also such that count, loops of barriers that threads leave at their own time, warp operations, atomics,
-divisions, complex numbers and records, by chance; every subscript is within bounds and every loop ends, whatever the
-numbers are. What CUDA leaves undefined is not written: threads read what others wrote to shared memory behind a barrier
-alone.
+own, barriers, also such that count or that some threads skip, loops of barriers that threads leave at their own time,
+warp operations, atomics, divisions, complex numbers and records, by chance; every subscript is within bounds and every
+loop ends, whatever the numbers are. What CUDA leaves undefined is not written: threads read what others wrote to shared
+memory behind a barrier alone.
 """
 
 from __future__ import annotations
@@ -97,6 +97,8 @@ class Writer:
                 self.together()
             if pick.random() < 0.4:
                 self.at_own_time()
+            elif random.Random(f"{self.seed} skips").random() < 0.5:  # so that other seeds' kernels stay what they were
+                self.some_skip()
             self.line("out[i] = a + 3 * b - c + shared[t]")
         else:
             self.line("out[i] = a + 3 * b - c")
@@ -180,6 +182,18 @@ class Writer:
             self.nested(lambda: self.line(f"if {self.condition()}:"), lambda: self.line("    break"), exchange)
         self.nested(lambda: self.line(f"{turns} += 1"))
         self.line(f"{self.random.choice(NAMES)} ^= {turns}")
+
+    def some_skip(self) -> None:
+        """Write barriers that some threads skip, for good, and what all do after that."""
+        self.line(f"if {self.condition()}:")
+        self.nested(lambda: self.exchange(alone=False), lambda: self.statements(1, 2))
+        if self.random.random() < 0.5:
+            self.nested(
+                lambda: self.line(f"if {self.condition()}:"),
+                lambda: self.nested(lambda: self.exchange(alone=False)),
+                lambda: self.statements(1, 2),
+            )
+        self.statements(1, 1)
 
     def exchange(self, *, alone: bool = True) -> None:
         """Write to shared memory, and read between barriers.
