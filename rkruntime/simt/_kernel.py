@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._choice import Choice, choose, choose_width, has_barriers
+from rkruntime.simt._choice import WIDEST, Choice, choose, choose_width, counts_by_turns, has_barriers
 from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
@@ -252,7 +252,7 @@ class Kernel:
         whole = has_barriers(self.program)
         if choice.lowering == "lanes" and self._wanted is None and not whole:
             self._check_records(argument_types)
-            self._check_complexes(argument_types)
+            self._check_numbers(argument_types)
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         guards = not whole and choice.lowering != "fibers" and not self.options.debug
@@ -295,8 +295,11 @@ class Kernel:
         if records and not loops_read_same_records(self.program, records):
             raise LanesRefused("threads read fields of their own records, which one after the other does best")
 
-    def _check_complexes(self, argument_types: tuple[Any, ...]) -> None:
-        """Refuse lanes where complex numbers are read or tested better by one thread after the other."""
+    def _check_numbers(self, argument_types: tuple[Any, ...]) -> None:
+        """Refuse lanes where numbers of some types are read or tested better by one thread after the other."""
+        where = counts_by_turns(self.program, argument_types, register_bytes())
+        if where is not None:
+            raise LanesRefused(f"each thread ends its own loop over whole numbers: {where}")
         unit = self.program.kernel
         parameters = zip(unit.source.parameters, argument_types, strict=True)
         sizes = {name: type_.dtype.bitwidth for name, type_ in parameters if _holds(type_, types.Complex)}
@@ -305,7 +308,7 @@ class Kernel:
             where = f"{unit.source.file}:{row.lineno}"
             raise LanesRefused(f"each thread reads complex numbers of its own, which lie apart: {where}")
         turns = next((node for node in ast.walk(unit.tree) if isinstance(node, ast.While)), None)
-        if turns is not None and max(sizes.values(), default=0) > 64:
+        if turns is not None and max(sizes.values(), default=0) > 64 and register_bytes() < WIDEST:
             where = f"{unit.source.file}:{turns.lineno}"
             raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
 

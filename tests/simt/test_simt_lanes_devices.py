@@ -59,7 +59,7 @@ def steps(n, limit=100):
 def test_functions_with_loops_and_returns():
     x = np.random.default_rng(2).integers(1, 99, 75)
     out = np.zeros(75, np.int64)
-    assert run(counted, 3, 32, x, out).lowering == "lanes"
+    assert run(counted, 3, 32, x, out, lowering="lanes").lowering == "lanes"
     wanted = [sum(100 * steps(int(np.clip(n + k, 1, 60))) + steps(int(n + k), 7) for k in range(n % 3 + 1)) for n in x]
     np.testing.assert_array_equal(out, wanted)
 

@@ -15,7 +15,7 @@ from numba import cuda
 from numba.core import types
 
 from rkruntime import simt
-from rkruntime.simt._choice import choose_width
+from rkruntime.simt._choice import choose_width, counts_by_turns
 from rkruntime.simt._registers import register_bytes
 
 
@@ -256,6 +256,40 @@ def along_columns(a, x, out):
             out[i] += a[k, i] * x[k] + 0 * a[j, k]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "register_bytes", "is_left"),
+    [
+        (by_turns, "i8", 32, True),
+        (by_turns, "i4", 16, True),
+        (by_turns, "i8", 64, False),
+        (by_turns, "f4", 32, False),
+        (by_extent, "i8", 32, False),
+    ],
+)
+def test_while_loops_of_whole_numbers_are_left_to_loops_on_narrow_registers(kernel, dtype, register_bytes, is_left):
+    array = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
+    where = counts_by_turns(simt.Kernel(kernel).program, [array] * 2, register_bytes)
+    assert (where is not None) == is_left
+    assert where is None or where.startswith(f"{__file__}:")
+
+
+def test_a_while_loop_of_whole_numbers_tells_why_it_is_a_loop():
+    x, out = np.arange(8), np.zeros(8, np.int64)
+    special = simt.Kernel(turns_of_whole_numbers).specialize((x, out))
+    simt.run(special, 1, 8, (x, out))
+    np.testing.assert_array_equal(out, x)
+    assert (special.lowering == "loop") == (register_bytes() < 64)
+    assert ("each thread ends its own loop over whole numbers" in special.explain()) == (register_bytes() < 64)
+
+
+@cuda.jit
+def turns_of_whole_numbers(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        while out[i] < x[i]:
+            out[i] += 1
+
+
 @cuda.jit
 def to_their_ends(a, x, out):
     i = cuda.grid(1)
@@ -274,7 +308,7 @@ def to_their_ends(a, x, out):
         (along_rows, "f8", "lanes", ""),
         (along_flat_rows, "c8", "loop", "which lie apart"),
         (along_columns, "c16", "lanes", ""),
-        (to_their_ends, "c16", "loop", "ends its own loop"),
+        (to_their_ends, "c16", "loop" if register_bytes() < 64 else "lanes", ""),
         (to_their_ends, "c8", "lanes", ""),
     ],
 )
