@@ -26,24 +26,14 @@ PAUSES = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yie
 
 
 @intrinsic
-def take(typing_context, control, count):
-    """Add `count` to the launch's counter; return the first block of those."""
+def add(typing_context, record, k, count):
+    """Add `count` to word `k` of a record, after all that the thread wrote before; return what the word was."""
 
     def codegen(context, builder, signature, args):
-        return builder.atomic_rmw("add", _counter(builder, args[0], _state.NEXT), args[1], "monotonic")
+        place = builder.gep(builder.inttoptr(args[0], WORD.as_pointer()), [args[1]])
+        return builder.atomic_rmw("add", place, args[2], "release")
 
-    return types.int64(types.int64, types.int64), codegen
-
-
-@intrinsic
-def tell_done(typing_context, control, count):
-    """Say that `count` more blocks have run."""
-
-    def codegen(context, builder, signature, args):
-        builder.atomic_rmw("add", _counter(builder, args[0], _state.DONE), args[1], "release")
-        return context.get_dummy_value()
-
-    return types.none(types.int64, types.int64), codegen
+    return types.int64(types.int64, types.int64, types.int64), codegen
 
 
 @intrinsic
@@ -51,7 +41,8 @@ def done(typing_context, control):
     """Return how many blocks have run; what they wrote can be read then."""
 
     def codegen(context, builder, signature, args):
-        return builder.load_atomic(_counter(builder, args[0], _state.DONE), "acquire", 8, typ=WORD)
+        place = builder.gep(builder.inttoptr(args[0], WORD.as_pointer()), [WORD(_state.DONE)])
+        return builder.load_atomic(place, "acquire", 8, typ=WORD)
 
     return types.int64(types.int64), codegen
 
@@ -69,10 +60,6 @@ def pause(typing_context):
     return types.none(), codegen
 
 
-def _counter(builder, control, k):
-    return builder.gep(builder.inttoptr(control, WORD.as_pointer()), [ir.Constant(WORD, k)])
-
-
 @njit(**INLINE, error_model="numpy")
 def size_of_chunk(control, total):
     """Return how many blocks to take: fewer the fewer are left."""
@@ -86,11 +73,22 @@ def size_of_chunk(control, total):
 
 
 @njit(**INLINE, error_model="numpy")
-def await_others(control, total, turns):
-    """Wait until all blocks have run, for so many turns at most: those who run the last are about to end."""
-    while turns > 0 and done(control) < total and read_anew(control + 8 * _state.CANCEL) == 0:
-        pause()
-        turns -= 1
+def await_others(control, state, total):
+    """Look for a moment for what is about to happen, with no blocks left: to sleep and be woken takes longer.
+
+    A caller waits until all blocks have run. A worker waits until the caller has seen that, and launches again perhaps:
+    it needs the GIL for both, and would wait for the worker to give it back.
+    """
+    turns, bell = word(state, _state.PATIENCE), word(state, _state.BELL)
+    if word(state, _state.CHUNKS) != 0:
+        while turns > 0 and done(control) < total and read_anew(control + 8 * _state.CANCEL) == 0:
+            pause()
+            turns -= 1
+    elif bell != 0 and read_anew(control + 8 * _state.HELPED) != 0:
+        rung = read_anew(bell)
+        while turns > 0 and read_anew(bell) == rung and read_anew(control + 8 * _state.CANCEL) == 0:
+            pause()
+            turns -= 1
 
 
 def make_drive(run: Any, *, vectors: bool = False) -> Any:
@@ -104,23 +102,25 @@ def make_drive(run: Any, *, vectors: bool = False) -> Any:
         A numba function `drive(control, state, grid, block, shared_bytes, args)`: addresses of both records, two
         triples, bytes, and the tuple of the kernel's arguments. It runs at least one chunk unless the launch is
         cancelled, and lets the GIL go; it comes back after as many chunks as the state
-        record says, and may wait a little for the last blocks of others.
+        record says, and may wait a moment once there are no more blocks.
     """
 
     @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=whole_compiler(vectors=vectors))
     def drive(control, state, grid, block, shared_bytes, args):
         put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
         total = read_anew(control + 8 * _state.TOTAL)
-        chunks = word(state, _state.CHUNKS)
+        chunks, bell = word(state, _state.CHUNKS), word(state, _state.BELL)
+        if chunks != 0 and bell != 0:
+            add(bell, 0, 1)
         while read_anew(control + 8 * _state.CANCEL) == 0:
             chunk = size_of_chunk(control, total)
-            first = take(control, chunk)
+            first = add(control, _state.NEXT, chunk)
             if first >= total:
-                await_others(control, total, word(state, _state.PATIENCE))
+                await_others(control, state, total)
                 return
             last = smallest(first + chunk, total)
             run(first, last, grid, block, shared_bytes, state, args)
-            tell_done(control, last - first)
+            add(control, _state.DONE, last - first)
             chunks -= 1
             if chunks == 0 or read_anew(control + 8 * _state.YIELD) != 0:
                 return

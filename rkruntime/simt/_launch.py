@@ -20,7 +20,7 @@ Control = ctypes.c_int64 * _state.CONTROL_WORDS
 
 CHUNK_NS = 2e5
 LAST_CHUNK_NS = 2e4  # chunks become smaller towards the end, down to this
-PATIENCE = 1500  # turns, some 50 us, for which a caller that took part looks for others' last blocks before it sleeps
+PATIENCE = 1500  # turns, some 50 us, for which threads look at one another at the end of a launch before they sleep
 SLICE_CHUNKS = 32  # after which a caller that takes part looks for Ctrl-C
 SLICE_NS = 5e7  # more than so many chunks may take where it does
 
@@ -113,9 +113,10 @@ class Launch:
         slice_ns = SLICE_CHUNKS * self._control[_state.CHUNK] * special.ns_per_block
         return slice_ns <= SLICE_NS and fitting(special, self.block).lowering != "fibers"
 
-    def queued(self, pool: Workers) -> None:
-        """Note whose it is."""
-        self.pool = pool
+    def queued(self, pool: Workers, helped: bool) -> None:
+        """Note whose it is, and whether the caller's thread takes part."""
+        self.pool, self.helped = pool, helped
+        self._control[_state.HELPED] = helped
         self._control[_state.PARTS] = 2 * pool.count if pool.count > 1 else 0
 
     def make_room(self, give_way: bool) -> None:
@@ -224,7 +225,7 @@ class Call:
         """Do not begin; false if it is over. One that has begun goes on to its end."""
         return self.pool is not None and self.pool.cancel(self, reason)
 
-    def queued(self, pool: Workers) -> None:
+    def queued(self, pool: Workers, helped: bool) -> None:  # noqa: ARG002 nobody helps with a call
         """Note whose it is."""
         self.pool = pool
 

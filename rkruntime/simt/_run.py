@@ -90,6 +90,8 @@ def checked_extents(
 
 def _extent(kernel: str, what: str, given: int | Sequence[int], most: Extent) -> Extent:
     """Bring an extent to three dimensions, and check it."""
+    if type(given) is int and 1 <= given <= most[0]:
+        return given, 1, 1
     sizes = (given,) if isinstance(given, int) else tuple(given)
     x, y, z = (*sizes, 1, 1, 1)[:3]
     if not 1 <= len(sizes) <= 3 or not all(1 <= size <= top for size, top in zip((x, y, z), most, strict=True)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import time
 from collections.abc import Callable
@@ -76,12 +77,15 @@ class Runner:
 
     Args:
         chunks: `run` comes back after so many; 0 for when there are no more.
-        patience: How often it then looks whether other threads have run the last blocks.
+        patience: How often it then looks for what other threads are about to do.
+        bell: A word that counts launches that callers begin.
     """
 
-    def __init__(self, chunks: int = 0, patience: int = 0) -> None:
+    def __init__(self, chunks: int = 0, patience: int = 0, bell: ctypes.c_int64 | None = None) -> None:
         self.state: Words = np.zeros(_state.STATE_WORDS, np.int64)
         self.state[_state.CHUNKS], self.state[_state.PATIENCE] = chunks, patience
+        self.state[_state.BELL] = 0 if bell is None else ctypes.addressof(bell)
+        self._bell = bell  # owns the word
         self._words = self.state.data
         self._address = self.state.ctypes.data
         self._arena = Arena()

@@ -10,6 +10,7 @@ A launch whose kernel was never timed runs its first block alone as a probe; its
 
 from __future__ import annotations
 
+import ctypes
 import threading
 import time
 from collections import deque
@@ -42,10 +43,12 @@ class Workers:
         self._work = threading.Condition(self._lock)
         self._tasks: deque[Launch | Call] = deque()
         self._busy = 0
+        self._helped: set[Launch | Call] = set()  # whose caller has the seat of a worker
         self._closing = False
         self._callers = threading.local()
+        self._bell = ctypes.c_int64()
         self.watch: Watch | None = None
-        self._runners = [Runner() for _ in range(count)]
+        self._runners = [Runner(patience=PATIENCE, bell=self._bell) for _ in range(count)]
         self._threads = [
             threading.Thread(target=self._serve, args=(k, runner), name=f"{name}-{k}", daemon=daemon)
             for k, runner in enumerate(self._runners)
@@ -151,20 +154,23 @@ class Workers:
     @property
     def _free(self) -> int:
         """How many more threads may work: no more than there are workers do so at once."""
-        return self.count - self._busy - sum(task.helped for task in self._tasks)
+        return len(self._threads) - self._busy - len(self._helped)
 
     @property
     def _starving(self) -> bool:
         """Whether a task waits for which there is no worker."""
-        return sum(task.wants_worker and not task.running for task in self._tasks) > self._free
+        free = self._free
+        return len(self._tasks) > free and sum(task.wants_worker and not task.running for task in self._tasks) > free
 
     def _queue(self, task: Launch | Call, helped: bool) -> None:
         """Queue a task; the caller's thread works on it if it is to and somebody may."""
         with self._lock:
             if self._closing:
                 raise NotRunning("closed")
-            task.queued(self)
-            task.helped = helped and sum(not other.running for other in self._tasks) < self._free
+            helped = helped and sum(not other.running for other in self._tasks) < self._free
+            if helped:
+                self._helped.add(task)
+            task.queued(self, helped)
             self._tasks.append(task)
             if self._starving:
                 for other in self._tasks:
@@ -177,20 +183,21 @@ class Workers:
             error, busy_s = launch.help(self._runner())
             with self._lock:
                 launch.note(error, busy_s)
-                launch.make_room(self._starving)
-                goes_on = launch.wants_worker and not self._starving
-            if not goes_on:
+                starving = self._starving
+                launch.make_room(starving)
+            if starving or not launch.wants_worker:
                 self._leave(launch)
 
     def _leave(self, launch: Launch) -> None:
         """End the work of the caller's thread; a Ctrl-C may cut this short at any point, and it is called again."""
         with self._lock:
             launch.helped = False
+            self._helped.discard(launch)
             over = launch in self._tasks and launch.is_over
             if over:
                 self._remove(launch)
             if any(task.wants_worker for task in self._tasks):
-                self._work.notify_all()
+                self._work.notify(self._free)
         if over:
             _report(launch)
 
@@ -198,7 +205,7 @@ class Workers:
         """Return what runs blocks on the caller's thread; kernels on fibers, which need an arena, never do."""
         runner: Runner | None = getattr(self._callers, "runner", None)
         if runner is None:
-            runner = self._callers.runner = Runner(SLICE_CHUNKS, PATIENCE)
+            runner = self._callers.runner = Runner(SLICE_CHUNKS, PATIENCE, self._bell)
         return runner
 
     def _remove(self, task: Launch | Call) -> None:

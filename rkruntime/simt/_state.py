@@ -25,8 +25,9 @@ COPIES = 17  # lanes: a bit for each argument that the worker has a copy of
 LANES = 18  # lanes: how many threads of the vector there are
 DYNAMIC_BYTES = 19  # lanes: of the block's dynamic shared memory
 CHUNKS = 20  # to come back to Python after so many; 0 for never
-PATIENCE = 21  # how often to look whether others have run the last blocks
-STATE_WORDS = 22
+PATIENCE = 21  # how often to look for what other threads are about to do, once no blocks are left
+BELL = 22  # address of a word that counts launches that callers begin; 0 for none
+STATE_WORDS = 23
 
 # The control record, one per launch.
 CANCEL = 0  # not 0: stop at once; loops in kernels look at it too
@@ -35,6 +36,7 @@ CHUNK = 2  # blocks to take at once, at most
 TOTAL = 3  # blocks of the grid
 PARTS = 4  # to take at most one part in so many of the blocks left, so that all end together; 0 for any
 LEAST = 5  # but so many at least, and a multiple of them
+HELPED = 6  # not 0: the caller's thread takes part
 NEXT = 8  # the first block that nobody has taken; compiled code adds to it atomically
 DONE = 9  # blocks that have run, but for that of a probe; likewise
 CONTROL_WORDS = 16
