@@ -1,8 +1,12 @@
 """Every setting of the runtime and of its memory has an effect: for each, one observation that differs by it alone."""
 
 import logging
+import os
+import stat
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -137,6 +141,19 @@ async def logged(config: RuntimeConfig) -> Any:
     return seen
 
 
+async def who_may_connect(config: RuntimeConfig) -> int:
+    """Return the permissions of the control socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", folder)
+        async with open_runtime(config, device=FakeDevice(), instance="here"):
+            return permissions_of_socket(Path(folder))
+
+
+def permissions_of_socket(folder: Path) -> int:
+    (found,) = (path for path in folder.rglob("*") if path.is_socket())
+    return stat.S_IMODE(found.stat().st_mode)
+
+
 def of_memory(see: Callable[[KernelMemoryManager, FakeDevice], Any]) -> Callable[[RuntimeConfig], Awaitable[Any]]:
     async def observe(config: RuntimeConfig) -> Any:
         device = FakeDevice()
@@ -198,6 +215,8 @@ SEEN: dict[str, tuple[dict[str, Any], Any, Any, Callable[[RuntimeConfig], Awaita
     "inline_budget": ({}, 0.0, 1.0, in_place),
     "log_level": ({}, "info", "error", logged),
     "log_format": ({}, "console", "json", logged),
+    "socket_role_map": ({}, None, "user:0=viewer", who_may_connect),
+    "socket_group": ({"socket_role_map": "user:0=viewer"}, None, str(os.getgid()), who_may_connect),
     "memory.max_gpu_memory": ({"pooling_enabled": False}, 100 * KIB, 200 * KIB, level_at(90)),
     "memory.max_staging_memory": ({}, MIB, 2 * MIB, of_memory(lambda manager, _: manager.staging.limit_bytes)),
     "memory.pooling_enabled": ({}, True, False, of_memory(cached)),

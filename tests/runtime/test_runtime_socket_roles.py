@@ -159,6 +159,10 @@ rkruntime.cli.__main__.main()
 """
 
 
+UNCOVERED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+"""Without what has a child's coverage written to a folder in which another user cannot write."""
+
+
 async def command_as(user: pwd.struct_passwd, *words: str) -> tuple[int, str]:
     """Run the command as a user, from modules that were loaded before; its exit status and what it says on stderr."""
     who = [str(user.pw_uid), str(user.pw_gid)]
@@ -168,7 +172,7 @@ async def command_as(user: pwd.struct_passwd, *words: str) -> tuple[int, str]:
             capture_stdout=True,
             capture_stderr=True,
             check=False,
-            env=os.environ | {"NO_COLOR": "1"},
+            env=UNCOVERED | {"NO_COLOR": "1"},
         )
     return done.returncode, done.stderr.decode()
 

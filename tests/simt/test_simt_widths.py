@@ -273,6 +273,35 @@ def test_while_loops_of_whole_numbers_are_left_to_loops_on_narrow_registers(kern
     assert where is None or where.startswith(f"{__file__}:")
 
 
+@cuda.jit
+def halves_below(limit, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        below = 0
+        while below * 0.5 < limit:
+            below += 1
+        out[i] = below
+
+
+@cuda.jit
+def steps_below(limit, step, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        below = 0
+        while below * step < limit:
+            below += 1
+        out[i] = below
+
+
+@pytest.mark.parametrize(
+    ("kernel", "scalars"),
+    [(halves_below, [types.int64]), (steps_below, [types.float64, types.float64])],
+)
+def test_a_loop_over_real_numbers_is_not_taken_for_one_of_whole_numbers_by_what_it_stores(kernel, scalars):
+    out = types.Array(types.int32, 1, "C")
+    assert counts_by_turns(simt.Kernel(kernel).program, [*scalars, out], 32) is None
+
+
 def test_a_while_loop_of_whole_numbers_tells_why_it_is_a_loop():
     x, out = np.arange(8), np.zeros(8, np.int64)
     special = simt.Kernel(turns_of_whole_numbers).specialize((x, out))
