@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from rkruntime.simt._assigned import assignment, followed, stored_names
 from rkruntime.simt._program import PREFIX
 
 __all__ = ("reads_rows",)
@@ -25,7 +26,7 @@ def reads_rows(tree: ast.FunctionDef, arrays: frozenset[str]) -> ast.Subscript |
         tree: A kernel, rewritten.
         arrays: The arrays to look at, by name.
     """
-    names = _differing(tree)
+    names = followed(tree, _assigned)
     for loop in ast.walk(tree):
         if isinstance(loop, ast.For | ast.While):
             for part in (node for statement in loop.body for node in ast.walk(statement)):
@@ -45,35 +46,19 @@ def _lies_apart(index: ast.expr, names: frozenset[str]) -> bool:
     return any(_differs(one, names) for one in products)
 
 
-def _differing(tree: ast.AST) -> frozenset[str]:
-    """Return the names whose values differ among threads along x, by what they are computed from."""
-    found, grown = frozenset[str](), True
-    while grown:
-        more = frozenset(name for node in ast.walk(tree) for name in _assigned(node, found))
-        grown, found = not more <= found, found | more
-    return found
-
-
 def _assigned(node: ast.AST, names: frozenset[str]) -> Iterator[str]:
-    if isinstance(node, ast.Assign):
-        target, value = node.targets[0], node.value
-    elif isinstance(node, ast.AugAssign | ast.NamedExpr):
-        target, value = node.target, node.value
-    elif isinstance(node, ast.For):
-        target, value = node.target, node.iter
-    else:
+    """Yield the names that a node gives values that differ among threads along x, by what they are computed from."""
+    assigned = assignment(node)
+    if assigned is None:
         return
+    (target, *_), value = assigned
     if isinstance(target, ast.Tuple) and _calls(value, TUPLES):
-        yield from _names_in(target.elts[0])
+        yield from stored_names(target.elts[0])
     elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
         for one, given in zip(target.elts, value.elts, strict=True):
-            yield from _names_in(one) if _differs(given, names) else ()
+            yield from stored_names(one) if _differs(given, names) else ()
     elif _differs(value, names):
-        yield from _names_in(target)
-
-
-def _names_in(target: ast.AST) -> Iterator[str]:
-    return (one.id for one in ast.walk(target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store))
+        yield from stored_names(target)
 
 
 def _calls(node: ast.AST, functions: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterator
 from types import FunctionType
 
+from rkruntime.simt._assigned import assignment, followed, stored_names
 from rkruntime.simt._program import PREFIX, Program, Unit
 from rkruntime.simt._uniform import EXTENTS, SAME_IN_BLOCK
 
@@ -30,7 +31,7 @@ def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
     if any(_stores_field(part) for node in _repeated(program) for part in ast.walk(node)):
         return False
     tree = program.kernel.tree
-    differing, read = _differing(tree), False
+    differing, read = followed(tree, _assigned), False
     for loop in _loops(tree):
         inside = [part for statement in loop.body for part in ast.walk(statement)]
         same = {
@@ -76,27 +77,14 @@ def _is_field(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute)
 
 
-def _differing(tree: ast.AST) -> frozenset[str]:
-    """Return the names whose values may differ among threads by what they are computed from."""
-    found, grown = frozenset[str](), True
-    while grown:
-        more = frozenset(name for node in ast.walk(tree) for name in _assigned_differing(node, found))
-        grown, found = not more <= found, found | more
-    return found
-
-
-def _assigned_differing(node: ast.AST, differing: frozenset[str]) -> Iterator[str]:
-    if isinstance(node, ast.Assign):
-        targets, value = node.targets, node.value
-    elif isinstance(node, ast.AugAssign | ast.NamedExpr):
-        targets, value = [node.target], node.value
-    elif isinstance(node, ast.For):
-        targets, value = [node.target], node.iter
-    else:
+def _assigned(node: ast.AST, differing: frozenset[str]) -> Iterator[str]:
+    """Yield the names that a node gives values that may differ among threads, by what they are computed from."""
+    assigned = assignment(node)
+    if assigned is None:
         return
+    targets, value = assigned
     if _mentions(value, differing) or any(isinstance(part, ast.Subscript) for part in ast.walk(value)):
-        parts = (part for one in targets for part in ast.walk(one))
-        yield from (part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store))
+        yield from (name for one in targets for name in stored_names(one))
 
 
 def _mentions(node: ast.AST, differing: frozenset[str]) -> bool:

@@ -14,34 +14,13 @@ from numba.cuda.random import (
 )
 
 from three_ways.case import Case
+from three_ways.functions import factorial, successor, twice, with_index
 
 ALL = ("loop", "lanes", "fibers")
 APART = 16  # units in the last place
 
 
 # Functions: recursive, inlined, passed as arguments, lambdas, and a choice among several.
-
-
-@cuda.jit(device=True)
-def factorial(n):
-    if n <= 1:
-        return 1
-    return n * factorial(n - 1)
-
-
-@cuda.jit(device=True, inline="always")
-def successor(n):
-    return n + 1
-
-
-@cuda.jit(device=True)
-def with_index(n):
-    return n * 10 + cuda.threadIdx.x
-
-
-@cuda.jit(device=True)
-def twice(function, n):
-    return function(function(n))
 
 
 product = cuda.jit(device=True)(lambda a, b: a * b)
