@@ -38,8 +38,8 @@ async def stays() -> Any:
 def test_a_call_that_takes_too_long_is_refused(timeout_s: float) -> None:
     async def case(loop: asyncio.AbstractEventLoop, patience: Patience) -> None:
         future = loop.create_future()
-        patience.wait(future, timeout_s, stays)
         began = loop.time()
+        patience.wait(future, timeout_s, stays)
         with pytest.raises(RequestRefused) as refused:
             await future
         assert refused.value.status == 504
