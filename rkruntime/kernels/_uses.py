@@ -72,7 +72,7 @@ def check_uses(spec: KernelSpec, args: Sequence[Any]) -> None:
         ArgumentMismatch: The kernel cannot compile for one of them.
     """
     uses, good = _seen(spec)
-    kinds = tuple([_kind(value) for value in args])
+    kinds = (*map(_kind, args),)
     if kinds in good:
         return
     values = dict(zip(spec.parameters, args, strict=True))

@@ -14,7 +14,7 @@ from rkruntime.errors import RkError
 from rkruntime.log import get_logger
 from rkruntime.runtime import State
 from rkruntime.service._answers import Reply
-from rkruntime.service._incoming import Exchange, deadline_of, id_of
+from rkruntime.service._incoming import Exchange, id_of
 from rkruntime.service._observed import WENT_AWAY, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
@@ -28,9 +28,8 @@ Endpoint: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
 Wrap: TypeAlias = Callable[[RouteSpec, Endpoint], Endpoint]
 """What stands around a route: given the route and what is inside it, it returns what answers in its place.
 
-It runs on the server's thread, with `REQUEST_ID` and `TRACE` set. An `RkError` that it raises is answered as a
-problem; `IDENTITY` that it sets holds for the limits and the launch inside it. What is inside raises no other error
-than `ClientDisconnect`: every other one has become a reply.
+It runs on the server's thread, with `REQUEST_ID` and `TRACE` set. An error that it raises, or that passes through it
+from inside, is answered as a problem; `IDENTITY` that it sets holds for the limits and the launch inside it.
 """
 
 
@@ -44,10 +43,9 @@ def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap]
     """
 
     def endpoint(spec: RouteSpec) -> Endpoint:
-        inner = _answering(_Endpoint(spec, state))
+        inner: Endpoint = _Endpoint(spec, state)
         for wrap in reversed(wraps):
-            wrapped = wrap(spec, inner)
-            inner = inner if wrapped is inner else _answering(wrapped)
+            inner = wrap(spec, inner)
         return inner
 
     return _Front(state, Routing(ROUTES, endpoint), Sender(headers_for))
@@ -73,9 +71,16 @@ class _Front:
             observed.begin(exchange)
         status = WENT_AWAY
         try:
-            reply = await self._reply(exchange)
+            try:
+                spec, endpoint, exchange.path_params = self._routing.find(scope["method"], scope["path"])
+                exchange.route = spec.path
+                reply = await endpoint(exchange)
+            except ClientDisconnect:
+                return
+            except Exception as error:
+                reply = await _refuse(exchange, error)
             status = reply.status
-            closes = self._runtime.state is not State.RUNNING or not exchange.incoming.ended
+            closes = self._runtime.state is not State.RUNNING or not exchange.ended
             await self._sender.send(exchange, reply, send, closes=closes)
         except ClientDisconnect:
             return
@@ -83,15 +88,6 @@ class _Front:
             exchange.leave()
             if observed is not None:
                 observed.end(exchange, status)
-
-    async def _reply(self, exchange: Exchange) -> Reply:
-        scope = exchange.scope
-        try:
-            spec, endpoint, exchange.path_params = self._routing.find(scope["method"], scope["path"])
-        except HTTPException as error:
-            return await _refuse(exchange, error)
-        exchange.route = spec.path
-        return await endpoint(exchange)
 
 
 class _Endpoint:
@@ -104,38 +100,25 @@ class _Endpoint:
         self._most_s = state.config.service.request_timeout
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        exchange.deadline_s = deadline_of(exchange.incoming, self._most_s)
+        exchange.begin(self._most_s)
         if self._limited:
             self._state.limits.check_rate(exchange.scope)
-            await exchange.enter()
+            if not exchange.enter_at_once():
+                await exchange.enter()
         return await self._handler(self._state, exchange)
-
-
-def _answering(endpoint: Endpoint) -> Endpoint:
-    """Make replies of the errors of an endpoint."""
-
-    async def answering(exchange: Exchange) -> Reply:
-        try:
-            return await endpoint(exchange)
-        except ClientDisconnect:
-            raise
-        except Exception as error:
-            return await _refuse(exchange, error)
-
-    return answering
 
 
 async def _refuse(exchange: Exchange, error: Exception) -> Reply:
     """Reply with a problem, once what is left of the request has been read."""
     if not isinstance(error, RkError | HTTPException):
         get_logger("rkruntime.service").error("a request failed", request_id=REQUEST_ID.get(), exc_info=error)
-    await exchange.incoming.discard()
+    await exchange.discard()
     return problem_response(error)
 
 
 def _identify(exchange: Exchange) -> None:
     """Give a request its id, and the caller's trace."""
-    told = exchange.incoming.headers
+    told = exchange.headers
     exchange.request_id = id_of(told)
     REQUEST_ID.set(exchange.request_id.decode())
     traceparent = told.get(b"traceparent")

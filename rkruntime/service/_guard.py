@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import lru_cache, partial
 from typing import Any
 
 import attrs
+from starlette.requests import ClientDisconnect
 from starlette.types import Scope
 
 from rkruntime.access import LEAST_ROLE, Permission, may
@@ -32,6 +34,7 @@ from rkruntime.service._answers import Parts, Reply, Streamed
 from rkruntime.service._app import Endpoint
 from rkruntime.service._certified import names_of
 from rkruntime.service._incoming import Exchange
+from rkruntime.service._problems import status_of
 from rkruntime.service._routes import RouteSpec
 
 __all__ = ("Guard",)
@@ -42,6 +45,8 @@ ACTS = (Permission.DRAIN, Permission.ADMIN)
 """What is an administrative act, of which the outcome is put on record too."""
 NOT_LOOKED_AT = Unproven("it was not looked at")
 EVENTS = "text/event-stream"
+REMEMBERED = 256
+"""Combinations of headers of which it is remembered whether they are a foreign page's."""
 
 
 class Guard:
@@ -60,7 +65,8 @@ class Guard:
         security = config.security
         self.tls = ServerTls.of(security)
         self._demands = security.rbac_enabled
-        self._hosts = Hosts.of(security.allowed_hosts, config.service.host)
+        hosts = Hosts.of(security.allowed_hosts, config.service.host)
+        self._why_foreign = lru_cache(maxsize=REMEMBERED)(partial(_why_foreign, hosts))
         self._audit = AuditLog.of(security)
         try:
             self._who = Authenticator(security, on_change=lambda told: self._note("keys.read", what=told))
@@ -90,6 +96,11 @@ class Guard:
             try:
                 reply = await inner(exchange)
                 status = reply.status
+            except ClientDisconnect:
+                raise
+            except Exception as error:
+                status = status_of(error)
+                raise
             finally:
                 await self._record("act", scope, permission, identity, status=status)
             return reply
@@ -145,18 +156,14 @@ class Guard:
             why = found.why if isinstance(found, Unproven) and isinstance(error, Unauthenticated) else str(error)
             await self._record("decision", scope, permission, found, allowed=False, why=why.partition("\n")[0])
             raise
-        await self._record("decision", scope, permission, found, allowed=True)
+        if self._audit is not None:
+            await self._record("decision", scope, permission, found, allowed=True)
         return found
 
     def _refuse_foreign(self, exchange: Exchange) -> None:
-        told = exchange.incoming.headers
-        origin, site = told.get(b"origin"), told.get(b"sec-fetch-site")
-        why = why_foreign(
-            exchange.scope["method"],
-            told.get(b"host", b"").decode("latin-1"),
-            self._hosts,
-            origin=None if origin is None else origin.decode("latin-1"),
-            site=None if site is None else site.decode("latin-1"),
+        told = exchange.headers
+        why = self._why_foreign(
+            exchange.scope["method"], told.get(b"host", b""), told.get(b"origin"), told.get(b"sec-fetch-site")
         )
         if why is not None:
             mend = "call the service by its own name (security.allowed_hosts), from its own pages or from programs"
@@ -223,6 +230,17 @@ class Guard:
                 self._audit.write(event, **fields)
         except RkError as error:
             get_logger("rkruntime.security").error("not on record", event_lost=event, error=str(error), **fields)
+
+
+def _why_foreign(hosts: Hosts, method: str, host: bytes, origin: bytes | None, site: bytes | None) -> str | None:
+    """Decide by the headers as they came; see `why_foreign`."""
+    return why_foreign(
+        method,
+        host.decode("latin-1"),
+        hosts,
+        origin=None if origin is None else origin.decode("latin-1"),
+        site=None if site is None else site.decode("latin-1"),
+    )
 
 
 def _bearer(scope: Scope) -> str | Unproven | None:

@@ -7,19 +7,20 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TypeAlias
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from rkruntime.errors import RequestRefused
-from rkruntime.service._limits import Held, Limits
+from rkruntime.service._limits import Limits
 from rkruntime.service._whole import cycle_of, has_body, take_body
 from rkruntime.units import parse_seconds
 
-__all__ = ("Exchange", "Incoming", "deadline_of", "id_of")
+__all__ = ("Exchange", "id_of")
 
 GOOD_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
@@ -28,26 +29,10 @@ BEGINNING_BYTES = 20_000
 DISCARD_S = 2.0
 DISCARDED_BYTES = 64 * 2**20
 
+NO_BODY = bytearray()
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+
 Check: TypeAlias = Callable[[bytearray], None]
-
-
-def deadline_of(incoming: Incoming, most_s: float) -> float:
-    """Return when the request is to be answered, by `time.monotonic`: its header Request-Timeout, `most_s` at most.
-
-    Raises:
-        RequestRefused: The header is no time (400).
-    """
-    asked = incoming.header(b"request-timeout")
-    if asked is None:
-        return time.monotonic() + most_s
-    try:
-        asked_s = parse_seconds(asked)
-        if not asked_s > 0:
-            raise ValueError("no time")
-    except ValueError:
-        why = f"the header Request-Timeout is {asked[:40]!r}"
-        raise RequestRefused(400, why, "give seconds above 0, or a text such as 250ms") from None
-    return time.monotonic() + min(asked_s, most_s)
 
 
 def id_of(headers: Mapping[bytes, bytes]) -> bytes:
@@ -57,7 +42,10 @@ def id_of(headers: Mapping[bytes, bytes]) -> bytes:
 
 
 class Exchange:
-    """A request with what the service knows of it; what handlers get.
+    """A request with what the service knows of it and holds for it; what handlers get.
+
+    It is one object, since there is one for every request: who asks, until when, the body on its way in, and what of
+    the service's limits it takes up until `leave`.
 
     Args:
         scope: ASGI's.
@@ -66,8 +54,10 @@ class Exchange:
 
     Attributes:
         scope: ASGI's.
-        incoming: Its body.
-        held: The bytes that it holds.
+        headers: By their names in lower case; of several with one name the last.
+        body: What `read` returned.
+        cycle: uvicorn's account of it; None where another server gave it.
+        ended: Whether the body has been received to its end.
         deadline_s: When it is to be answered, by `time.monotonic`.
         request_id: Its id.
         route: The pattern of its route; empty where none fits.
@@ -76,104 +66,124 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_has_place", "_limits", "began_s", "deadline_s", "held", "incoming", "path_params", "request_id", "route"),
-        "scope",
+        *("_has_place", "_held_bytes", "_invited", "_length", "_limits", "_receive"),
+        *("began_s", "body", "cycle", "deadline_s", "ended", "headers", "path_params", "request_id", "route", "scope"),
     )
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self.scope = scope
-        self.incoming = Incoming(scope, receive)
-        self.held = Held(limits)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.headers = headers
+        self.body = NO_BODY
+        length = headers.get(b"content-length")
+        self._length = None if length is None else int(length)
+        self.ended = not self._length and b"transfer-encoding" not in headers
         self.deadline_s = math.inf
         self.request_id = b""
         self.route = ""
-        self.path_params: Mapping[str, str] = {}
+        self.path_params: Mapping[str, str] = NO_NAMES
         self.began_s = 0.0
-        self._limits = limits
-        self._has_place = False
-
-    async def enter(self) -> None:
-        """Take a place among the requests in progress, until `leave`; see `Limits.enter`."""
-        if not self._limits.enter_at_once():
-            await self._limits.enter(self.deadline_s)
-        self._has_place = True
-
-    def leave(self) -> None:
-        """Hold nothing any more."""
-        self.held.give_back()
-        if self._has_place:
-            self._has_place = False
-            self._limits.leave()
-
-    async def left_within(self, seconds: float) -> bool:
-        """Wait so long for the client to leave; true once it has."""
-        try:
-            async with asyncio.timeout(seconds):
-                while (await self.incoming())["type"] != "http.disconnect":
-                    pass
-        except TimeoutError:
-            return False
-        return True
-
-    def header(self, name: bytes) -> str | None:
-        """Return a header by its name in lower case."""
-        return self.incoming.header(name)
-
-    def asked(self, name: str) -> str | None:
-        """Return a parameter of the query."""
-        query: bytes = self.scope["query_string"]
-        return QueryParams(query).get(name) if query else None
-
-    @property
-    def left_s(self) -> float:
-        """Seconds that are left."""
-        return max(0.0, self.deadline_s - time.monotonic())
-
-    def read(self, most_bytes: int, check: Check | None = None) -> Coroutine[Any, Any, bytearray]:
-        """Return the body; see `Incoming.read`."""
-        return self.incoming.read(most_bytes, self.deadline_s, self.held, check)
-
-
-class Incoming:
-    """The body of a request on its way in; stands in the place of ASGI's `receive`.
-
-    Args:
-        scope: The request.
-        receive: ASGI's.
-    """
-
-    __slots__ = ("_receive", "_told", "body", "ended", "headers", "invited")
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.cycle = cycle_of(receive)
         self._receive = receive
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.headers = headers
-        self.body = bytearray()
-        told = headers.get(b"content-length")
-        self._told = None if told is None else int(told)
-        self.ended = not self._told and b"transfer-encoding" not in headers
-        self.invited = b"expect" not in headers
+        self._invited = b"expect" not in headers
+        self._limits = limits
+        self._held_bytes = 0
+        self._has_place = False
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
-    async def __call__(self) -> Message:
-        """Receive a message."""
+    def asked(self, name: str) -> str | None:
+        """Return a parameter of the query."""
+        query: bytes = self.scope["query_string"]
+        return QueryParams(query).get(name) if query else None
+
+    # Its time
+
+    def begin(self, most_s: float) -> None:
+        """Let its time begin: what its header Request-Timeout asks for, `most_s` at most.
+
+        Raises:
+            RequestRefused: The header is no time (400).
+        """
+        asked = self.headers.get(b"request-timeout")
+        self.deadline_s = time.monotonic() + (most_s if asked is None else min(_seconds(asked), most_s))
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left."""
+        return max(0.0, self.deadline_s - time.monotonic())
+
+    async def left_within(self, seconds: float) -> bool:
+        """Wait so long for the client to leave; true once it has."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (await self.receive())["type"] != "http.disconnect":
+                    pass
+        except TimeoutError:
+            return False
+        return True
+
+    # What it takes up
+
+    def enter_at_once(self) -> bool:
+        """Take a place among the requests in progress, until `leave`, if there is one."""
+        self._has_place = self._limits.enter_at_once()
+        return self._has_place
+
+    async def enter(self) -> None:
+        """Wait for a place among the requests in progress, and take it until `leave`; see `Limits.enter`."""
+        await self._limits.enter(self.deadline_s)
+        self._has_place = True
+
+    def hold(self, count: int) -> None:
+        """Hold so many bytes more.
+
+        Raises:
+            RequestRefused: All requests together would hold more than they may (503).
+        """
+        self._limits.reserve(count)
+        self._held_bytes += count
+
+    def leave(self) -> None:
+        """Hold nothing any more."""
+        self._limits.held_bytes -= self._held_bytes
+        self._held_bytes = 0
+        if self._has_place:
+            self._has_place = False
+            self._limits.leave()
+
+    # Its body
+
+    async def receive(self) -> Message:
+        """Receive a message; stands in the place of ASGI's `receive`."""
         message = await self._receive()
-        self.invited = True
+        self._invited = True
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self.ended = True
         return message
 
-    async def read(self, most_bytes: int, deadline_s: float, held: Held, check: Check | None = None) -> bytearray:
+    def read_at_once(self, most_bytes: int) -> bytearray | None:
+        """Return the body where it has come as a whole; None where it has to be waited for, by `read`.
+
+        Raises:
+            RequestRefused: It is larger (413), or finds no room beside others (503).
+        """
+        cycle = self.cycle
+        if not self._length or cycle is None or not has_body(cycle):
+            return None
+        self._hold_told(most_bytes)
+        self.ended = True
+        self.body = take_body(cycle)
+        return self.body
+
+    async def read(self, most_bytes: int, check: Check | None = None) -> bytearray:
         """Return the body.
 
         Args:
             most_bytes: What it may have at most.
-            deadline_s: When to give up, by `time.monotonic`.
-            held: Takes account of it.
             check: Called once with the beginning, before the rest is read; what it raises ends the reading.
 
         Raises:
@@ -181,37 +191,39 @@ class Incoming:
                 time (408), or finds no room beside others (503).
             ClientDisconnect: The client left before it had sent it.
         """
-        if self._told is not None:
-            if self._told > most_bytes:
-                raise _too_large(self._told, most_bytes)
-            held.take(self._told)
-        cycle = cycle_of(self._receive)
-        if self._told and cycle is not None and has_body(cycle):
-            self.ended = True
-            self.body = take_body(cycle)
+        body = self.read_at_once(most_bytes)
+        if body is not None:
             if check is not None:
-                check(self.body)
-            return self.body
+                check(body)
+            return body
+        self._hold_told(most_bytes)
         if b"request-timeout" not in self.headers:  # the connection bounds the time of every body by itself
-            return await self._gather(most_bytes, held, check)
+            return await self._gather(most_bytes, check)
         try:
-            async with asyncio.timeout(deadline_s - time.monotonic()):
-                return await self._gather(most_bytes, held, check)
+            async with asyncio.timeout(self.deadline_s - time.monotonic()):
+                return await self._gather(most_bytes, check)
         except TimeoutError:
             mend = "send it faster, or ask for more time with the header Request-Timeout"
             raise RequestRefused(408, "the body did not come in time", mend) from None
 
-    async def _gather(self, most_bytes: int, held: Held, check: Check | None) -> bytearray:
+    def _hold_told(self, most_bytes: int) -> None:
+        """Make room for a body whose length is told."""
+        if self._length is not None:
+            if self._length > most_bytes:
+                raise _too_large(self._length, most_bytes)
+            self.hold(self._length)
+
+    async def _gather(self, most_bytes: int, check: Check | None) -> bytearray:
         body = bytearray()
         while True:
-            message = await self()
+            message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnect
             part: bytes = message.get("body", b"")
             if len(body) + len(part) > most_bytes:
                 raise _too_large(len(body) + len(part), most_bytes)
-            if self._told is None:
-                held.take(len(part))
+            if self._length is None:
+                self.hold(len(part))
             body += part
             if check is not None and (len(body) >= BEGINNING_BYTES or not message.get("more_body", False)):
                 check(body)
@@ -226,18 +238,31 @@ class Incoming:
         A connection that is closed with unread bytes is reset, and what was sent last may be lost with it (RFC 9112,
         section 9.6). A client that waits to be invited has sent nothing, and is not invited.
         """
-        if self.ended or not self.invited:
+        if self.ended or not self._invited:
             return
         left = DISCARDED_BYTES
         try:
             async with asyncio.timeout(DISCARD_S):
                 while left > 0:
-                    message = await self()
+                    message = await self.receive()
                     if message["type"] == "http.disconnect" or not message.get("more_body", False):
                         return
                     left -= len(message.get("body", b""))
         except TimeoutError:
             return
+
+
+def _seconds(told: bytes) -> float:
+    """Read the header Request-Timeout."""
+    asked = told.decode("latin-1")
+    try:
+        asked_s = parse_seconds(asked)
+        if not asked_s > 0:
+            raise ValueError("no time")
+    except ValueError:
+        why = f"the header Request-Timeout is {asked[:40]!r}"
+        raise RequestRefused(400, why, "give seconds above 0, or a text such as 250ms") from None
+    return asked_s
 
 
 def _too_large(size: int, most: int) -> RequestRefused:

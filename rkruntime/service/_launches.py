@@ -29,7 +29,7 @@ async def launch(state: ServiceState, request: Exchange) -> Reply:
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
     state.check_admission()
-    headers = request.incoming.headers
+    headers = request.headers
     asked_in = form_of(headers.get(b"content-type"))
     form = answer_form(headers.get(b"accept"), asked_in)
     if b"idempotency-key" in headers:
@@ -46,7 +46,7 @@ async def _run_once(
         raise RequestRefused(400, "the Idempotency-Key is no key", "give 1 to 128 letters, digits and signs, no spaces")
     asked = await read_asked(spec, request, asked_in, state.config.service)
     query: bytes = request.scope["query_string"]
-    of = fingerprint(request.incoming.body, query.decode("latin-1"), asked_in, form)
+    of = fingerprint(request.body, query.decode("latin-1"), asked_in, form)
     place = (caller_of(request.scope), name, key)
     return await state.answers.once(
         place,
@@ -62,7 +62,7 @@ async def _wait_for_other(
     """Wait for the answer to another request with the same key."""
     timeout_s = request.left_s
     try:
-        return await state.bridge.follow(other, timeout_s, request.incoming)
+        return await state.bridge.follow(other, timeout_s, request.receive)
     except RequestRefused as error:
         if error.status != HTTPStatus.GATEWAY_TIMEOUT:
             raise
@@ -74,7 +74,7 @@ async def _wait_for_other(
 
 
 async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> Reply:
-    request.held.take(asked.output_bytes)
+    request.hold(asked.output_bytes)
     args = take_memory(asked)
     catalogue = state.catalogue
     record = await state.bridge.call(
@@ -83,7 +83,7 @@ async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch,
         args,
         asked.how,
         timeout_s=request.left_s,
-        receive=request.incoming,
+        receive=request.receive,
         soon=catalogue.launch_soon,
     )
     results = results_of(catalogue.spec(name), args, record)

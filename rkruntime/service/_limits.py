@@ -16,7 +16,7 @@ from rkruntime.context import IDENTITY
 from rkruntime.errors import RequestRefused
 from rkruntime.service._rate import Rates
 
-__all__ = ("Held", "Limits", "caller_of")
+__all__ = ("Limits", "caller_of")
 
 BUSY_RETRY_S = 1.0
 ANYONE = "anyone"
@@ -30,30 +30,6 @@ def caller_of(scope: Scope) -> str:
         return f"name:{name}"
     client = scope.get("client")
     return f"address:{client[0]}" if client else "address:"
-
-
-class Held:
-    """The bytes that one request holds."""
-
-    __slots__ = ("_limits", "count")
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self.count = 0
-
-    def take(self, count: int) -> None:
-        """Hold so many bytes more.
-
-        Raises:
-            RequestRefused: All requests together would hold more than they may (503).
-        """
-        self._limits.reserve(count)
-        self.count += count
-
-    def give_back(self) -> None:
-        """Hold nothing any more."""
-        self._limits.held_bytes -= self.count
-        self.count = 0
 
 
 class Limits:

@@ -14,7 +14,7 @@ from rkruntime.context import REQUEST_ID
 from rkruntime.service._answers import Answer, as_json
 from rkruntime.service._outside import told_outside
 
-__all__ = ("PROBLEM_JSON", "STATUS", "Problem", "problem_of", "problem_response")
+__all__ = ("PROBLEM_JSON", "STATUS", "Problem", "problem_of", "problem_response", "status_of")
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_S = 1.0
@@ -82,9 +82,18 @@ class Problem:
     retry_after_s: float | None = None
 
 
+def status_of(error: Exception) -> int:
+    """Return the status of an error's answer."""
+    if isinstance(error, errors.RequestRefused):
+        return error.status
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+
 def problem_of(error: Exception) -> Problem:
     """Say what is told of an error; of one that is not ours, nothing but that it happened."""
-    status, retry_s = _status(error), _retry_s(error)
+    status, retry_s = status_of(error), _retry_s(error)
     if isinstance(error, HTTPException):
         title, detail, mend = error.detail, f"{error.detail}: there is no such page or method", "see /openapi.json"
         kind = f"http-{status}"
@@ -123,15 +132,7 @@ def problem_response(error: Exception) -> Answer:
     return Answer(as_json(problem), problem.status, PROBLEM_JSON, headers)
 
 
-def _status(error: Exception) -> int:
-    if isinstance(error, errors.RequestRefused):
-        return error.status
-    if isinstance(error, HTTPException):
-        return error.status_code
-    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
-
-
 def _retry_s(error: Exception) -> float | None:
     if isinstance(error, errors.RequestRefused | errors.Draining):
         return error.retry_after_s
-    return RETRY_S if _status(error) == 503 else None
+    return RETRY_S if status_of(error) == 503 else None

@@ -70,10 +70,9 @@ def check_finite(results: Mapping[str, Any]) -> None:
 
 def json_results(results: Mapping[str, Any]) -> dict[str, Any]:
     """Return arrays as the JSON writer takes them."""
-    return {name: _json_form(name, array) for name, array in results.items()}
-
-
-def _json_form(name: str, array: Any) -> Any:
-    if array.dtype.kind == "c":
-        check_finite({name: array})
-    return array if array.ndim and array.flags.c_contiguous else array.tolist()
+    told = {}
+    for name, array in results.items():
+        if array.dtype.kind == "c":
+            check_finite({name: array})
+        told[name] = array if array.ndim and array.flags.c_contiguous else array.tolist()
+    return told

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from functools import lru_cache
 from typing import TypeAlias
 
 from starlette.types import Send
 
 from rkruntime.service._answers import Answer, Reply, Streamed
 from rkruntime.service._incoming import Exchange
-from rkruntime.service._whole import cycle_of, send_whole
+from rkruntime.service._whole import send_whole
 
 __all__ = ("Headers", "HeadersFor", "Sender", "lines_of")
 
@@ -19,6 +20,7 @@ Headers: TypeAlias = Sequence[Header]
 HeadersFor: TypeAlias = Callable[[str], Headers]
 PAGE = "text/html"
 NO_STORE = (b"cache-control", b"no-store")
+NO_STORE_LINE = b"cache-control: no-store\r\n"
 CLOSE = (b"connection", b"close")
 
 
@@ -32,8 +34,7 @@ class Sender:
     def __init__(self, headers_for: HeadersFor) -> None:
         self._page = tuple(headers_for(PAGE))
         self._other = tuple(headers_for(""))
-        self._page_lines = lines_of(self._page)
-        self._other_lines = lines_of(self._other)
+        self._lines_for = lru_cache(maxsize=64)(self._lines_of_kind)
 
     async def send(self, exchange: Exchange, reply: Reply, send: Send, *, closes: bool) -> None:
         """Send a reply.
@@ -44,13 +45,16 @@ class Sender:
             send: ASGI's.
             closes: Whether the connection is to be closed after it.
         """
-        if isinstance(reply, Answer) and (cycle := cycle_of(send)) is not None:
+        cycle = exchange.cycle
+        if cycle is not None and isinstance(reply, Answer):
             if cycle.flow.write_paused and not cycle.disconnected:
                 await cycle.flow.drain()
             if not cycle.disconnected:
-                send_whole(cycle, reply.status, self._head_lines(exchange, reply), reply.body, closes=closes)
+                lines = self._lines_for(reply.kind) + b"x-request-id: %b\r\n" % exchange.request_id
+                lines += lines_of(_own(reply)) if reply.headers else NO_STORE_LINE
+                send_whole(cycle, reply.status, lines, reply.body, closes=closes)
             return
-        headers = [*_own(exchange, reply), *(self._page if reply.kind.startswith(PAGE) else self._other)]
+        headers = [*self._of_kind(reply.kind), (b"x-request-id", exchange.request_id), *_own(reply)]
         length = len(reply.body) if isinstance(reply, Answer) else reply.length
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
@@ -64,16 +68,18 @@ class Sender:
                         await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": reply.body if isinstance(reply, Answer) else b""})
 
-    def _head_lines(self, exchange: Exchange, reply: Answer) -> bytes:
-        fixed = self._page_lines if reply.kind.startswith(PAGE) else self._other_lines
-        return lines_of(_own(exchange, reply)) + fixed
+    def _of_kind(self, kind: str) -> Headers:
+        """Return the headers that every reply of a media type has."""
+        return ((b"content-type", kind.encode("latin-1")), *(self._page if kind.startswith(PAGE) else self._other))
+
+    def _lines_of_kind(self, kind: str) -> bytes:
+        return lines_of(self._of_kind(kind))
 
 
-def _own(exchange: Exchange, reply: Reply) -> list[Header]:
+def _own(reply: Reply) -> list[Header]:
     """Return the headers that this reply has for itself."""
     told = reply.headers
-    headers = [(b"content-type", reply.kind.encode("latin-1")), (b"x-request-id", exchange.request_id)]
-    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
     return headers if "cache-control" in told else [*headers, NO_STORE]
 
 

@@ -6,13 +6,13 @@ has headers of ours: most of what a request costs falls away.
 
 from __future__ import annotations
 
-from starlette.types import Receive, Send
+from starlette.types import Receive
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 __all__ = ("cycle_of", "has_body", "send_whole", "take_body")
 
 
-def cycle_of(asgi: Receive | Send) -> RequestResponseCycle | None:
+def cycle_of(asgi: Receive) -> RequestResponseCycle | None:
     """Return uvicorn's account of the request that an ASGI callable is for; None where another server gave it."""
     cycle = getattr(asgi, "__self__", None)
     return cycle if isinstance(cycle, RequestResponseCycle) else None
