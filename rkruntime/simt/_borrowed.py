@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from rkruntime.simt._numba import intrinsic, types
 
@@ -25,13 +26,24 @@ def borrowed(typing_context, args):
     """Return the same arguments; numba counts no references to what has no owner."""
 
     def codegen(context, builder, signature, values):
-        return without_owner(context, builder, args, values[0])
+        held = without_owner(context, builder, args, values[0])
+        _count_owned(context, builder, args, held)
+        return held
 
     return args(args), codegen
 
 
+def _count_owned(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Value) -> None:
+    """Count a reference to what still has an owner, such as a user's type around an array: numba gives it back."""
+    if isinstance(type_, types.BaseTuple):
+        for k, part in enumerate(type_):
+            _count_owned(context, builder, part, builder.extract_value(held, k))
+    elif not isinstance(type_, types.Array | types.UnicodeType):
+        context.nrt.incref(builder, type_, held)
+
+
 def without_owner(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Value) -> ir.Value:
-    """Return a value whose arrays are nobody's, so that nobody frees them.
+    """Return a value whose arrays and strings are nobody's, so that nobody frees them.
 
     Args:
         context: Numba's target context.
@@ -43,12 +55,12 @@ def without_owner(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Valu
         for k, part in enumerate(type_):
             one = without_owner(context, builder, part, builder.extract_value(held, k))
             held = builder.insert_value(held, one, k)
-    if not isinstance(type_, types.Array):
+    if not isinstance(type_, types.Array | types.UnicodeType):
         return held
-    array = context.make_array(type_)(context, builder, held)
-    array.meminfo = ir.Constant(array.meminfo.type, None)
-    array.parent = ir.Constant(array.parent.type, None)
-    return array._getvalue()
+    owned = cgutils.create_struct_proxy(type_)(context, builder, held)
+    owned.meminfo = ir.Constant(owned.meminfo.type, None)
+    owned.parent = ir.Constant(owned.parent.type, None)
+    return owned._getvalue()
 
 
 def without_counts(module: ir.Module) -> None:

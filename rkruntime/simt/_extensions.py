@@ -38,10 +38,14 @@ def extension_of(found: object) -> StandIn | None:
 
 
 def intrinsic_of(found: object) -> StandIn | None:
-    """Return an intrinsic of numba-cuda's extension API for the CPU target, or None where that is none."""
-    if type(found).__module__ != "numba.cuda.extending" or not hasattr(found, "_defn"):
+    """Return an intrinsic for the cuda target, of numba-cuda's extension API or numba's, for the CPU target.
+
+    None where that is none.
+    """
+    if not hasattr(found, "_defn"):
         return None
-    return _intrinsic(found)
+    for_cuda = getattr(found, "_ctor_kwargs", {}).get("target") == "cuda"
+    return _intrinsic(found) if for_cuda or type(found).__module__ == "numba.cuda.extending" else None
 
 
 @attrs.frozen

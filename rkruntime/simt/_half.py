@@ -12,7 +12,16 @@ import numba.core.pythonapi
 from llvmlite import ir
 from numba.core import datamodel, types
 
-from rkruntime.simt._short_floats import BITS, DOUBLE, SINGLE, WORD, define_short, lower_constant, odd_single
+from rkruntime.simt._short_floats import (
+    BITS,
+    DOUBLE,
+    SINGLE,
+    WORD,
+    define_function,
+    define_short,
+    lower_constant,
+    odd_single,
+)
 
 __all__ = ("to_single",)
 
@@ -58,6 +67,7 @@ def from_single(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.trunc(builder.or_(found, sign), BITS)
 
 
+define_function(HALF, to_single, from_single, float, 1)  # of which numba-cuda says that it keeps the type
 define_short(HALF, to_single, from_single)
 lower_constant(HALF, lambda value: int.from_bytes(numba.np.numpy_support.np.float16(value).tobytes(), "little"))
 

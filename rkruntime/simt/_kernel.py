@@ -6,7 +6,7 @@ import ast
 import importlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,7 @@ from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._registers import register_bytes
 from rkruntime.simt._rewrite import Program, rewrite
+from rkruntime.simt._short_types import short_floats_in
 from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import converts_inline, declared_for
 from rkruntime.simt._written import written_parameters
@@ -39,7 +40,6 @@ __all__ = ("Kernel", "Special")
 
 WARP = 32
 VIEWED = (types.Record, types.NestedArray)  # an element of these refers to the array's memory
-BFLOAT16 = "__nv_bfloat16"  # what numba-cuda calls the type
 
 
 class Special:
@@ -257,7 +257,7 @@ class Kernel:
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         guards = not whole and choice.lowering != "fibers" and not self.options.debug
         trees = trees_of(self.program, guards=guards, scalar=choice.lowering == "loop")
-        for module in _short_floats_in(signature, self.program):
+        for module in short_floats_in(signature, self.program):
             importlib.import_module(module)  # numba lacks the type; most kernels do not want it
         if choice.lowering == "lanes":
             joined = trees.wide and not whole
@@ -353,16 +353,6 @@ def _check_for_lanes(program: Program) -> None:
 def _passes_tuples(tree: ast.FunctionDef) -> bool:
     """Whether a function takes `*args`, or passes them."""
     return tree.args.vararg is not None or any(isinstance(node, ast.Starred) for node in ast.walk(tree))
-
-
-def _short_floats_in(signature: str, program: Program) -> Iterator[str]:
-    """Yield the modules for the types of sixteen bits that a kernel takes or names."""
-    values = [value for unit in program.units.values() for value in (*unit.globals.values(), *unit.members.values())]
-    names = {str(one) for one in values if isinstance(one, types.Type)}
-    if "float16" in signature or "float16" in names or any(one is np.float16 for one in values):
-        yield "rkruntime.simt._half"
-    if BFLOAT16 in signature or BFLOAT16 in names:
-        yield "rkruntime.simt._bfloat"
 
 
 def _holds(type_: Any, kind: Any) -> bool:

@@ -28,7 +28,7 @@ def read_lambda(code: CodeType) -> ast.FunctionDef | None:
 
 def _is(node: ast.Lambda, code: CodeType) -> bool:
     """Whether a lambda is the one that was compiled to this code: its expression stands where the code says."""
-    given, body = node.args, node.body
+    given, body = node.args, _placed(node.body)
     parameters = tuple(one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs))
     place = body.lineno, body.end_lineno, body.col_offset, body.end_col_offset
     if parameters != code.co_varnames[: len(parameters)]:
@@ -38,3 +38,17 @@ def _is(node: ast.Lambda, code: CodeType) -> bool:
         return place in places
     told = any(begin != end for _, _, begin, end in places)  # Python 3.12 tells no place of a constant
     return not told and any(type(one) is type(body.value) and one == body.value for one in code.co_consts)
+
+
+def _placed(node: ast.expr) -> ast.expr:
+    """Return the part of an expression that an instruction is for: jumps have the places of what they depend on."""
+    condition = False
+    while True:
+        if isinstance(node, ast.IfExp):
+            node, condition = node.test, True
+        elif condition and isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            node = node.operand
+        elif condition and isinstance(node, ast.BoolOp):
+            node = node.values[0]
+        else:
+            return node

@@ -23,10 +23,11 @@ from numba.core.registry import cpu_target
 from numba.core.typing import mathdecl
 from numba.core.typing.templates import ConcreteTemplate, builtin_registry, signature
 
-__all__ = ("BITS", "DOUBLE", "SINGLE", "WORD", "define_short", "lower_constant", "odd_single")
+__all__ = ("BITS", "DOUBLE", "SINGLE", "WORD", "define_function", "define_short", "lower_constant", "odd_single")
 
 BITS, WORD, SINGLE, DOUBLE = ir.IntType(16), ir.IntType(32), ir.FloatType(), ir.DoubleType()
 OPERATORS = (operator.add, operator.sub, operator.mul, operator.truediv)
+COMPARISONS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)  # for `min` and `max`
 IN_PLACE = (operator.iadd, operator.isub, operator.imul, operator.itruediv)
 FUNCTIONS = (math.sin, math.cos, math.sqrt, math.log, math.log2, math.log10, math.exp, math.exp2, math.tanh, math.fabs)
 WHOLE = (np.floor, np.ceil, np.trunc)  # which stand for those of `math` in kernels
@@ -61,9 +62,11 @@ def define_short(kind: Any, widen: Conversion, narrow: Conversion) -> None:
     """
     _define_casts(kind, widen, narrow)
     for key in (*OPERATORS, *IN_PLACE):
-        _define(kind, widen, narrow, key, 2)
+        define_function(kind, widen, narrow, key, 2)
     for function in (operator.neg, operator.pos, *FUNCTIONS, *WHOLE):
-        _define(kind, widen, narrow, function, 1)
+        define_function(kind, widen, narrow, function, 1)
+    for key in COMPARISONS:
+        _define_comparison(kind, widen, key)
     _install()
 
 
@@ -125,8 +128,16 @@ def _sticky(builder: ir.IRBuilder, kind: Any, value: ir.Value) -> ir.Value:
     return builder.select(small, value, folded)
 
 
-def _define(kind: Any, widen: Conversion, narrow: Conversion, key: Any, count: int) -> None:
-    """Let a function or operator prefer the type where all its arguments are, computed in float32 and rounded."""
+def define_function(kind: Any, widen: Conversion, narrow: Conversion, key: Any, count: int) -> None:
+    """Let a function or operator prefer the type where all its arguments are, computed in float32 and rounded.
+
+    Args:
+        kind: The numba type.
+        widen: Makes a float32 of the bits.
+        narrow: Makes the bits of the nearest of a float32.
+        key: The function.
+        count: How many arguments it has.
+    """
 
     def compute(context, builder, sig, args):
         single = types.float32
@@ -143,6 +154,16 @@ def _define(kind: Any, widen: Conversion, narrow: Conversion, key: Any, count: i
         made = type(f"Short_{key.__name__}", (_ExactTemplate,), {"key": key, "cases": [case]})
         builtin_registry.register(made)
         builtin_registry.register_global(key, types.Function(made))
+
+
+def _define_comparison(kind: Any, widen: Conversion, key: Any) -> None:
+    """Compare two numbers of the type, where code asks for that by their types: kernels compare them as float32."""
+
+    def compare(context, builder, sig, args):
+        function = context.get_function(key, signature(types.boolean, types.float32, types.float32))
+        return function(builder, [widen(builder, arg) for arg in args])
+
+    registry.lower(key, kind, kind)(compare)
 
 
 class _ExactTemplate(ConcreteTemplate):

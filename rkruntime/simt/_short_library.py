@@ -116,6 +116,11 @@ _FUSED: Mapping[str, Callable[..., Any]] = {
     "relu": lambda x, y, z: max(_odd_sum(x * y, z), 0.0),
 }
 
+_CLASSES: Mapping[str, Callable[..., Any]] = {
+    "hisnan": lambda x: x != x,
+    "hisinf": lambda x: (1 if x > 0 else -1) if math.isinf(x) else 0,
+}
+
 
 class ShortLibrary:
     """The functions of one library.
@@ -141,8 +146,8 @@ class ShortLibrary:
             return self._over(_BINARY[name], self.kind, 2)
         if name in _COMPARISONS:
             return self._over(_COMPARISONS[name], TRUTH, 2)
-        if name in ("hisnan", "hisinf"):
-            return self._over((lambda x: x != x) if name == "hisnan" else (lambda x: math.isinf(x)), types.int32, 1)
+        if name in _CLASSES:
+            return self._over(_CLASSES[name], types.int32, 1)
         if base[:-1] in _COMPARISONS and base.endswith("u"):
             ordered = kernel_code(_COMPARISONS[base[:-1]])
             return self._over(lambda x, y: x != x or y != y or ordered(x, y), TRUTH, 2)

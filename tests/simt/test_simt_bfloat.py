@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from numba import cuda
+from numba import cuda, float32
 from numba.cuda import bf16
 from simt_launching import blocks_for, run
 
@@ -166,8 +166,10 @@ def test_conversions_round_in_their_directions(samples):
 
 
 @cuda.jit
-def functions(x, y, z, out, flags):
+def functions(x, y, z, out, flags, signs):
     t = cuda.grid(1)
+    if t < signs.size:
+        signs[t] = bf16.hisinf(bf16.float32_to_bfloat16(float32(t - 1) / float32(0)))
     if t < x.size:
         a, b, c = x[t], y[t], z[t]
         out[t, 0] = bf16.hfma(a, b, c)
@@ -186,7 +188,9 @@ def test_functions_of_bf16():
     y = np.array([0.25, 1.0078125, 1.0, -3.0, np.nan, 1.0], BFLOAT)
     z = np.array([1.0, 1e-30, 1.0, 0.5, 1.0, 2.0**-100], BFLOAT)
     out, flags = np.zeros((6, 6), BFLOAT), np.zeros((6, 3), bool)
-    run(functions, 1, 8, x, y, z, out, flags)
+    signs = np.full(3, 9)
+    run(functions, 1, 8, x, y, z, out, flags, signs)
+    assert signs.tolist() == [-1, 0, 1]  # of minus infinity, not a number, and infinity
     a, b, c = (one.astype(float) for one in (x, y, z))
     numbers = ~(np.isnan(a) | np.isnan(b))
     fused = np.full(6, np.nan)

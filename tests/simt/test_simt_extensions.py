@@ -85,6 +85,34 @@ def flipped(typing_context, x):
     return signature(types.int64, types.int64), codegen
 
 
+def within(x, limit): ...
+
+
+@extending.overload(within)
+def within_limit(x, limit):
+    return lambda x, limit: x if not (x > limit or x < -limit) else (limit if x > limit else -limit)
+
+
+@numba.extending.intrinsic(target="cuda")
+def next_one(typing_context, x):
+    def codegen(context, builder, sig, args):
+        return builder.add(args[0], ir.Constant(args[0].type, 1))
+
+    return signature(x, x), codegen
+
+
+@cuda.jit
+def with_conditions(out):
+    i = cuda.grid(1)
+    out[i] = within(next_one(i) - 4, 2)
+
+
+def test_a_lambda_may_choose_and_numbas_intrinsics_may_be_for_cuda():
+    out = np.zeros(8)
+    run(with_conditions, 1, 8, out)
+    np.testing.assert_array_equal(out, np.clip(np.arange(8) - 3, -2, 2))
+
+
 def test_overloads_see_the_values_of_literals_where_they_ask_to():
     out = np.zeros(5)
     run(with_literals, 1, 1, 3, out)

@@ -9,6 +9,8 @@ from numba import cuda
 from numba.core.imputils import builtin_registry
 from simt_launching import blocks_for, run
 
+from rkruntime import simt
+from rkruntime.simt._short_types import short_floats_in
 from rkruntime.simt.lanes import LanesRefused
 
 
@@ -29,6 +31,8 @@ def arithmetic(x, y, doubles, whole, scalar, out, single):
         out[t, 9] = a + np.float32(0.1)
         out[t, 10] = math.sqrt(b) if b > 0 else b
         out[t, 11] = 1 if a < b else 0
+        out[t, 12], out[t, 13] = min(a, b), max(a, scalar)
+        out[t, 14] = float(a) + scalar
         single[t] = a
 
 
@@ -45,7 +49,7 @@ def samples():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_arithmetic_rounds_as_numpy_does(samples, lowering):
     x, y, doubles, whole = samples
-    out, single = np.zeros((x.size, 12), np.float16), np.zeros(x.size, np.float32)
+    out, single = np.zeros((x.size, 15), np.float16), np.zeros(x.size, np.float32)
     args = (x, y, doubles, whole, np.float16(2.25), out, single)
     try:
         run(arithmetic, blocks_for(x.size, 64), 64, *args, lowering=lowering)
@@ -64,6 +68,9 @@ def test_arithmetic_rounds_as_numpy_does(samples, lowering):
         x + np.float32(0.1),
         np.where(y > 0, np.sqrt(y), y),
         x < y,
+        np.where(y < x, y, x),
+        np.where(np.float16(2.25) > x, np.float16(2.25), x),
+        x + np.float16(2.25),
     ]
     for k, one in enumerate(wanted):
         np.testing.assert_array_equal(out[:, k], np.asarray(one).astype(np.float16), err_msg=str(k))
@@ -116,6 +123,47 @@ def test_whole_parts_keep_the_type_of_the_number(dtype):
     out = np.zeros((x.size, 3), dtype)
     run(whole_parts, 1, 4, x, out)
     np.testing.assert_array_equal(out.T, [np.floor(x), np.ceil(x), np.trunc(x)])
+
+
+TABLE, SCALAR = np.array([1.5, 2.5], np.float16), np.float16(0.5)
+FIELDS = np.dtype([("weight", np.float16), ("count", np.int32)])
+
+
+@cuda.jit(device=True)
+def from_table(i):
+    return TABLE[i]
+
+
+@cuda.jit
+def of_a_table(out):
+    out[0] = from_table(1)
+
+
+@cuda.jit
+def of_a_number(out):
+    out[0] = SCALAR + 1
+
+
+@cuda.jit
+def of_a_record(out):
+    cuda.local.array(2, FIELDS)[0].weight = out[0]
+
+
+@cuda.jit
+def of_a_string(out):
+    cuda.local.array(2, "float16")[0] = out[0]
+
+
+@cuda.jit
+def of_none(out):
+    out[0] = 1.5  # no float16
+
+
+@pytest.mark.parametrize("kernel", [of_a_table, of_a_number, of_a_record, of_a_string, of_none])
+def test_what_names_float16_asks_for_it(kernel):
+    """In a process without it, numba would not compile these."""
+    wanted = [] if kernel is of_none else ["rkruntime.simt._half"]
+    assert list(short_floats_in("array(float64, 1d, C)", simt.Kernel(kernel).program)) == wanted
 
 
 def test_numba_cuda_compiles_short_floats_as_before() -> None:

@@ -126,6 +126,12 @@ def values(numbers, colour, nothing, flag, out):
 
 
 @cuda.jit
+def strings(mode, word, out):
+    i = cuda.grid(1)
+    out[i] = (2 if mode == "twice" else 3) * i + (100 if word[0] != mode else 0)
+
+
+@cuda.jit
 def named_tuples(point, out):
     i = cuda.grid(1)
     out[i] = point.x + point.y[i]
@@ -169,6 +175,7 @@ CASES = [
     ),
     Case(records, 2, 4, (np.zeros(8, OUTER), np.zeros(8))),
     Case(values, 2, 4, ((1, 2.5), Colour.GREEN, None, True, np.zeros(8))),
+    Case(strings, 4, 4, ("twice", ("thrice", 1), np.zeros(16))),
     Case(
         named_tuples,
         2,
