@@ -24,6 +24,7 @@ from rkruntime.errors import ArgumentMismatch, InvalidLaunch, KernelCompileError
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._arguments import check_count
 from rkruntime.simt._executed import look_in
+from rkruntime.simt._prepared import Prepared, preparing
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent
 from rkruntime.simt._sizes import TooLarge
@@ -142,7 +143,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         for place, (kind, value) in enumerate(zip(self.argtypes, values, strict=True)):
             if not self.extensions and not (fits(kind, value) and (may_be_written(kind, value) or self._reads(place))):
                 raise self._mismatch(place, value)
-        return self._specialize(values)
+        with preparing(values):
+            return self._specialize(values)
 
     def _reads(self, place: int) -> bool:
         """Whether the kernel, as it was declared, stores nothing to an argument."""
@@ -158,10 +160,12 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
     def _extended(self, args: Sequence[Any], stream: Any, after: list[Callable[[], object]]) -> list[Any]:
         """Let the extensions of `cuda.jit` turn arguments into others; what shall follow the launch goes to `after`."""
         values = []
-        for kind, value in zip(self.argtypes, args, strict=True):
+        for declared, value in zip(self.argtypes, args, strict=True):
+            kind = declared
             for extension in reversed(self.extensions):
                 kind, value = extension.prepare_args(kind, value, stream=stream, retr=after)
-            values.append(converter_of(kind)(value))
+            made = converter_of(kind)(value)
+            values.append(made if kind == declared else Prepared(made, kind, declared))
         return values
 
     def _checked(self, grid: Any, block: Any, shared_bytes: int) -> tuple[Extent, Extent]:

@@ -341,8 +341,7 @@ def _check_for_lanes(program: Program) -> None:
         where = f"{unit.source.file}:{unit.source.tree.lineno}"
         for one in unit.stand_ins.values():
             if not one.cacheable:
-                why = f"{one.spelling} was given to the cuda target, and is read once types are known"
-                raise LanesRefused(f"{why}: {where}")
+                raise LanesRefused(f"{one.spelling}: {one.why}: {where}")
         if _passes_tuples(unit.tree):
             raise LanesRefused(f"a device function takes *args, and numba cannot make it part of the kernel: {where}")
         if (declared := declared_for(function)) and (function in recursive or not converts_inline(declared)):

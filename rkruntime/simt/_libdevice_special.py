@@ -137,6 +137,8 @@ def _erfinv(x: Any) -> Any:
 
 
 def _erfcinv(x: Any) -> Any:
+    if x < 0:
+        return math.nan  # also where half of it is -0.0
     return -_quantile(0.5 * (x - 1), min(0.5 * x, 0.5 * (2 - x))) / ROOT_2
 
 
@@ -146,7 +148,9 @@ def _erfcx(x: Any) -> Any:
     if x > 26:
         y = 1 / (x * x)
         series = 1 - y * (0.5 - y * (0.75 - y * (1.875 - y * 6.5625)))
-        return series / (x * math.sqrt(math.pi))
+        return series / math.sqrt(math.pi) / x
+    if x < -27:
+        return math.inf
     square = x * x
     return math.exp(square) * (1 + _fma(x, x, -square)) * math.erfc(x)
 

@@ -17,6 +17,7 @@ import attrs
 import numpy as np
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._captured import captured
 from rkruntime.simt._choices import number_choices
 from rkruntime.simt._copied import copied
 from rkruntime.simt._define import defined
@@ -242,6 +243,9 @@ class _Rewriter(ast.NodeTransformer):
         stand_in = stand_in_for(value) or intrinsic_of(value)
         if stand_in is not None:
             return self._put(stand_in, node)
+        device_array = captured(value)
+        if device_array is not None:
+            return ast.copy_location(ast.Call(self._put(device_array, node), [], []), node)
         feature = feature_of(value)
         if isinstance(feature, Unsupported):
             raise self._refuse(node, feature.spelling, feature.mend)

@@ -28,11 +28,13 @@ class StandIn:
         spelling: What people call the object, such as `libdevice.sinf`; it tells compiled kernels apart on disk.
         value: What numba compiles in its place.
         cacheable: Whether the spelling tells all that machine code depends on.
+        why: Why it does not, where it does not.
     """
 
     spelling: str
     value: Any
     cacheable: bool = True
+    why: str = "it was given to the cuda target, and is read once types are known"
 
 
 # Module of the object: (what people call it, our module)

@@ -43,6 +43,11 @@ def test_kernels_that_a_program_writes_as_text_are_compiled() -> None:
     assert "simulator" not in done.stderr
 
 
+def test_extensions_give_arguments_in_parts() -> None:
+    done = run_dropin(str(SCRIPTS / "prepared.py"), RKRUNTIME_DROPIN_STRICT="1")
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
 def test_what_kernels_allocate_is_counted() -> None:
     strictly = {"NUMBA_CUDA_ENABLE_NRT": "1", "RKRUNTIME_DROPIN_STRICT": "1"}
     done = run_dropin(str(SCRIPTS / "allocating.py"), **strictly)
