@@ -17,7 +17,7 @@ from rkruntime.config import ProductionConfig
 from rkruntime.context import IDENTITY, REQUEST_ID
 from rkruntime.errors import Forbidden, RequestRefused, RkError, Unauthenticated
 from rkruntime.log import get_logger
-from rkruntime.runtime import ControlRequest
+from rkruntime.runtime import ControlRequest, DrainReport
 from rkruntime.security import (
     ANYONE,
     Attempts,
@@ -44,6 +44,8 @@ WAITING = 16
 ACTS = (Permission.DRAIN, Permission.ADMIN)
 """What is an administrative act, of which the outcome is put on record too."""
 NOT_LOOKED_AT = Unproven("it was not looked at")
+OUTCOME = ("completed", "cancelled", "failed", "abandoned", "duration_s")
+"""What is put on record of how a drain ended, whoever asked for it: over HTTP, the control socket, or by a signal."""
 EVENTS = "text/event-stream"
 REMEMBERED = 256
 """Combinations of headers of which it is remembered whether they are a foreign page's."""
@@ -113,10 +115,12 @@ class Guard:
         return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def hook(self, record: object) -> None:
-        """Put what was asked over the control socket on record; a hook of the runtime."""
+        """Put on record what was asked over the control socket, and how a drain ended; a hook of the runtime."""
         if isinstance(record, ControlRequest):
             fields = attrs.asdict(record)
             self._note("control", **{name: value for name, value in fields.items() if value != ""})
+        elif isinstance(record, DrainReport):
+            self._note("drained", **{name: getattr(record, name) for name in OUTCOME})
 
     def look(self) -> None:
         """Read again what may have changed outside, and force the audit log to the disk; may take seconds."""

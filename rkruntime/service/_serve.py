@@ -16,7 +16,7 @@ from rkruntime.errors import RkError, ServiceFailed, UnreachableState
 from rkruntime.kernels import KernelSpec, kernel
 from rkruntime.log import get_logger
 from rkruntime.observability import Observability
-from rkruntime.runtime import ControlRequest, HookFor, Runtime, State
+from rkruntime.runtime import ControlRequest, DrainReport, HookFor, Runtime, State
 from rkruntime.security import SYNC_EACH_S
 from rkruntime.service._activity import Activity
 from rkruntime.service._app import Wrap, make_app
@@ -83,7 +83,8 @@ class Service:
         self._activity = Activity()
         shown = (self._activity,) if config.service.dashboard_enabled else ()
         observing = () if observability is None else observability.hooks
-        told = (*shown, *hooks, *observing, HookFor(ControlRequest, self._guarded))
+        on_record = [HookFor(kind, self._guarded) for kind in (ControlRequest, DrainReport)]
+        told = (*shown, *hooks, *observing, *on_record)
         self.runtime = Runtime(config.runtime, hooks=told, instance=instance)
         self._guard: Guard | None = None
         self._wraps = wraps

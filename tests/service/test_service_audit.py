@@ -48,10 +48,24 @@ def test_acts_have_their_outcome_and_the_control_socket_is_on_record_too(tmp_pat
         assert service.client.post("/v1/runtime/drain", headers=headers).status_code == 202
         assert service.end() == 0
     told = records(tmp_path)
-    assert [line["event"] for line in told] == ["log.opened", "control", "decision", "act"]
+    assert [line["event"] for line in told] == ["log.opened", "control", "decision", "act", "drained"]
     assert (told[1]["request"], told[1]["user"], told[1]["allowed"]) == ("status", os.geteuid(), True)
     assert told[1]["role"] == "admin"
     assert (told[3]["permission"], told[3]["status"], told[3]["name"]) == ("drain", 202, "root")
+    assert verify_audit([tmp_path / "audit.jsonl"]).whole
+
+
+def test_a_drain_over_the_control_socket_has_its_outcome_on_record(tmp_path: Path) -> None:
+    admin(tmp_path)
+    with serving(tmp_path, config=CONFIG.replace('log_format = "json"', "")) as service:
+        assert control(tmp_path, "drain").returncode == 0
+        assert service.end() == 0
+    told = records(tmp_path)
+    assert [line["event"] for line in told] == ["log.opened", "control", "drained"]
+    assert (told[1]["request"], told[1]["role"], told[1]["allowed"]) == ("drain", "admin", True)
+    outcome = {name: told[2][name] for name in ("completed", "cancelled", "failed", "abandoned")}
+    assert outcome == {"completed": 0, "cancelled": 0, "failed": 0, "abandoned": 0}
+    assert told[2]["duration_s"] > 0
     assert verify_audit([tmp_path / "audit.jsonl"]).whole
 
 
@@ -92,7 +106,7 @@ def test_no_planted_secret_comes_out(form: str, tmp_path: Path) -> None:
         told = "".join(answer.text + str(answer.headers) for answer in answers) + drained(service)
     told += (tmp_path / "audit.jsonl").read_text()
     assert "of-the-test" in told
-    for secret in (PLANTED, key, key.rsplit("_", 1)[1]):
+    for secret in (PLANTED, key, key.split("_", 2)[2]):
         assert secret not in told
 
 
