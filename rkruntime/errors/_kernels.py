@@ -38,15 +38,15 @@ class KernelNotFound(RkError, LookupError):
 
 @attrs.define(eq=False)
 class NotAKernelFile(RkError):
-    """The file cannot be imported as Python, or is not there."""
+    """The file cannot be imported as Python, or is not there; or the folder of such files is none."""
 
     path: str
     why: str
+    what: str = "kernel file"
+    mend: str = "give FILE.py:KERNEL, a Python file with a numba.cuda kernel"
 
     def __str__(self) -> str:
-        return told(
-            f"{self.path} is no kernel file: {self.why}", "give FILE.py:KERNEL, a Python file with a numba.cuda kernel"
-        )
+        return told(f"{self.path} is no {self.what}: {self.why}", self.mend)
 
 
 @attrs.define(eq=False)

@@ -127,11 +127,19 @@ def _layers(folders: Sequence[str | Path]) -> Iterator[Layer]:
     for folder in folders:
         path = Path(folder).expanduser()
         if not path.is_dir():
-            raise NotAKernelFile(str(folder), "there is no such folder")
+            raise _no_folder(str(folder), path)
         files = [file for file in sorted(path.glob("*.py")) if not file.name.startswith("_")]
         yield [(file.stem, partial(load_file, file)) for file in files]
     entries = sorted(entry_points(group=ENTRY_POINTS), key=lambda each: (each.name, each.module))
     yield [(entry.module, partial(load_module, entry.module)) for entry in entries]
+
+
+def _no_folder(told: str, path: Path) -> NotAKernelFile:
+    what = "folder of kernels"
+    if path.is_file():
+        return NotAKernelFile(told, "it is a file", what, f"give the folder that it is in: {path.parent}")
+    why = "there is no such folder" if not path.exists() else "it is neither a folder nor a file"
+    return NotAKernelFile(told, why, what, "make it, or give a folder that is there, of Python files with kernels")
 
 
 def _offers(layer: Layer) -> tuple[dict[str, dict[str, Any]], list[NotAKernelFile]]:

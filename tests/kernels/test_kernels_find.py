@@ -171,8 +171,11 @@ def test_place_that_holds_no_kernels(tmp_path: Path, target: str, why: str) -> N
     (tmp_path / "notes.txt").write_text("hello")
     with pytest.raises(NotAKernelFile, match=why):
         find(target.format(folder=tmp_path))
-    with pytest.raises(NotAKernelFile, match="no such folder"):
+    with pytest.raises(NotAKernelFile, match="is no folder of kernels: there is no such folder") as absent:
         find("saxpy", [tmp_path / "absent"])
+    assert "FILE.py" not in str(absent.value)
+    with pytest.raises(NotAKernelFile, match=f"it is a file\n  mend: give the folder that it is in: {tmp_path}"):
+        find("saxpy", [tmp_path / "notes.txt"])
 
 
 SIGNED = """\
