@@ -21,7 +21,7 @@ import trio
 from starlette.types import Receive
 
 from rkruntime.errors import NotRunning
-from rkruntime.service._patience import Patience, out_of_time
+from rkruntime.service._patience import Patience, Waited, out_of_time
 
 __all__ = ("Bridge", "Soon")
 
@@ -32,24 +32,24 @@ with a reason; or None where that cannot be done now."""
 LEFT = "its caller left"
 
 
-class _Call:
+class _Call(Waited):
     """One call on its way: what to run, in which context, until when; and, later, how it ended."""
 
-    __slots__ = ("args", "cancel", "context", "function", "future", "outcome", "soon", "timeout_s", "withdrawn")
+    __slots__ = ("args", "cancel", "context", "function", "outcome", "soon", "withdrawn")
 
     def __init__(
         self,
         function: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
+        soon: Soon | None,
         future: asyncio.Future[Any],
         timeout_s: float,
-        soon: Soon | None,
+        receive: Receive | None,
     ) -> None:
+        super().__init__(future, timeout_s, receive)
         self.function = function
         self.args = args
         self.context = contextvars.copy_context()
-        self.future = future
-        self.timeout_s = timeout_s
         self.soon = soon
         self.cancel: Callable[[str], None] | None = None
         self.withdrawn = False
@@ -115,14 +115,16 @@ class Bridge:
             RequestRefused: `timeout_s` passed (504).
         """
         assert self._loop is not None
+        assert self._patience is not None
         future: asyncio.Future[R] = self._loop.create_future()
-        call = _Call(function, args, future, timeout_s, soon)
+        call = _Call(function, args, soon, future, timeout_s, receive)
         self._asked.append(call)
         if not self._crossing:
             self._crossing = True
             self._loop.call_soon(self._cross)
         try:
-            return await self.follow(future, timeout_s, receive)
+            self._patience.wait(call)
+            return await future
         finally:
             if call.outcome is None:
                 self._withdraw(call)
@@ -130,7 +132,7 @@ class Bridge:
     def follow(self, future: asyncio.Future[R], timeout_s: float, receive: Receive | None) -> asyncio.Future[R]:
         """Give the future an end where the time is over or the client leaves, as `call` does; return it."""
         assert self._patience is not None
-        self._patience.wait(future, timeout_s, receive)
+        self._patience.wait(Waited(future, timeout_s, receive))
         return future
 
     def _cross(self) -> None:

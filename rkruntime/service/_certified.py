@@ -28,8 +28,9 @@ class CertifiedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        scope: Any = self.scope
-        scope.setdefault("extensions", {})[_NAMES] = self._names
+        if self._names:
+            scope: Any = self.scope
+            scope.setdefault("extensions", {})[_NAMES] = self._names
 
 
 def names_of(scope: Scope) -> tuple[str, ...]:

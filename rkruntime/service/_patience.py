@@ -15,21 +15,28 @@ from starlette.types import Receive
 
 from rkruntime.errors import RequestRefused
 
-__all__ = ("Patience", "out_of_time")
+__all__ = ("Patience", "Waited", "out_of_time")
 
 PATIENCE_S = 0.01
 
 
-class _Call:
-    """One call under way."""
+class Waited:
+    """What is waited for.
+
+    Args:
+        future: Its result; it gets `RequestRefused` (504) when the time is over, and `ClientDisconnect` when the client
+            leaves.
+        timeout_s: Seconds that it may take.
+        receive: ASGI's, of a request whose body has been read; None where no client is waited for.
+    """
 
     __slots__ = ("begun_s", "future", "receive", "timeout_s")
 
-    def __init__(self, future: asyncio.Future[Any], begun_s: float, timeout_s: float, receive: Receive | None) -> None:
+    def __init__(self, future: asyncio.Future[Any], timeout_s: float, receive: Receive | None) -> None:
         self.future = future
-        self.begun_s = begun_s
         self.timeout_s = timeout_s
         self.receive = receive
+        self.begun_s = 0.0
 
 
 class Patience:
@@ -41,23 +48,16 @@ class Patience:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._young: deque[_Call] = deque()
+        self._young: deque[Waited] = deque()
         self._looks = False
 
-    def wait(self, future: asyncio.Future[Any], timeout_s: float, receive: Receive | None) -> None:
-        """Have an eye on a call.
-
-        Args:
-            future: Its result; it gets `RequestRefused` (504) when the time is over, and `ClientDisconnect` when the
-                client leaves.
-            timeout_s: Seconds that it may take.
-            receive: ASGI's, of a request whose body has been read; None where no client is waited for.
-        """
+    def wait(self, call: Waited) -> None:
+        """Have an eye on a call, from now on."""
         young = self._young
         while young and young[0].future.done():
             young.popleft()
-        call = _Call(future, self._loop.time(), timeout_s, receive)
-        if timeout_s <= PATIENCE_S:
+        call.begun_s = self._loop.time()
+        if call.timeout_s <= PATIENCE_S:
             _Watch(self._loop, call)
             return
         young.append(call)
@@ -84,7 +84,7 @@ class _Watch:
         call: The call.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: _Call) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Waited) -> None:
         self._call = call
         self._task = None if call.receive is None else loop.create_task(self._wait(call.receive))
         left_s = call.begun_s + call.timeout_s - loop.time()

@@ -129,7 +129,8 @@ class GuardedProtocol(CertifiedProtocol):
         large = self._header_bytes + self._came_bytes > MOST_HEADER_BYTES and self._size() > MOST_HEADER_BYTES
         self._in_header = False
         self._header_bytes = 0
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         if large or len(self.headers) > MOST_HEADERS:
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
@@ -138,7 +139,8 @@ class GuardedProtocol(CertifiedProtocol):
 
     def on_message_complete(self) -> None:
         """Have a request as a whole."""
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -176,7 +178,7 @@ class GuardedProtocol(CertifiedProtocol):
 
     def _refuse_ambiguous(self) -> None:
         """Refuse what others on the way may read as another request than the parser does."""
-        names = [name for name, _ in self.headers]
+        names, _ = zip(*self.headers, strict=True) if self.headers else ((), ())
         if names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() == "1.1"):
             self._refuse(400, "the request has not one header Host", "send one (RFC 9112, section 3.2)")
             raise httptools.HttpParserError("not one Host")

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from rkruntime.errors import RequestRefused
-from rkruntime.service._patience import PATIENCE_S, Patience
+from rkruntime.service._patience import PATIENCE_S, Patience, Waited
 from rkruntime.service._routes import ROUTES
 from rkruntime.service._routing import Routing
 
@@ -39,7 +39,7 @@ def test_a_call_that_takes_too_long_is_refused(timeout_s: float) -> None:
     async def case(loop: asyncio.AbstractEventLoop, patience: Patience) -> None:
         future = loop.create_future()
         began = loop.time()
-        patience.wait(future, timeout_s, stays)
+        patience.wait(Waited(future, timeout_s, stays))
         with pytest.raises(RequestRefused) as refused:
             await future
         assert refused.value.status == 504
@@ -56,7 +56,7 @@ def test_a_client_that_leaves_is_noticed_and_one_that_sends_on_is_not() -> None:
             return next(messages)
 
         future = loop.create_future()
-        patience.wait(future, 100.0, receive)
+        patience.wait(Waited(future, 100.0, receive))
         with pytest.raises(ClientDisconnect):
             await future
         assert next(messages, None) is None
@@ -74,10 +74,10 @@ def test_calls_that_are_over_are_neither_watched_nor_kept() -> None:
 
         quick = [loop.create_future() for _ in range(100)]
         for future in quick:
-            patience.wait(future, 100.0, receive)
+            patience.wait(Waited(future, 100.0, receive))
             future.set_result(None)
         late = loop.create_future()
-        patience.wait(late, PATIENCE_S * 4, receive)
+        patience.wait(Waited(late, PATIENCE_S * 4, receive))
         assert len(patience._young) == 1
         with pytest.raises(RequestRefused):
             await late
