@@ -4,7 +4,6 @@ Workers would count all at the same place of memory, and wait there for one anot
 """
 
 # numba passes parameters whether they are of use or not, and types little of what it has us call:
-# ruff: noqa: ARG001
 # mypy: disable-error-code="no-untyped-call,no-untyped-def,unused-ignore"
 
 from __future__ import annotations
@@ -14,32 +13,11 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from rkruntime.simt._numba import intrinsic, types
+from rkruntime.simt._numba import types
 
-__all__ = ("borrowed", "without_counts", "without_owner")
+__all__ = ("without_counts", "without_owner")
 
 COUNTING = ("NRT_incref", "NRT_decref")
-
-
-@intrinsic(prefer_literal=False)
-def borrowed(typing_context, args):
-    """Return the same arguments; numba counts no references to what has no owner."""
-
-    def codegen(context, builder, signature, values):
-        held = without_owner(context, builder, args, values[0])
-        _count_owned(context, builder, args, held)
-        return held
-
-    return args(args), codegen
-
-
-def _count_owned(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Value) -> None:
-    """Count a reference to what still has an owner, such as a user's type around an array: numba gives it back."""
-    if isinstance(type_, types.BaseTuple):
-        for k, part in enumerate(type_):
-            _count_owned(context, builder, part, builder.extract_value(held, k))
-    elif not isinstance(type_, types.Array | types.UnicodeType):
-        context.nrt.incref(builder, type_, held)
 
 
 def without_owner(context: Any, builder: ir.IRBuilder, type_: Any, held: ir.Value) -> ir.Value:

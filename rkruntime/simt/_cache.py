@@ -34,7 +34,7 @@ import numpy as np
 from rkruntime.simt._on_disk import OnDisk, link, parts_of
 from rkruntime.simt._registers import told_of_processor
 
-__all__ = ("Uncacheable", "describe", "digest", "folder", "load", "store")
+__all__ = ("Uncacheable", "describe", "digest", "folder", "load", "read", "store", "write")
 
 MAGIC = b"rkruntime-simt-3\n"
 MOST_ENTRIES = 2_000
@@ -120,9 +120,8 @@ def _surroundings() -> str:
     )
 
 
-def load(name: str, key: str) -> OnDisk | None:
-    """Return the machine code of an entry, or None where there is none, or none that can be used."""
-    place = folder()
+def read(name: str, key: str, place: Path | None) -> bytes | None:
+    """Return what an entry of a folder holds, or None where there is none, or one that is damaged."""
     if place is None:
         return None
     path = place / _file_name(name, key)
@@ -134,22 +133,27 @@ def load(name: str, key: str) -> OnDisk | None:
     if not data.startswith(MAGIC) or hashlib.sha256(payload).digest() != checksum:
         log.warning("dropping a damaged entry of the kernel cache: %s", path)
         return None
-    try:
-        compiled = link(*pickle.loads(payload))
-    except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
-        log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", path, error)
-        return None
     with suppress(OSError):
         os.utime(path)  # entries that are in use stay longest
-    return compiled
+    return payload
 
 
-def store(name: str, key: str, compiled: Any) -> None:
-    """Write an entry; a folder that cannot be written to is logged, and no error: the kernel is compiled already."""
-    place = folder()
-    if place is None or compiled.library.has_dynamic_globals or _finds_functions_late(compiled.library):
+def load(name: str, key: str) -> OnDisk | None:
+    """Return the machine code of an entry, or None where there is none, or none that can be used."""
+    payload = read(name, key, folder())
+    if payload is None:
+        return None
+    try:
+        return link(*pickle.loads(payload))
+    except Exception as error:  # whatever a pickle of another installation may raise: compiling anew mends it
+        log.warning("dropping an entry of the kernel cache that does not load: %s (%s)", _file_name(name, key), error)
+        return None
+
+
+def write(name: str, key: str, payload: bytes, place: Path | None) -> None:
+    """Write an entry; a folder that cannot be written to is logged, and no error: all is compiled already."""
+    if place is None:
         return
-    payload = dumps(parts_of(compiled))
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=place, prefix=".new-", delete=False) as file:
@@ -158,6 +162,12 @@ def store(name: str, key: str, compiled: Any) -> None:
         _trim(place)
     except OSError as error:
         log.warning("the kernel cache at %s cannot be written to: %s", place, error)
+
+
+def store(name: str, key: str, compiled: Any) -> None:
+    """Write a compiled kernel's entry, if other processes can use it."""
+    if folder() is not None and not (compiled.library.has_dynamic_globals or _finds_functions_late(compiled.library)):
+        write(name, key, dumps(parts_of(compiled)), folder())
 
 
 def _finds_functions_late(library: Any) -> bool:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import platform
-from typing import Any
 
 from llvmlite import ir
 
@@ -15,11 +14,12 @@ from rkruntime.simt import _state
 from rkruntime.simt._descent import DEEPEST_BYTES, stack_pointer
 from rkruntime.simt._intrinsics import read_anew
 from rkruntime.simt._numba import intrinsic, njit, types
-from rkruntime.simt._parts import INLINE, whole_compiler
+from rkruntime.simt._parts import INLINE
+from rkruntime.simt._seam import run
 from rkruntime.simt._stubs import largest, smallest
 from rkruntime.simt._switch import put, word
 
-__all__ = ("make_drive",)
+__all__ = ("drive",)
 
 WORD = ir.IntType(64)
 PAUSES = {"x86_64": "pause", "AMD64": "pause", "aarch64": "yield", "arm64": "yield"}
@@ -91,38 +91,34 @@ def await_others(control, state, total):
             turns -= 1
 
 
-def make_drive(run: Any, *, vectors: bool = False) -> Any:
-    """Build the function that a worker calls.
+@njit(**INLINE, error_model="numpy")
+def drive(control, state, grid, block, shared_bytes, frame):
+    """Run blocks for a worker: at least one chunk, unless the launch is cancelled.
+
+    It comes back after as many chunks as the state record says, and may wait a moment once there are no more blocks.
 
     Args:
-        run: What `make_run` of a lowering made.
-        vectors: Whether the kernel's vectors are explicit.
-
-    Returns:
-        A numba function `drive(control, state, grid, block, shared_bytes, args)`: addresses of both records, two
-        triples, bytes, and the tuple of the kernel's arguments. It runs at least one chunk unless the launch is
-        cancelled, and lets the GIL go; it comes back after as many chunks as the state
-        record says, and may wait a moment once there are no more blocks.
+        control: Address of the control record.
+        state: Address of the state record.
+        grid: Three extents.
+        block: Three extents.
+        shared_bytes: Dynamic shared memory of a block.
+        frame: Where the kernel's arguments are.
     """
-
-    @njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True, pipeline_class=whole_compiler(vectors=vectors))
-    def drive(control, state, grid, block, shared_bytes, args):
-        put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
-        total = read_anew(control + 8 * _state.TOTAL)
-        chunks, bell = word(state, _state.CHUNKS), word(state, _state.BELL)
-        if chunks != 0 and bell != 0:
-            add(bell, 0, 1)
-        while read_anew(control + 8 * _state.CANCEL) == 0:
-            chunk = size_of_chunk(control, total)
-            first = add(control, _state.NEXT, chunk)
-            if first >= total:
-                await_others(control, state, total)
-                return
-            last = smallest(first + chunk, total)
-            run(first, last, grid, block, shared_bytes, state, args)
-            add(control, _state.DONE, last - first)
-            chunks -= 1
-            if chunks == 0 or read_anew(control + 8 * _state.YIELD) != 0:
-                return
-
-    return drive
+    put(state, _state.STACK_LIMIT, stack_pointer() - DEEPEST_BYTES)
+    total = read_anew(control + 8 * _state.TOTAL)
+    chunks, bell = word(state, _state.CHUNKS), word(state, _state.BELL)
+    if chunks != 0 and bell != 0:
+        add(bell, 0, 1)
+    while read_anew(control + 8 * _state.CANCEL) == 0:
+        chunk = size_of_chunk(control, total)
+        first = add(control, _state.NEXT, chunk)
+        if first >= total:
+            await_others(control, state, total)
+            return
+        last = smallest(first + chunk, total)
+        run(first, last, grid, block, shared_bytes, state, frame)
+        add(control, _state.DONE, last - first)
+        chunks -= 1
+        if chunks == 0 or read_anew(control + 8 * _state.YIELD) != 0:
+            return

@@ -16,6 +16,7 @@ from numba.extending import models, register_model
 
 from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._fiber_records import ARGUMENTS, BLOCK
+from rkruntime.simt._seam import BODY, FRAME, declared
 from rkruntime.simt._switch import machine_code
 
 __all__ = ("FiberContext", "call_catching", "context_of", "entry_of", "raise_kept", "record_of")
@@ -83,18 +84,13 @@ def entry_of(typing_context: Any, function: Any, args: Any) -> Any:
 
 
 @machine_code
-def call_catching(typing_context: Any, function: Any, ctx: Any, args: Any) -> Any:
-    """Call `function(ctx, *args)` and return its status and the address of its exception, (0, 0) where all is well."""
-    arg_types = (ctx, *args.types)
-    signature = types.UniTuple(types.int64, 2)(function, ctx, args)
-    function.get_call_type(typing_context, arg_types, {})
+def call_catching(typing_context: Any, ctx: Any, frame: Any) -> Any:
+    """Run the kernel's body; return its status and the address of its exception, (0, 0) where all is well."""
+    signature = types.UniTuple(types.int64, 2)(ctx, FRAME)
 
     def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-        inner_signature = function.get_call_type(typing_context, arg_types, {})
-        compiled = function.dispatcher.get_compile_result(inner_signature)
-        context.add_linking_libs([compiled.library])
-        arguments = [values[1], *(builder.extract_value(values[2], k) for k in range(len(args.types)))]
-        status, _ = context.call_internal_no_propagate(builder, compiled.fndesc, inner_signature, arguments)
+        body = declared(context, builder.module, BODY, types.none, sig.args)
+        status, _ = context.call_conv.call_function(builder, body, types.none, sig.args, values)
         zero = ir.Constant(WORD, 0)
         code = builder.select(status.is_error, builder.sext(status.code, WORD), zero)
         exception = builder.select(status.is_error, builder.ptrtoint(status.excinfoptr, WORD), zero)

@@ -20,7 +20,6 @@ from typing import Any
 
 from rkruntime.simt import _fiber_records as r
 from rkruntime.simt import _state
-from rkruntime.simt._features import Category
 from rkruntime.simt._fiber_calls import call_catching, context_of, entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave, record_at, stop
 from rkruntime.simt._stacks import LINE_BYTES, STATIC_SHARED_BYTES
@@ -226,13 +225,13 @@ def run_warps(block: int, threads: int) -> int:
         answer_asking(block, threads)
 
 
-def make_thread(body: Any, *, warps: bool) -> Any:
+def make_thread(*, warps: bool) -> Any:
     """Build the function that a thread begins with, and never returns from."""
     leave_block = finish_in_warp if warps else finish
 
     @native
-    def thread_main(thread: Any, args: Any) -> None:
-        code, exception = call_catching(body, context_of(thread), args)
+    def thread_main(thread: Any, frame: Any) -> None:
+        code, exception = call_catching(context_of(thread), frame)
         if code != 0:
             fail(thread, code, exception)
         leave_block(thread)
@@ -240,25 +239,22 @@ def make_thread(body: Any, *, warps: bool) -> Any:
     return thread_main
 
 
-def make_run(body: Any, categories: frozenset[Category] | None = None) -> Any:
-    """Build the function that runs a range of blocks of one kernel on fibers.
+def make_run(*, warps: bool) -> Any:
+    """Build the function that runs a range of blocks on fibers.
 
     Args:
-        body: The rewritten kernel, compiled by numba on demand: `body(ctx, *args)`.
-        categories: What kinds of features the kernel uses; None for all. Without warp operations there is less to
-            compile.
+        warps: Whether the kernel has warp operations; without them there is less to compile.
 
     Returns:
-        A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
+        A numba function `run(first, last, grid, block, shared_bytes, state, frame)`.
     """
-    warps = categories is None or Category.WARP in categories
     run_block = run_warps if warps else run_threads
-    thread_main = make_thread(body, warps=warps)
+    thread_main = make_thread(warps=warps)
 
     @native
-    def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
+    def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, frame: Any) -> None:
         record = word(state, _state.FRAMES)
-        entry, saved = entry_of(thread_main, args)
+        entry, saved = entry_of(thread_main, frame)
         stacks, shared = word(state, _state.STACKS), word(state, _state.SHARED)
         threads = lay_out(state, record, stacks, shared, grid, block, shared_bytes)
         put(record, r.ARGUMENTS, saved)

@@ -11,7 +11,6 @@ from typing import Any
 
 from rkruntime.simt import _fiber_records as r
 from rkruntime.simt import _state
-from rkruntime.simt._features import Category
 from rkruntime.simt._fiber_calls import entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave
 from rkruntime.simt._fibers import (
@@ -54,18 +53,17 @@ def open_for(block: int) -> None:
     put(block, r.AT_GRID, 0)
 
 
-def make_run(body: Any, categories: frozenset[Category] | None = None) -> Any:
+def make_run(*, warps: bool) -> Any:
     """Build the function that runs a whole grid on fibers; the parameters are those of `_fibers.make_run`.
 
     The worker's shared memory holds, for each block, its record and then its static and dynamic shared memory.
     """
-    warps = categories is None or Category.WARP in categories
     run_block = run_warps if warps else run_threads
-    thread_main = make_thread(body, warps=warps)
+    thread_main = make_thread(warps=warps)
 
     @native
-    def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, args: Any) -> None:
-        entry, saved = entry_of(thread_main, args)
+    def run(first: Any, last: Any, grid: Any, block: Any, shared_bytes: Any, state: Any, frame: Any) -> None:
+        entry, saved = entry_of(thread_main, frame)
         threads = block[0] * block[1] * block[2]
         space, records = space_of(shared_bytes), word(state, _state.SHARED)
         for k in range(last - first):

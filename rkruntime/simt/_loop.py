@@ -17,15 +17,14 @@ from llvmlite import ir
 from numba.core import cgutils
 
 from rkruntime.simt import _state
-from rkruntime.simt._borrowed import borrowed
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext, make_context
-from rkruntime.simt._numba import intrinsic, njit, types
+from rkruntime.simt._numba import njit, types
 from rkruntime.simt._parts import INLINE, PART
+from rkruntime.simt._seam import BODY, LIMITS, LIMITS_TYPE, merge, noting, take
 from rkruntime.simt._stubs import largest, smallest
 from rkruntime.simt._switch import put, word
-from rkruntime.simt.lanes._copies import make_copies
 
-__all__ = ("first_block", "make_row", "make_run", "next_block", "place_of", "threads_of")
+__all__ = ("first_block", "make_run", "next_block", "place_of", "threads_of")
 
 WORD = ir.IntType(64)
 # Options under which the loops are compiled: numba's own, without its checks.
@@ -86,54 +85,40 @@ def rows_within(allowed: Any, base: Any, dim: Any, count: Any) -> Any:
     return first_x, end_x - first_x, first_y, end_y - first_y, first_z, end_z - first_z
 
 
-@intrinsic(prefer_literal=False)
-def call_noting(typing_context, function, ctx, args, state):
-    """Call `function(ctx, *args)`; if it raises, write block and thread to the state record and raise on."""
-    arg_types = (ctx, *args.types)
-    returned = function.get_call_type(typing_context, arg_types, {}).return_type
-
-    def codegen(context, builder, signature, values):
-        inner = function.get_call_type(typing_context, arg_types, {})
-        compiled = function.dispatcher.get_compile_result(inner)
-        context.add_linking_libs([compiled.library])
-        given = [values[1], *(builder.extract_value(values[2], k) for k in range(len(args.types)))]
-        status, result = context.call_internal_no_propagate(builder, compiled.fndesc, inner, given)
-        with cgutils.if_unlikely(builder, status.is_error):
-            proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, values[1])
-            record = builder.inttoptr(values[3], WORD.as_pointer())
-            lane = builder.load(builder.gep(record, [ir.Constant(WORD, _state.FAULT_LANE)]))
-            for k, axis in enumerate("xyz"):
-                place, extent = getattr(proxy, "place" + axis), builder.zext(getattr(proxy, "dim" + axis), WORD)
-                place = builder.add(place, lane) if axis == "x" else place
-                for first, index in ((_state.BLOCK, builder.udiv), (_state.THREAD, builder.urem)):
-                    builder.store(index(place, extent), builder.gep(record, [ir.Constant(WORD, first + k)]))
-            context.call_conv.return_status_propagate(builder, status)
-        return result
-
-    return returned(function, ctx, args, types.int64), codegen
+def _note_place(context: Any, builder: ir.IRBuilder, ctx: ir.Value, record: ir.Value) -> None:
+    """Write to the state record where the thread stands that raised: its vector's first, and which of these it is."""
+    proxy = cgutils.create_struct_proxy(LoopContext)(context, builder, ctx)
+    lane = builder.load(builder.gep(record, [ir.Constant(WORD, _state.FAULT_LANE)]))
+    for k, axis in enumerate("xyz"):
+        place, extent = getattr(proxy, "place" + axis), builder.zext(getattr(proxy, "dim" + axis), WORD)
+        place = builder.add(place, lane) if axis == "x" else place
+        for first, index in ((_state.BLOCK, builder.udiv), (_state.THREAD, builder.urem)):
+            builder.store(index(place, extent), builder.gep(record, [ir.Constant(WORD, first + k)]))
 
 
-def make_row(body: Any = None, lanes: Any = None, width: int = 1) -> Any:
+call_body, call_limits = noting(BODY, types.none, _note_place), noting(LIMITS, LIMITS_TYPE, _note_place)
+
+
+def make_row(width: int = 0) -> Any:
     """Build the function that runs neighbouring threads along x.
 
     Args:
-        body: `body(ctx, *args)`, which runs one thread.
-        lanes: Instead, `lanes(ctx, *args)`, which runs up to `width` threads, the first of which has that context.
-        width: How many.
+        width: How many threads the kernel's body runs as a vector, or fewer, the first of which has the context;
+            0 where it runs one thread.
     """
 
     @njit(**OPTIONS, inline="always")
-    def one_by_one(first, count, y, z, base, index, dim, grid, state, cancel, args):
+    def one_by_one(first, count, y, z, base, index, dim, grid, state, cancel, frame):
         for k in range(count):
             place = (first + k, y, z)
             thread = (place[0] - base[0], y - base[1], z - base[2])
-            call_noting(body, make_context(thread, place, index, dim, grid, state, cancel), args, state)
+            call_body(make_context(thread, place, index, dim, grid, state, cancel), frame, state)
 
-    if lanes is None:
+    if width == 0:
         return one_by_one
 
     @njit(**OPTIONS, inline="always")
-    def by_lanes(first, count, y, z, base, index, dim, grid, state, cancel, args):
+    def by_lanes(first, count, y, z, base, index, dim, grid, state, cancel, frame):
         put(state, _state.LANES, width)
         for k in range(0, count, width):
             if count - k < width:
@@ -141,46 +126,42 @@ def make_row(body: Any = None, lanes: Any = None, width: int = 1) -> Any:
             place = (first + k, y, z)
             thread = (place[0] - base[0], y - base[1], z - base[2])
             put(state, _state.FAULT_LANE, 0)
-            call_noting(lanes, make_context(thread, place, index, dim, grid, state, cancel), args, state)
+            call_body(make_context(thread, place, index, dim, grid, state, cancel), frame, state)
         put(state, _state.FAULT_LANE, 0)
 
     return by_lanes
 
 
-def make_run(row: Any, limits: Any, *, wide: bool = False, private: tuple[int, ...] = ()) -> Any:
-    """Build the function that runs a range of blocks of one kernel as loops.
+def make_run(width: int = 0, *, wide: bool = False) -> Any:
+    """Build the function that runs a range of blocks as loops.
 
     Args:
-        row: What runs neighbouring threads along x, by `make_row`.
-        limits: `limits(ctx, *args)`, which returns 12 integers.
+        width: How many threads the kernel's body runs as a vector; 0 where it runs one thread.
         wide: Whether neighbouring blocks along x may be run as one wide block: the kernel knows its places in the grid
             alone, so that it cannot tell.
-        private: Arguments of which a worker may have a copy.
 
     Returns:
-        A numba function `run(first, last, grid, block, shared_bytes, state, args)`.
+        A numba function `run(first, last, grid, block, shared_bytes, state, frame)`.
     """
-    take, merge = make_copies(private)
+    row = make_row(width)
 
-    @njit(**OPTIONS)
-    def run(first, last, grid, block, shared_bytes, state, args):
+    @njit(**OPTIONS, forceinline=True)
+    def run(first, last, grid, block, shared_bytes, state, frame):
         cancel = word(state, _state.CONTROL) + 8 * _state.CANCEL
         put(state, _state.FAULT_LANE, 0)
-        given = borrowed(args)
-        mine = take(given, state, (last - first) * block[0] * block[1] * block[2])
+        take(frame, state, (last - first) * block[0] * block[1] * block[2])
         dim = threads_of(block)
         x, y, z = first_block(first, grid)
         while first < last:
             count = smallest(last - first, grid[0] - x) if wide else 1
             index, base = place_of(x, y, z, dim)
-            of_block = make_context((0, 0, 0), base, index, dim, grid, state, cancel)
-            allowed = call_noting(limits, of_block, given, state)
+            allowed = call_limits(make_context((0, 0, 0), base, index, dim, grid, state, cancel), frame, state)
             first_x, count_x, first_y, count_y, first_z, count_z = rows_within(allowed, base, dim, count)
             for k_z in range(count_z):
                 for k_y in range(count_y):
-                    row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, mine)
+                    row(first_x, count_x, first_y + k_y, first_z + k_z, base, index, dim, grid, state, cancel, frame)
             first += count
             x, y, z = next_block(x, y, z, count, grid)
-        merge(args, state)
+        merge(frame, state, 0)
 
     return run

@@ -21,7 +21,7 @@ from numba.core.environment import Environment, lookup_environment
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
-__all__ = ("OnDisk", "link", "parts_of")
+__all__ = ("OnDisk", "environment_of", "link", "parts_of")
 
 _provided: set[str] = set()
 
@@ -42,11 +42,11 @@ class OnDisk:
 
 
 def parts_of(compiled: Any) -> tuple[Any, ...]:
-    """Return what `link` takes, for a compile result of numba: all of it can be pickled."""
+    """Return what `link` takes, for a driver that `_whole` made: all of it can be pickled."""
     module = compiled.library._final_module
-    environments = {one.env_name: one for one in (compiled.environment, *compiled._find_referenced_environments())}
+    environments = {one.env_name: one for one in compiled.environments}
     outside = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
-    wrapper = compiled.fndesc.llvm_cpython_wrapper_name
+    wrapper = compiled.wrapper
     name, kind, (machine_code, _) = compiled.library.serialize_using_object_code()
     return (
         (name, kind, (machine_code, _only(wrapper))),
@@ -86,7 +86,7 @@ def link(
     _provide(outside)
     generator = cpu_target.target_context.codegen()
     library = generator.unserialize_library(library_data)
-    found = tuple(_environment(name, constants) for name, constants in environments)
+    found = tuple(environment_of(name, constants) for name, constants in environments)
     for one in found:
         generator.set_env(one.env_name, one)
     address = library.get_pointer_to_function(wrapper)
@@ -106,7 +106,7 @@ def _provide(outside: Sequence[str]) -> None:
     raise LookupError(f"nothing here is called {missing[0]}")
 
 
-def _environment(name: str, constants: list[Any]) -> Any:
+def environment_of(name: str, constants: list[Any]) -> Any:
     """Return the environment of that name, made if nobody has it."""
     found: Any = lookup_environment(name)
     if found is None:

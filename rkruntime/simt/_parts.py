@@ -9,7 +9,7 @@ saves most of LLVM's time, and lets it see the whole at once.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -17,7 +17,7 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.environment import lookup_environment
 
-__all__ = ("INLINE", "PART", "PartCompiler", "whole_compiler")
+__all__ = ("ENVIRONMENT", "INLINE", "PART", "PartCompiler", "VectorLibrary", "WholeLibrary")
 
 ENVIRONMENT = "_ZN08NumbaEnv"  # what numba's names of its functions' environments begin with
 
@@ -65,6 +65,28 @@ class PartLibrary(LazyLibrary):
 class WholeLibrary(LazyLibrary):
     """A library whose functions, with the parts that they call, are optimised together and become machine code."""
 
+    def link_template(self, module: llvm.ModuleRef, runs: str, names: Sequence[str]) -> None:
+        """Add what runs blocks.
+
+        Args:
+            module: It.
+            runs: The function that runs a range of blocks of this kernel.
+            names: Other functions that are called across the seam, and by nobody else.
+        """
+        self._runs = runs
+        self._final_module.link_in(module)
+        for name in (runs, *names):
+            self._final_module.get_function(name).linkage = "internal"
+
+    def _optimize_final_module(self) -> None:
+        """Bring the loops over threads to their plainest form first: some are vectorised only then."""
+        inliner = llvm.newpassmanagers.create_new_module_pass_manager()
+        inliner.add_always_inliner_pass()
+        inliner.run(self._final_module, self._codegen._pass_builder(opt=3))
+        passes, builder = self._codegen._function_pass_manager()
+        passes.run(self._final_module.get_function(self._runs), builder)
+        super()._optimize_final_module()
+
     def _finalize_final_module(self) -> None:
         """Have the machine code know the environments of all its parts, which hold constants that they print."""
         super()._finalize_final_module()
@@ -92,12 +114,10 @@ class VectorLibrary(WholeLibrary):
 class PartCompiler(CompilerBase):
     """Numba's passes for functions that are only ever called by other compiled ones."""
 
-    library: Any = PartLibrary
-
     def define_pipelines(self):
         """Return numba's own passes."""
         state = self.state
-        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return [DefaultPassBuilder.define_nopython_pipeline(state)]
 
@@ -110,13 +130,3 @@ PART: Any = {
     "pipeline_class": PartCompiler,
 }
 INLINE: Any = {**PART, "forceinline": True}  # and that become part of their callers
-
-
-@functools.cache
-def whole_compiler(*, vectors: bool) -> type[CompilerBase]:
-    """Return numba's passes for a driver and all that has become part of it.
-
-    Args:
-        vectors: Whether the kernel's vectors are explicit.
-    """
-    return type("WholeCompiler", (PartCompiler,), {"library": VectorLibrary if vectors else WholeLibrary})

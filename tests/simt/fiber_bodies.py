@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import njit, typeof, types
 
 from rkruntime.simt import _fiber_intrinsics, _intrinsics, _state  # noqa: F401 - these give the stubs their meaning
 from rkruntime.simt import _stubs as s
-from rkruntime.simt._drive import make_drive
-from rkruntime.simt._fibers import make_run
+from rkruntime.simt._fiber_calls import FiberContext
 from rkruntime.simt._stacks import Arena
+from rkruntime.simt._template import Kind, template_of
+from rkruntime.simt._whole import Parts, put_together
 
 f4, f8, i4, i8 = types.float32, types.float64, types.int32, types.int64
 FULL = 0xFFFFFFFF
@@ -35,18 +36,28 @@ class FiberRig:
         self.state[_state.FRAMES] = self.arena.block
         self.state[_state.SHARED] = self.arena.shared
         self.state[_state.CONTROL] = self.control.ctypes.data
-        if body not in self._runs:
-            self._runs[body] = make_drive(make_run(body))
+        argument_types = tuple(map(typeof, args))
+        drive = self._runs.get((body, argument_types))
+        if drive is None:
+            drive = self._runs[body, argument_types] = compiled(body, argument_types)
         blocks = grid[0] * grid[1] * grid[2]
         self.control[_state.NEXT] = 0
         self.control[_state.TOTAL] = self.control[_state.CHUNK] = blocks
-        self._runs[body](self.control.ctypes.data, self.state.ctypes.data, grid, block, shared_bytes, args)
+        drive(self.control.ctypes.data, self.state.ctypes.data, grid, block, shared_bytes, args)
 
     @property
     def place(self) -> tuple[list[int], list[int]]:
         """Block and thread of the last fault."""
         block, thread = (self.state[k : k + 3].tolist() for k in (_state.BLOCK, _state.THREAD))
         return block, thread
+
+
+def compiled(body: Any, argument_types: tuple[Any, ...]) -> Any:
+    """Return the driver that runs a body on fibers."""
+    signature = (FiberContext, *argument_types)
+    body.compile(signature)
+    parts = Parts(FiberContext, body.overloads[signature], argument_types)
+    return put_together(template_of(Kind("fibers", warps=True)), parts, vectors=False).entry_point
 
 
 def body(function: Any) -> Any:
