@@ -26,6 +26,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
 import numba.core.codegen
 import numba.core.serialize
@@ -114,7 +115,12 @@ def _surroundings() -> str:
         here.update(path.read_bytes())
     features = sorted(name for name, on in llvm.get_host_cpu_features().items() if on)
     told = map(str, told_of_processor())
-    versions = (platform.python_implementation(), sys.version, numba.__version__, np.__version__, *told)
+    versions = (
+        platform.python_implementation(),
+        sys.version,
+        *(one.__version__ for one in (numba, llvmlite, np)),
+        *told,
+    )
     return "\n".join(
         [*versions, str(llvm.llvm_version_info), llvm.get_host_cpu_name(), ",".join(features), here.hexdigest()]
     )

@@ -14,7 +14,6 @@ from numba.core import cgutils
 from numba.core.callconv import excinfo_ptr_t
 from numba.extending import models, register_model
 
-from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._fiber_records import ARGUMENTS, BLOCK
 from rkruntime.simt._seam import BODY, FRAME, declared
 from rkruntime.simt._switch import machine_code
@@ -75,7 +74,7 @@ def entry_of(typing_context: Any, function: Any, args: Any) -> Any:
         inner = ir.IRBuilder(first.append_basic_block("entry"))
         record = first.args[0]
         saved = _load(inner, _load(inner, record, BLOCK), ARGUMENTS)
-        arguments = without_owner(context, inner, args, inner.load(inner.inttoptr(saved, slot.type)))
+        arguments = inner.load(inner.inttoptr(saved, slot.type))
         context.call_internal_no_propagate(inner, compiled.fndesc, inner_signature, [record, arguments])
         inner.unreachable()
         return context.make_tuple(builder, sig.return_type, [builder.ptrtoint(p, WORD) for p in (first, slot)])

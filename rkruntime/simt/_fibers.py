@@ -37,6 +37,18 @@ class StuckThreads(Exception):
 
 
 @native
+def raise_stuck(reason: int) -> None:
+    """Raise, with constants alone: numba would need its environment for anything else."""
+    if reason == r.MIXED_BARRIERS:
+        raise StuckThreads(r.MIXED_BARRIERS)
+    if reason == r.LANE_NOT_IN_MASK:
+        raise StuckThreads(r.LANE_NOT_IN_MASK)
+    if reason == r.TWO_BARRIERS:
+        raise StuckThreads(r.TWO_BARRIERS)
+    raise StuckThreads(r.STUCK)
+
+
+@native
 def open_barrier(block: int) -> None:
     """Let all go on who wait at the block's barrier."""
     put(block, r.FIRST_READY, word(block, r.FIRST_WAITING))
@@ -266,6 +278,6 @@ def make_run(*, warps: bool) -> Any:
             if reason != r.FINISHED:
                 note_place(state, record)
                 raise_kept(word(record, r.CODE), word(record, r.EXCEPTION))
-                raise StuckThreads(reason)
+                raise_stuck(reason)
 
     return run

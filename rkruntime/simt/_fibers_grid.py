@@ -14,10 +14,10 @@ from rkruntime.simt import _state
 from rkruntime.simt._fiber_calls import entry_of, raise_kept
 from rkruntime.simt._fiber_records import leave
 from rkruntime.simt._fibers import (
-    StuckThreads,
     lay_out,
     make_thread,
     note_place,
+    raise_stuck,
     run_threads,
     run_warps,
     start_block,
@@ -85,7 +85,7 @@ def make_run(*, warps: bool) -> Any:
                 if reason != r.FINISHED and (reason != r.STUCK or word(record, r.AT_GRID) != word(record, r.LIVE)):
                     note_place(state, record)
                     raise_kept(word(record, r.CODE), word(record, r.EXCEPTION))
-                    raise StuckThreads(reason)
+                    raise_stuck(reason)
                 live += 1 if word(record, r.LIVE) != 0 else 0
             for k in range(last - first):
                 if word(records + k * space, r.LIVE) != 0:

@@ -21,7 +21,7 @@ from numba.core.environment import Environment, lookup_environment
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 
-__all__ = ("OnDisk", "environment_of", "link", "parts_of")
+__all__ = ("OnDisk", "link", "parts_of")
 
 _provided: set[str] = set()
 
@@ -44,14 +44,13 @@ class OnDisk:
 def parts_of(compiled: Any) -> tuple[Any, ...]:
     """Return what `link` takes, for a driver that `_whole` made: all of it can be pickled."""
     module = compiled.library._final_module
-    environments = {one.env_name: one for one in compiled.environments}
     outside = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
     wrapper = compiled.wrapper
     name, kind, (machine_code, _) = compiled.library.serialize_using_object_code()
     return (
         (name, kind, (machine_code, _only(wrapper))),
         wrapper,
-        tuple((name, list(one.consts)) for name, one in environments.items()),
+        tuple((name, list(one.consts)) for name, one in compiled.environments.items()),
         tuple(name for name in outside if not name.startswith("llvm.")),
     )
 
@@ -86,7 +85,7 @@ def link(
     _provide(outside)
     generator = cpu_target.target_context.codegen()
     library = generator.unserialize_library(library_data)
-    found = tuple(environment_of(name, constants) for name, constants in environments)
+    found = tuple(_environment(name, constants) for name, constants in environments)
     for one in found:
         generator.set_env(one.env_name, one)
     address = library.get_pointer_to_function(wrapper)
@@ -106,7 +105,7 @@ def _provide(outside: Sequence[str]) -> None:
     raise LookupError(f"nothing here is called {missing[0]}")
 
 
-def environment_of(name: str, constants: list[Any]) -> Any:
+def _environment(name: str, constants: list[Any]) -> Any:
     """Return the environment of that name, made if nobody has it."""
     found: Any = lookup_environment(name)
     if found is None:

@@ -10,7 +10,7 @@ saves most of LLVM's time, and lets it see the whole at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import llvmlite.binding as llvm
 from numba.core.codegen import JITCodeLibrary
@@ -88,14 +88,25 @@ class WholeLibrary(LazyLibrary):
         super()._optimize_final_module()
 
     def _finalize_final_module(self) -> None:
-        """Have the machine code know the environments of all its parts, which hold constants that they print."""
+        """Have the machine code know the environments of all its parts, which hold constants that they print.
+
+        The linker knows functions and environments by name. Numba counts to make its names differ, and other processes,
+        whose machine code this one may load, have counted too: only names that hold the library's are everyone's.
+        """
+        module, generator = self._final_module, cast(Any, self._codegen)
+        self.kept: dict[str, Any] = {}  # nobody else need keep them, once all is compiled
+        for one in (*module.functions, *module.global_variables):
+            if self.name in one.name or one.is_declaration:
+                continue
+            environment = lookup_environment(one.name) if one.name.startswith(ENVIRONMENT) else None
+            if environment is not None:
+                one.name = f"{one.name}.{self.name}"
+                self.kept[one.name] = environment
+            elif one.is_function:
+                one.linkage = "internal"
         super()._finalize_final_module()
-        generator: Any = self._codegen
-        names = [one.name for one in self._final_module.global_variables if one.name.startswith(ENVIRONMENT)]
-        found = {name: environment for name in names if (environment := lookup_environment(name)) is not None}
-        for name, environment in found.items():
+        for name, environment in self.kept.items():
             generator.set_env(name, environment)
-        self.kept = tuple(found.values())  # nobody else need keep them, once all is compiled
 
 
 class VectorLibrary(WholeLibrary):

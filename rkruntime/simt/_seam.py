@@ -20,7 +20,9 @@ from numba.core import cgutils
 from rkruntime.simt._numba import intrinsic, types
 
 __all__ = (
+    "BLOCKS",
     "BODY",
+    "DRIVE",
     "DRIVE_PARAMETERS",
     "FRAME",
     "LIMITS",
@@ -42,6 +44,8 @@ FRAME = types.voidptr  # what a frame's address is to numba
 BODY, LIMITS = "rk_body", "rk_limits"  # `(ctx, frame)`, of which the second returns a block's limits
 TAKE, MERGE = "rk_take", "rk_merge"  # `(frame, state, threads)`, which make a worker's copies and add them up
 RUN = "rk_run"  # which runs a range of blocks
+# What a template defines for the kernel: what workers call, and what runs a range of blocks.
+DRIVE, BLOCKS = "rk_drive", "rk_blocks"
 LIMITS_TYPE = types.UniTuple(types.int64, 12)
 _TRIPLE = types.UniTuple(types.int64, 3)
 # Parameters of what workers call, and of what runs a range of blocks.

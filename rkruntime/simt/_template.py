@@ -9,29 +9,26 @@ only so does LLVM see the loop over threads and the kernel's body as one.
 from __future__ import annotations
 
 import importlib
-import pickle
+import logging
 from pathlib import Path
 from typing import Any
 
 import attrs
 import llvmlite.binding as llvm
-import numba.core.serialize
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.environment import lookup_environment
 from numba.core.registry import cpu_target
 
 from rkruntime.simt import _cache
 from rkruntime.simt._drive import drive
 from rkruntime.simt._loop import make_run
-from rkruntime.simt._on_disk import environment_of
 from rkruntime.simt._parts import ENVIRONMENT
-from rkruntime.simt._seam import DRIVE_PARAMETERS, RUN_PARAMETERS
+from rkruntime.simt._seam import BLOCKS, DRIVE, DRIVE_PARAMETERS, RUN_PARAMETERS
 from rkruntime.simt.lanes import make_block_run
 
-__all__ = ("Kind", "Template", "template_of")
+__all__ = ("Kind", "template_of")
 
-dumps: Any = numba.core.serialize.dumps  # numba does not declare it
-_made: dict[Kind, Template] = {}
+_made: dict[Kind, bytes] = {}
+log = logging.getLogger("rkruntime.simt")
 
 
 @attrs.frozen
@@ -55,35 +52,25 @@ class Kind:
     grid: bool = False
 
 
-@attrs.frozen(eq=False)
-class Template:
-    """LLVM code that calls what `_seam` names.
+@global_compiler_lock  # type: ignore[untyped-decorator]
+def template_of(kind: Kind) -> llvm.ModuleRef:
+    """Return a module, to be linked into another, that defines DRIVE and BLOCKS, and calls what else `_seam` names.
+
+    It was made before, or kept on disk, or is compiled now.
 
     Args:
-        bitcode: The module.
-        drive: The name of the function in it that hands out blocks.
-        run: The name of the function in it that runs a range of blocks.
-        environments: Constants of its functions, to which it points; whoever uses it keeps them.
+        kind: Which.
     """
-
-    bitcode: bytes
-    drive: str
-    run: str
-    environments: tuple[Any, ...]
-
-    def module(self) -> llvm.ModuleRef:
-        """Return the module, to be linked into another."""
-        return llvm.parse_bitcode(self.bitcode)
-
-
-@global_compiler_lock  # type: ignore[untyped-decorator]
-def template_of(kind: Kind) -> Template:
-    """Return the template of a kind: made before, or kept on disk, or compiled now."""
-    found = _made.get(kind)
-    if found is None:
-        key = _cache.digest(["template", repr(kind)])
-        found = _made[kind] = _from_disk(key) or _compiled(kind, key)
-    return found
+    bitcode = _made.get(kind)
+    if bitcode is not None:
+        return llvm.parse_bitcode(bitcode)
+    key = _cache.digest(["template", repr(kind)])
+    module = _from_disk(key)
+    if module is None:
+        module = _compiled(kind)
+        _cache.write("template", key, module.as_bitcode(), _folder())
+    _made[kind] = module.as_bitcode()
+    return module
 
 
 def _folder() -> Path | None:
@@ -92,35 +79,39 @@ def _folder() -> Path | None:
     return kernels and kernels.with_name("templates")
 
 
-def _from_disk(key: str) -> Template | None:
-    payload = _cache.read("template", key, _folder())
-    if payload is None:
+def _from_disk(key: str) -> llvm.ModuleRef | None:
+    bitcode = _cache.read("template", key, _folder())
+    if bitcode is None:
         return None
-    bitcode, names, environments = pickle.loads(payload)
-    return Template(bitcode, *names, tuple(environment_of(*one) for one in environments))
+    try:
+        module = llvm.parse_bitcode(bitcode)
+        for name in (DRIVE, BLOCKS):
+            module.get_function(name)
+    except (RuntimeError, NameError) as error:  # compiling anew mends it
+        log.warning("dropping what runs blocks from the kernel cache, since it does not load: %s", error)
+        return None
+    return module
 
 
-def _compiled(kind: Kind, key: str) -> Template:
-    (drives, module), (runs, blocks) = _part(drive, DRIVE_PARAMETERS), _part(_run_of(kind), RUN_PARAMETERS)
-    module.link_in(blocks)
-    for function in module.functions:
-        if not function.is_declaration and function.name not in (drives, runs):
-            function.linkage = "internal"  # each kernel's is its own
+def _compiled(kind: Kind) -> llvm.ModuleRef:
+    module = _part(drive, DRIVE_PARAMETERS, DRIVE)
+    module.link_in(_part(_run_of(kind), RUN_PARAMETERS, BLOCKS))
+    for one in (*module.functions, *module.global_variables):
+        # Each kernel has its own. Nothing here has constants, so that nothing needs numba's environments.
+        if one.name.startswith(ENVIRONMENT) or not (one.is_declaration or one.name in (DRIVE, BLOCKS)):
+            one.linkage = "internal"
     _simplify(module)
-    called = (one.name for one in module.global_variables if one.name.startswith(ENVIRONMENT))
-    environments = tuple(one for one in map(lookup_environment, called) if one is not None)
-    made = Template(module.as_bitcode(), drives, runs, environments)
-    constants = [(one.env_name, list(one.consts)) for one in environments]
-    _cache.write("template", key, dumps((made.bitcode, (drives, runs), constants)), _folder())
-    return made
+    return module
 
 
-def _part(dispatcher: Any, parameters: tuple[Any, ...]) -> tuple[str, llvm.ModuleRef]:
-    """Compile a function to LLVM code; return its name there, and the module with all that it calls."""
+def _part(dispatcher: Any, parameters: tuple[Any, ...], name: str) -> llvm.ModuleRef:
+    """Compile a function to LLVM code; return a module with it, under that name, and with all that it calls."""
     dispatcher.compile(parameters)
     compiled = dispatcher.overloads[parameters]
     compiled.library._ensure_finalized()  # which links what it calls
-    return compiled.fndesc.llvm_func_name, compiled.library._final_module.clone()
+    module: llvm.ModuleRef = compiled.library._final_module.clone()
+    module.get_function(compiled.fndesc.llvm_func_name).name = name
+    return module
 
 
 def _run_of(kind: Kind) -> Any:
@@ -137,3 +128,6 @@ def _simplify(module: llvm.ModuleRef) -> None:
         if not function.is_declaration:
             passes, builder = generator._function_pass_manager()
             passes.run(function, builder)
+    unused = llvm.newpassmanagers.create_new_module_pass_manager()
+    unused.add_global_dead_code_eliminate_pass()
+    unused.run(module, generator._pass_builder(opt=3))

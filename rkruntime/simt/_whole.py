@@ -7,13 +7,13 @@ Nothing here is compiled by numba from Python: it would take as long for the sma
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.environment import Environment
@@ -27,7 +27,6 @@ from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._parts import VectorLibrary, WholeLibrary
 from rkruntime.simt._stubs import END_OF_INDICES
-from rkruntime.simt._template import Template
 from rkruntime.simt.lanes import MOST_BYTES, emit_merge, emit_take
 
 __all__ = ("Parts", "Whole", "put_together")
@@ -35,7 +34,6 @@ __all__ = ("Parts", "Whole", "put_together")
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 PARAMETERS = ("control", "state", "grid", "block", "shared_bytes", "args")
 NO_LIMITS = (0, END_OF_INDICES) * 6
-_numbers = itertools.count()
 
 
 @attrs.frozen(eq=False)
@@ -64,22 +62,23 @@ class Whole:
     Args:
         entry_point: What workers call.
         library: Owns its machine code.
-        environments: Constants of all that it is made of, to which its machine code points; its own first.
+        environments: Constants of all that it is made of, to which its machine code points, by the names that it has
+            for them; its own first.
         wrapper: The name of the function for callers in Python.
     """
 
     entry_point: Any
     library: Any
-    environments: tuple[Any, ...]
+    environments: Mapping[str, Any]
     wrapper: str
 
 
 @global_compiler_lock  # type: ignore[untyped-decorator]
-def put_together(template: Template, parts: Parts, *, vectors: bool) -> Whole:
+def put_together(template: llvm.ModuleRef, parts: Parts, *, vectors: bool) -> Whole:
     """Compile a kernel's driver.
 
     Args:
-        template: What runs blocks.
+        template: What runs blocks, by `template_of`; it is used up.
         parts: What the kernel brings.
         vectors: Whether its vectors are explicit.
     """
@@ -88,7 +87,7 @@ def put_together(template: Template, parts: Parts, *, vectors: bool) -> Whole:
     counts = not all(map(_can_be_borrowed, parts.argument_types))
     context: Any = cpu_target.target_context.subtarget(enable_nrt=counts)
     # Processes load each other's machine code, and the linker knows functions by name.
-    name = f"drive_{os.getpid()}_{os.urandom(8).hex()}_{next(_numbers)}"
+    name = f"drive_{os.urandom(16).hex()}"
     library = (VectorLibrary if vectors else WholeLibrary)(context.codegen(), name)
     library.enable_object_caching()
     drive = FunctionDescriptor(
@@ -107,15 +106,15 @@ def put_together(template: Template, parts: Parts, *, vectors: bool) -> Whole:
     environment = Environment.from_fndesc(drive)
     with context.push_code_library(library):
         module = library.create_ir_module(name)
-        _Seam(context, module, parts, template).define(drive)
+        _Seam(context, module, parts).define(drive)
         library.add_ir_module(module)
-        library.link_template(template.module(), f"{name}_run", (template.drive, template.run, *_names_in(module)))
+        library.link_template(template, f"{name}_run", (seam.DRIVE, seam.BLOCKS, *_names_in(module)))
         context.create_cpython_wrapper(library, drive, environment, None, release_gil=True)
         for part in (parts.body, *filter(None, (parts.limits,))):
             library.add_linking_library(part.library)
         library.add_linking_library(rtsys.library)
     entry = context.get_executable(library, drive, environment)
-    return Whole(entry, library, (environment, *library.kept), drive.llvm_cpython_wrapper_name)
+    return Whole(entry, library, {environment.env_name: environment, **library.kept}, drive.llvm_cpython_wrapper_name)
 
 
 def _can_be_borrowed(type_: Any) -> bool:
@@ -139,12 +138,11 @@ class _Seam:
     they were written for this kernel. That one has the arguments twice, as given and as the worker has them.
     """
 
-    def __init__(self, context: Any, module: ir.Module, parts: Parts, template: Template) -> None:
+    def __init__(self, context: Any, module: ir.Module, parts: Parts) -> None:
         self.context = context
         self.convention = context.call_conv
         self.module = module
         self.parts = parts
-        self.template = template
         self.count = len(parts.argument_types)
         values = [context.get_value_type(one) for one in parts.argument_types]
         rooms = [ir.ArrayType(BYTE, MOST_BYTES).as_pointer() for _ in parts.private]
@@ -170,7 +168,7 @@ class _Seam:
             held = without_owner(self.context, builder, type_, builder.extract_value(args, k))
             builder.store(held, _place(builder, frame, k))
         given = [*others, builder.bitcast(frame, BYTE.as_pointer())]
-        self._pass_on(builder, self.template.drive, seam.DRIVE_PARAMETERS, given)
+        self._pass_on(builder, seam.DRIVE, seam.DRIVE_PARAMETERS, given)
 
     def _define_run(self, runs: str) -> None:
         """Define what takes the arguments from their frame, and runs a range of blocks."""
@@ -197,7 +195,7 @@ class _Seam:
             room.align = 64
             builder.store(room, _place(builder, frame, 2 * self.count + k))
         given = [*others, builder.bitcast(frame, BYTE.as_pointer())]
-        self._pass_on(builder, self.template.run, seam.RUN_PARAMETERS, given)
+        self._pass_on(builder, seam.BLOCKS, seam.RUN_PARAMETERS, given)
         return name
 
     def _pass_on(self, builder: ir.IRBuilder, name: str, parameters: Sequence[Any], given: Sequence[ir.Value]) -> None:
