@@ -1,7 +1,8 @@
 """Hold a launch to the types that its kernel was compiled for, where a script declared them.
 
 Arrays are passed as they are, so they must have the declared elements, dimensions and layout: numba-cuda would have the
-kernel read their memory as something else. Numbers are converted, as ctypes does it for numba-cuda.
+kernel read their memory as something else. Where that is harmless, it is done here too: whole numbers with a sign are
+read as such without, and the other way round. Numbers are converted, as ctypes does it for numba-cuda.
 """
 
 from __future__ import annotations
@@ -12,7 +13,21 @@ import numpy as np
 
 from rkruntime.dropin._numba import NumbaErrors, as_dtype, types
 
-__all__ = ("fits", "may_be_written", "told")
+__all__ = ("fits", "may_be_written", "read_as", "told")
+
+
+def read_as(kind: Any, value: Any) -> Any:
+    """Return an argument as the declared type reads it: an array of whole numbers with or without their sign.
+
+    Args:
+        kind: Numba's type.
+        value: What a converter made of the argument.
+    """
+    if not (isinstance(kind, types.Array) and isinstance(kind.dtype, types.Integer) and isinstance(value, np.ndarray)):
+        return value
+    declared = as_dtype(kind.dtype)
+    same = value.dtype.kind in "iu" and value.dtype.isnative and value.dtype.itemsize == declared.itemsize
+    return value.view(declared) if same else value
 
 
 def fits(kind: Any, value: Any) -> bool:

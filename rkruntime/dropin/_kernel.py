@@ -10,7 +10,7 @@ from types import FunctionType, SimpleNamespace
 from typing import Any, NoReturn
 
 from rkruntime.dropin._arguments import converter_of, keep_apart, sample_of
-from rkruntime.dropin._declared import fits, may_be_written, told
+from rkruntime.dropin._declared import fits, may_be_written, read_as, told
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
@@ -138,8 +138,10 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
                     raise self._mismatch(place, value) from error
             raise
 
-    def _specialize_as_declared(self, values: Sequence[Any]) -> Special | None:
+    def _specialize_as_declared(self, values: list[Any]) -> Special | None:
         """Compile for arguments that are not those of the last launches, if the kernel takes them."""
+        if not self.extensions:
+            values[:] = map(read_as, self.argtypes, values)
         for place, (kind, value) in enumerate(zip(self.argtypes, values, strict=True)):
             if not self.extensions and not (fits(kind, value) and (may_be_written(kind, value) or self._reads(place))):
                 raise self._mismatch(place, value)

@@ -160,6 +160,11 @@ def adds(out, x):
     out[0] += x[1, 1]
 
 
+@cuda.jit("void(int32[:])")
+def halves(x):
+    x[cuda.threadIdx.x] //= 2
+
+
 def declared_types_hold():
     x = np.zeros(4, np.float32)
     for n, value in ((1, 0.1), (np.int64(2), 3), (True, np.float64(1.5)), (2**32 + 3, np.float32(7))):
@@ -174,6 +179,11 @@ def declared_types_hold():
     square.flags.writeable = False
     adds[1, 1](out, square)
     assert out[0] == 1, "what is only read may be read-only"
+    counts = np.array([5, 2**32 - 7], np.uint32)
+    halves[1, 2](counts)
+    assert counts.view(np.int32).tolist() == [2, -4], "a sign is what the declared type says"
+    halves[1, 2](counts[::-1])
+    assert counts.view(np.int32).tolist() == [1, -2]
 
 
 def other_types_than_the_declared_are_refused():
@@ -184,6 +194,8 @@ def other_types_than_the_declared_are_refused():
         (typed, (x.astype(np.float64), 0, 1.0), "x", "float64[::1]"),
         (typed, (x.reshape(2, 2), 0, 1.0), "x", "float32[:,::1]"),
         (typed, (1.0, 0, 1.0), "x", "float64[]"),
+        (halves, (np.zeros(2, np.uint64),), "x", "uint64[::1]"),
+        (halves, (np.zeros(2, np.float32),), "x", "float32[::1]"),
         (typed, (x, 1.5, 1.0), "n", "float"),
         (typed, (x, np.float32(1), 1.0), "n", "float32"),
         (typed, (x, 0, 1j), "value", "complex"),
