@@ -38,7 +38,8 @@ def emit_take(
     argument_types: Sequence[Any],
     held: Sequence[ir.Value],
     rooms: Rooms,
-    *how: Any,
+    state: ir.Value,
+    threads: ir.Value,
 ) -> list[ir.Value]:
     """Emit what a run of blocks begins with; return the arguments with copies in place of some.
 
@@ -48,9 +49,10 @@ def emit_take(
         argument_types: Numba's types of the arguments.
         held: Them.
         rooms: Which arguments are only added to, each with MOST_BYTES of room for a copy.
-        how: The address of the state record, and how many threads are to run.
+        state: The address of the state record.
+        threads: How many threads are to run.
     """
-    (state, threads), bits, mine = how, WORD(0), list(held)
+    bits, mine = WORD(0), list(held)
     parts = [_part(context, builder, *pair) for pair in zip(argument_types, held, strict=True)]
     for k, room in rooms.items():
         view = parts[k]
