@@ -20,8 +20,6 @@ MOST_AXES = 64
 """Axes of an array of NumPy; lists that are deeper stay lists in it."""
 MOST_ITEMS = 2**48
 PLANNED = frozenset(("shape", "dtype"))
-WHOLE = {int}
-"""The types of whole numbers; bool is none of them."""
 DTYPES = {
     name: np.dtype(name)
     for name in (
@@ -97,10 +95,7 @@ def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
         as_declared(spec.name, spec.parameters, spec.declared, tuple(args.values()))
     else:
         check_uses(spec, tuple(args.values()))
-    taken = 0
-    for value in args.values():
-        if isinstance(value, Planned):
-            taken += value.nbytes
+    taken = sum([value.nbytes for value in args.values() if isinstance(value, Planned)])
     if taken > most_bytes:
         raise RequestRefused(
             413,
@@ -122,10 +117,10 @@ def _in_order(spec: KernelSpec, launch: Launch) -> dict[str, Any]:
 
 def take_memory(launch: Launch) -> tuple[Any, ...]:
     """Return the arguments as a launch takes them; what was planned becomes an array of zeros to write to."""
-    taken = [*launch.args.values()]
-    for place, value in enumerate(taken):
-        if isinstance(value, Planned):
-            taken[place] = Out(np.zeros(value.shape, value.dtype))
+    taken = [
+        Out(np.zeros(value.shape, value.dtype)) if isinstance(value, Planned) else value
+        for value in launch.args.values()
+    ]
     return (*taken,)
 
 
@@ -222,13 +217,13 @@ def _declared_dtype(spec: KernelSpec, name: str) -> np.dtype[Any] | None:
 
 def is_shape(lengths: Sequence[int]) -> bool:
     """Whether NumPy can have an array of these lengths, which it counts even where one of them is 0."""
-    counted = [each or 1 for each in lengths] if 0 in lengths else lengths
+    counted = [each or 1 for each in lengths]
     return len(lengths) <= 8 and min(lengths, default=0) >= 0 and math.prod(counted) < MOST_ITEMS
 
 
 def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
     lengths = [value] if type(value) is int else value
-    good = isinstance(lengths, list) and set(map(type, lengths)) <= WHOLE
+    good = isinstance(lengths, list) and all(type(each) is int for each in lengths)
     if not good or not is_shape(lengths):
         mend = 'give lengths, as in {"shape": [64, 64], "dtype": "float32"}'
         raise ArgumentMismatch(spec.name, name, f"shape {value!r}"[:80], "up to eight whole numbers", mend)

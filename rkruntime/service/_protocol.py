@@ -178,7 +178,7 @@ class GuardedProtocol(CertifiedProtocol):
 
     def _refuse_ambiguous(self) -> None:
         """Refuse what others on the way may read as another request than the parser does."""
-        names, _ = zip(*self.headers, strict=True) if self.headers else ((), ())
+        names = [name for name, _ in self.headers]
         if names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() == "1.1"):
             self._refuse(400, "the request has not one header Host", "send one (RFC 9112, section 3.2)")
             raise httptools.HttpParserError("not one Host")

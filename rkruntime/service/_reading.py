@@ -18,7 +18,7 @@ from rkruntime.service._incoming import Exchange
 from rkruntime.service._multipart import MULTIPART, Part, read_parts
 from rkruntime.service._npy import NPY, check_length, read_npy, read_npy_header
 
-__all__ = ("FORMS", "LARGE_BYTES", "form_of", "off_loop", "read_asked")
+__all__ = ("FORMS", "form_of", "off_loop", "read_asked")
 
 LARGE_BYTES = 128 * 1024
 """Bytes from which on decoding and encoding go to a thread, so that other requests do not wait for it."""
@@ -64,9 +64,8 @@ async def _read_json(spec: KernelSpec, request: Exchange, limits: ServiceConfig)
     body = request.read_at_once(limits.max_request_size)
     if body is None:
         body = await request.read(limits.max_request_size)
-    if len(body) < LARGE_BYTES:
-        return read_launch(spec, body)
-    return await asyncio.to_thread(read_launch, spec, body)
+    launch: Launch = await off_loop(len(body), read_launch, spec, body)
+    return launch
 
 
 async def _read_npy(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:

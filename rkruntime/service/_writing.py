@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -16,7 +15,7 @@ from rkruntime.service._answers import JSON, Answer, Reply, as_json
 from rkruntime.service._arrow import ARROW, arrow_is_here, write_arrow
 from rkruntime.service._multipart import MULTIPART, Part, write_parts
 from rkruntime.service._npy import NPY, npy_bytes, npy_reply
-from rkruntime.service._reading import LARGE_BYTES, off_loop
+from rkruntime.service._reading import off_loop
 from rkruntime.service._results import check_finite, json_results, launch_told, server_timing
 
 __all__ = ("answer", "answer_form")
@@ -58,13 +57,9 @@ async def answer(form: str, results: Results, record: LaunchRecord, wanted: str 
                 422, f"there is no result {wanted[:80]!r}", f"results are: {', '.join(results) or 'none'}"
             )
         results = {wanted: results[wanted]}
-    size = 0
-    for array in results.values():
-        size += array.nbytes
+    size = sum([array.nbytes for array in results.values()])
     if form == JSON:
-        if size < LARGE_BYTES:
-            return Answer(_as_json(results, record))
-        return Answer(await asyncio.to_thread(_as_json, results, record))
+        return Answer(await off_loop(size, _as_json, results, record))
     timing = {"server-timing": server_timing(record)}
     if form == NPY:
         return npy_reply(_only(results), timing)
