@@ -95,11 +95,18 @@ def test_callbacks_run_in_order_on_another_thread_and_can_be_waited_for() -> Non
 
 def test_control_c_ends_a_wait_for_callbacks_even_if_it_wakes_nobody() -> None:
     callbacks = Callbacks()
-    go = threading.Event()
-    callbacks.add(lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT))
-    callbacks.add(lambda: seen.append(go.wait(10)))
+    begin, go = threading.Event(), threading.Event()
     seen: list[bool] = []
+
+    def press_control_c() -> None:
+        # The main thread must be where the interrupt is expected: a thread that ran ahead would hit `add`.
+        begin.wait(10)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        seen.append(go.wait(10))
+
+    callbacks.add(press_control_c)
     with pytest.raises(KeyboardInterrupt):
+        begin.set()
         callbacks.wait()
     go.set()
     callbacks.wait()
