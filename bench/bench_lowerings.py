@@ -10,16 +10,14 @@ numbers of both sizes. One worker, interleaved, processor time, which other prog
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import math
-import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import simt_cases
-from figures import Figure, tell
+from figures import Figure, in_turns, measure_cases
 from numba import cuda, float32
 
 from rkruntime import simt
@@ -191,20 +189,14 @@ def table_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
         yield name, lambda make=make: list(make().launches)  # type: ignore[misc]
 
 
-def seconds(specials: list[simt.Special], launches: list[Launch], workers: simt.Workers) -> float:
-    started = time.process_time()
-    for special, (_, grid, block, args) in zip(specials, launches, strict=True):
-        simt.run(special, grid, block, args, workers=workers)
-    return time.process_time() - started
-
-
 def compiled(launches: list[Launch], lowering: str | None) -> list[simt.Special]:
     kernels = {id(kernel): simt.Kernel(kernel, lowering=lowering) for kernel, *_ in launches}
     return [kernels[id(kernel)].specialize(args) for kernel, _, _, args in launches]
 
 
-def measure(name: str, launches: list[Launch], workers: simt.Workers, rounds: int) -> Figure | None:
+def measure(name: str, make: Callable[[], list[Launch]], rounds: int) -> Figure | None:
     """Return the chosen lowering's time over the other's; None for kernels that have barriers."""
+    launches = make()
     chosen = compiled(launches, None)
     if {one.lowering for one in chosen} == {"loop"}:
         other, target = "lanes", ""
@@ -216,33 +208,18 @@ def measure(name: str, launches: list[Launch], workers: simt.Workers, rounds: in
         others = compiled(launches, other)
     except (ValueError, LanesRefused):
         return None
-    ratios = []
-    for turn in range(rounds + 1):
-        mine, theirs = (min(seconds(one, launches, workers) for _ in range(2)) for one in (chosen, others))
-        if turn > 0:
-            ratios.append(mine / theirs)
+    with contextlib.closing(simt.Workers(1)) as workers:
+        ratios = in_turns(*(simt_cases.runner(one, launches, workers) for one in (chosen, others)), rounds)
     return Figure.of(f"{name}: {chosen[0].lowering} / {other}", ratios, target=target)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--only", default="", metavar="NAMES", help="kernels, with commas")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
-    options = parser.parse_args()
-    scale, wanted = 40 if options.quick else 1, [name for name in options.only.split(",") if name]
-    workers, figures = simt.Workers(1), []
-    try:
-        for name, make in (*own_cases(scale), *complex_cases(scale), *table_cases(scale)):
-            if not wanted or name.partition(",")[0] in wanted:
-                figure = measure(name, make(), workers, options.rounds)
-                print(figure or f"{name}: it waits at barriers", file=sys.stderr, flush=True)
-                figures += [figure] if figure else []
-    finally:
-        workers.close()
-    tell("the chosen lowering's time over another's, processor time on one worker", figures, options.json)
+def all_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    yield from own_cases(scale)
+    yield from complex_cases(scale)
+    yield from table_cases(scale)
 
 
 if __name__ == "__main__":
-    main()
+    measure_cases(
+        "the chosen lowering's time over another's, processor time on one worker", __doc__, all_cases, measure
+    )

@@ -10,17 +10,20 @@ threads or waits is timed by the wall clock, and says that it needs a quiet mach
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ("Figure", "tell")
+__all__ = ("Figure", "in_turns", "measure_cases", "tell")
 
 
 @dataclass(frozen=True)
@@ -82,3 +85,48 @@ def tell(title: str, figures: Sequence[Figure], path: str | None, **more: Any) -
         rows = [asdict(figure) | {"reached": figure.reached} for figure in figures]
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"title": title, "machine": machine, "figures": rows, **more}, file, indent=1)
+
+
+def in_turns(one: Callable[[], object], other: Callable[[], object], rounds: int) -> list[float]:
+    """Return the processor time of one call over another's, a value for each round.
+
+    Both are called twice in each, of which the faster counts; a round before the first, in which caches fill, does not.
+    """
+
+    def seconds(call: Callable[[], object]) -> float:
+        started = time.process_time()
+        call()
+        return time.process_time() - started
+
+    pairs = [[min(seconds(call) for _ in range(2)) for call in (one, other)] for _ in range(rounds + 1)]
+    return [mine / theirs for mine, theirs in pairs[1:]]
+
+
+def measure_cases(
+    title: str,
+    doc: str | None,
+    cases: Callable[[int], Iterable[tuple[str, Any]]],
+    measure: Callable[[str, Any, int], Figure | None],
+) -> None:
+    """Be the program that measures some cases, or those that it is asked for, one figure each.
+
+    Args:
+        title: What is measured.
+        doc: What its help says.
+        cases: Returns the name of each case and what makes it, for data smaller by a factor.
+        measure: Returns the figure of a case by that name, what makes it and the rounds; None for one that has none.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--only", default="", metavar="NAMES", help="cases, with commas")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
+    options = parser.parse_args()
+    wanted = [name for name in options.only.split(",") if name]
+    figures = []
+    for name, make in cases(40 if options.quick else 1):
+        if not wanted or name.partition(",")[0] in wanted:
+            figure = measure(name, make, options.rounds)
+            print(figure or f"{name}: left out", file=sys.stderr, flush=True)
+            figures += [figure] if figure else []
+    tell(title, figures, options.json)

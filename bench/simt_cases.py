@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -13,7 +13,7 @@ from numba.cuda.random import init_xoroshiro128p_states_cpu, xoroshiro128p_dtype
 
 from rkruntime import simt
 
-__all__ = ("Case", "cases")
+__all__ = ("Case", "cases", "compiled", "runner")
 
 Launch = tuple[Any, Any, Any, tuple[Any, ...]]  # kernel, grid, block, arguments
 
@@ -257,3 +257,13 @@ def compiled(case: Case) -> list[tuple[simt.Special, Any, Any, Any]]:
     """Compile a case's kernels."""
     kernels = {id(kernel): simt.Kernel(kernel) for kernel, *_ in case.launches}
     return [(kernels[id(k)].specialize(args), grid, block, args) for k, grid, block, args in case.launches]
+
+
+def runner(specials: Sequence[simt.Special], launches: Sequence[Launch], workers: simt.Workers) -> Callable[[], None]:
+    """Return what runs launches by compiled kernels, one for each."""
+
+    def run() -> None:
+        for special, (_, grid, block, args) in zip(specials, launches, strict=True):
+            simt.run(special, grid, block, args, workers=workers)
+
+    return run
