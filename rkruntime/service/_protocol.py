@@ -16,9 +16,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import as_json
+from rkruntime.service._certified import CertifiedProtocol
 from rkruntime.service._incoming import id_of
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
-from rkruntime.service._repeated import RepeatingProtocol
 from rkruntime.service._sending import Headers, lines_of
 
 __all__ = ("GuardedProtocol", "guarded")
@@ -32,7 +32,7 @@ def guarded(config: ServiceConfig, headers: Headers) -> type[asyncio.Protocol]:
     return type("Protocol", (GuardedProtocol,), {"bounds": config, "header_lines": lines_of(headers)})
 
 
-class GuardedProtocol(RepeatingProtocol):
+class GuardedProtocol(CertifiedProtocol):
     """uvicorn's protocol, within bounds; `bounds` and `header_lines` are set by `guarded`."""
 
     bounds: ClassVar[ServiceConfig]
