@@ -26,7 +26,7 @@ from rkruntime.simt._arguments import check_count
 from rkruntime.simt._executed import look_in
 from rkruntime.simt._prepared import Prepared, preparing
 from rkruntime.simt._run import checked_extents
-from rkruntime.simt._runner import MOST_TOGETHER, Extent
+from rkruntime.simt._runner import MOST_TOGETHER, Extent, fitting
 from rkruntime.simt._sizes import TooLarge
 
 __all__ = ("HostKernel",)
@@ -114,6 +114,9 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         if shape != checked[0]:
             checked = self._last_checked = shape, self._checked(*shape)
         grid, block = checked[1]
+        if special is not None and self.extensions:
+            with preparing(values):
+                fitting(special, block)  # which may compile for such blocks
         began_s = time.perf_counter()
         if special is None:
             self._simulate(grid, block, values, sharedmem)

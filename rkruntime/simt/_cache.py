@@ -35,7 +35,18 @@ import numpy as np
 from rkruntime.simt._on_disk import OnDisk, link, parts_of
 from rkruntime.simt._registers import told_of_processor
 
-__all__ = ("Uncacheable", "describe", "digest", "folder", "load", "read", "store", "write")
+__all__ = (
+    "Uncacheable",
+    "describe",
+    "digest",
+    "folder",
+    "load",
+    "read",
+    "refusal",
+    "store",
+    "store_refusal",
+    "write",
+)
 
 MAGIC = b"rkruntime-simt-3\n"
 MOST_ENTRIES = 2_000
@@ -174,6 +185,21 @@ def store(name: str, key: str, compiled: Any) -> None:
     """Write a compiled kernel's entry, if other processes can use it."""
     if folder() is not None and not (compiled.library.has_dynamic_globals or _finds_functions_late(compiled.library)):
         write(name, key, dumps(parts_of(compiled)), folder())
+
+
+def refusal(name: str, key: str) -> str | None:
+    """Return why lanes cannot take a kernel, if another process has found out, with this entry's key."""
+    payload = read(name, _refusals(key), folder())
+    return None if payload is None else payload.decode()
+
+
+def store_refusal(name: str, key: str, why: str) -> None:
+    """Write that lanes cannot take a kernel, so that no other process tries, which takes numba's whole compiler."""
+    write(name, _refusals(key), why.encode(), folder())
+
+
+def _refusals(key: str) -> str:
+    return digest(["refusal", key])
 
 
 def _finds_functions_late(library: Any) -> bool:

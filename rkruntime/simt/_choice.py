@@ -14,8 +14,9 @@ from rkruntime.simt._features import FIBERS, Category
 from rkruntime.simt._numba import types
 from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._rewrite import Program, Unit
+from rkruntime.simt._rows import Rows
 
-__all__ = ("WIDEST", "Choice", "Width", "choose", "choose_width", "counts_by_turns", "has_barriers")
+__all__ = ("WIDEST", "Choice", "Width", "choose", "choose_rows", "choose_width", "counts_by_turns", "has_barriers")
 
 NORMAL, WIDE, WIDEST = 16, 32, 64
 LONG_NODES = 700  # of syntax trees; the longest kernel of the table has 370, one of a hundred lines 1,200
@@ -45,13 +46,13 @@ class Choice:
         lowering: `lanes`, `loop` or `fibers`.
         why: The reason, after "since".
         width: Threads of a vector, of lanes.
-        in_rows: Whether the threads of a vector are in one row of the block.
+        rows: Which blocks it is for, of lanes.
     """
 
     lowering: str
     why: str
     width: Width | None = None
-    in_rows: bool = True
+    rows: Rows = Rows.ANY
 
     @property
     def lanes(self) -> int:
@@ -152,6 +153,22 @@ def choose_width(
     if register_bytes >= WIDEST or width.lanes == NORMAL:
         return width
     return _on_narrow_registers(program, argument_types, width, register_bytes, joined=joined)
+
+
+def choose_rows(program: Program) -> Rows:
+    """Choose whether vectors at the ends of rows have code of their own, in a kernel on lanes.
+
+    It is all of the kernel's code once more, which is a quarter of the time that compiling a long kernel takes.
+    Measured on registers of 32 bytes: with masks for all vectors, `march` of `bench_compile` takes 0.94 to 1.03 of the
+    time, since its loops have masks anyway; but `diffuse`, whose threads go through shared memory side by side, 1.2 to
+    1.5 times.
+
+    Args:
+        program: The kernel and its device functions.
+    """
+    if _nodes(program) <= LONG_NODES or Category.WARP in program.categories:
+        return Rows.ANY
+    return Rows.WHOLE if has_barriers(program) else Rows.MASKED
 
 
 def _on_narrow_registers(

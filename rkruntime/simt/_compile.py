@@ -50,7 +50,7 @@ def compile_drive(
         context = FiberContext
     elif vectors:
         private = tuple(k for k in added_to_only(program.kernel.tree) if can_be_copied(argument_types[k]))
-        compiler = compiler_for(width, blocks=blocks, in_rows=choice.in_rows, private=private)
+        compiler = compiler_for(width, blocks=blocks, rows=choice.rows, private=private)
         body = njit(**{**numba_options(options), "pipeline_class": compiler})(emitted.body.py_func)
     result = _compiled(body, (context, *argument_types))
     if vectors:

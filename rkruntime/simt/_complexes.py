@@ -26,6 +26,8 @@ def reads_rows(tree: ast.FunctionDef, arrays: frozenset[str]) -> ast.Subscript |
         tree: A kernel, rewritten.
         arrays: The arrays to look at, by name.
     """
+    if not arrays:
+        return None
     names = followed(tree, _assigned)
     for loop in ast.walk(tree):
         if isinstance(loop, ast.For | ast.While):

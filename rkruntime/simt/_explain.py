@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rkruntime.simt._choice import Choice
 from rkruntime.simt._rewrite import Program
+from rkruntime.simt._rows import Rows
 
 __all__ = ("explain",)
 
@@ -34,6 +35,7 @@ def explain(
         f"kernel {source.name} ({signature}), {source.file}:{source.tree.lineno}",
         f"lowering: {choice}",
         *([f"vectors: {choice.width.lanes} threads, since {choice.width.why}"] if choice.width else []),
+        *([f"rows: {choice.rows.value}"] if choice.width and choice.rows is not Rows.ANY else []),
         *(f"loop: {note}" for note in notes),
         f"compiled: {compiled}",
         "features: " + (", ".join(sorted({one.spelling for one in program.features})) or "none"),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._choice import WIDEST, Choice, choose, choose_width, counts_by_turns, has_barriers
+from rkruntime.simt._choice import WIDEST, Choice, choose, choose_rows, choose_width, counts_by_turns, has_barriers
 from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
@@ -31,6 +31,7 @@ from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import carry_registered
 from rkruntime.simt._registers import register_bytes
 from rkruntime.simt._rewrite import Program, rewrite
+from rkruntime.simt._rows import Rows
 from rkruntime.simt._short_types import short_floats_in
 from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import converts_inline, declared_for
@@ -60,7 +61,9 @@ class Special:
         drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
             records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
             checks no types, so give it only arguments with the key that this was made for. It lets the GIL go.
-        otherwise: Where lanes are warps, what returns the specialisation for blocks whose rows are not whole warps.
+        takes_row_ends: Whether a vector of this may have fewer threads than others, at the end of its row.
+        otherwise: What returns the specialisation for blocks whose rows are not whole vectors, where this takes none of
+            them, or where lanes are warps, and go over the ends of rows.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Special:
         self.has_open_loop = any(map(_is_open_loop, nodes))
         self.ns_per_block: float | None = None
         self.drive = compiled.entry_point
+        self.takes_row_ends = choice.rows is not Rows.WHOLE
         self.otherwise: Callable[[], Special] | None = None
 
     @cached_property
@@ -216,7 +220,7 @@ class Kernel:
         if choice.lowering == "lanes":
             try:
                 special = self._compile_as(choice, argument_types)
-                if Category.WARP in self.program.categories:
+                if Category.WARP in self.program.categories or not special.takes_row_ends:
                     special.otherwise = self._ragged(argument_types)
                 return special
             except LanesRefused as refused:
@@ -226,21 +230,25 @@ class Kernel:
         return self._compile_as(choice, argument_types)
 
     def _ragged(self, argument_types: tuple[Any, ...]) -> Callable[[], Special]:
-        """Return what compiles for blocks whose rows are not whole warps when it is first called."""
+        """Return what compiles for blocks whose rows are not whole vectors when it is first called."""
         once, made = threading.Lock(), list[Special]()
 
         def special() -> Special:
             with once:
                 if not made:
-                    made.append(self._compile_numbered(argument_types))
+                    made.append(self._compile_ragged(argument_types))
                 return made[0]
 
         return special
 
-    def _compile_numbered(self, argument_types: tuple[Any, ...]) -> Special:
+    def _compile_ragged(self, argument_types: tuple[Any, ...]) -> Special:
+        if Category.WARP not in self.program.categories:
+            return self._compile_as(attrs.evolve(self.choice, rows=Rows.MASKED), argument_types)
         why = "rows of the block are not whole warps"
         try:
-            choice = Choice("lanes", f"{why}, so that a vector is 32 threads in the order of numbers", in_rows=False)
+            choice = Choice(
+                "lanes", f"{why}, so that a vector is 32 threads in the order of numbers", rows=Rows.NUMBERED
+            )
             return self._compile_as(choice, argument_types)
         except LanesRefused as refused:
             return self._compile_as(Choice("fibers", f"{why}, and {refused}"), argument_types)
@@ -264,7 +272,8 @@ class Kernel:
             width = choose_width(
                 self.program, argument_types, self._width, joined=joined, register_bytes=register_bytes()
             )
-            choice = attrs.evolve(choice, width=width)
+            rows = choose_rows(self.program) if choice.rows is Rows.ANY else choice.rows
+            choice = attrs.evolve(choice, width=width, rows=rows)
             if Category.WARP in self.program.categories and width.lanes != WARP:
                 raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
         carried = carry_registered()
@@ -274,12 +283,18 @@ class Kernel:
         compiled = _cache.load(self.name, key) if key else None
         if compiled is not None:
             return Special(self.program, choice, argument_types, trees, compiled, 0.0)
+        if key and choice.lowering == "lanes" and (why := _cache.refusal(self.name, key)) is not None:
+            raise LanesRefused(why)
         started = time.perf_counter()
         try:
             from rkruntime.simt._compile import compile_drive
 
             compiled = compile_drive(self.program, trees, self.options, choice, argument_types)
-        except (RkError, LanesRefused):
+        except LanesRefused as refused:
+            if key:
+                _cache.store_refusal(self.name, key, str(refused))
+            raise
+        except RkError:
             raise
         except Exception as error:  # the compiler's own errors are of every kind
             raise compile_error(self.program, signature, error) from error
@@ -331,7 +346,7 @@ class Kernel:
 
 def _spelling(choice: Choice) -> str:
     """Return what tells machine code apart that is lowered differently."""
-    return f"{choice.lowering} {choice.lanes}{'' if choice.in_rows else ' numbered'}"
+    return f"{choice.lowering} {choice.lanes} {choice.rows.name}"
 
 
 def _check_for_lanes(program: Program) -> None:

@@ -117,7 +117,7 @@ def make_row(width: int = 0) -> Any:
     if width == 0:
         return one_by_one
 
-    @njit(**OPTIONS, inline="always")
+    @once  # LLVM makes it part of its caller; that numba does so is of use where LLVM is to find vectors
     def by_lanes(first, count, y, z, base, index, dim, grid, state, cancel, frame):
         put(state, _state.LANES, width)
         for k in range(0, count, width):

@@ -17,7 +17,6 @@ from rkruntime.simt._stacks import Arena, ArenaStats, block_space_bytes
 
 __all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "check_cooperative", "fitting", "smoothed")
 
-WARP = 32
 MOST_TOGETHER = 16 * 1024  # each has a stack with a guard page, and a process some 65,000 mappings
 Words = npt.NDArray[np.int64]
 Extent = tuple[int, int, int]
@@ -36,10 +35,10 @@ def check_cooperative(special: Runnable, grid: Extent, block: Extent) -> None:
 
 
 def fitting(special: Runnable, block: Extent) -> Runnable:
-    """Return what runs blocks of a shape: where lanes are warps, rows are whole ones, or there is one row."""
-    if special.otherwise is None or block[0] % WARP == 0 or block[1] * block[2] == 1:
+    """Return what runs blocks of a shape: their rows are whole vectors, or there is one row, whose end it takes."""
+    if special.otherwise is None or block[0] % special.lanes == 0:
         return special
-    return special.otherwise()
+    return special if special.takes_row_ends and block[1] * block[2] == 1 else special.otherwise()
 
 
 def smoothed(before_ns: float | None, measured_ns: float) -> float:
@@ -54,6 +53,8 @@ class Runnable(Protocol):
 
     name: str
     lowering: str
+    lanes: int
+    takes_row_ends: bool
     ns_per_block: float | None
     cooperative: bool
     together: int
@@ -61,7 +62,7 @@ class Runnable(Protocol):
 
     @property
     def otherwise(self) -> Callable[[], Runnable] | None:
-        """What returns the kernel for blocks whose rows are not whole warps; None where this takes them too."""
+        """What returns the kernel for blocks whose rows are not whole vectors; None where this takes all of them."""
 
     def drive(
         self, control: int, state: int, grid: Extent, block: Extent, shared_bytes: int, args: tuple[Any, ...]

@@ -256,6 +256,17 @@ def waiting(x, out):
             break
     out[i] = mine[i]
 
+@cuda.jit
+def parting(x, out):
+    mine = cuda.shared.array(32, np.float64)
+    i = cuda.threadIdx.x
+    mine[i] = x[i]
+    cuda.syncwarp()
+    if i < 16:
+        mine[i] += mine[i + 16]
+        cuda.syncwarp(0xFFFF)
+    out[i] = mine[i]
+
 @cuda.jit(debug=True)
 def outside(x, out):
     out[out.size + cuda.threadIdx.x] = x[0]
@@ -270,6 +281,7 @@ def result(kernel, lowering=None):
     return special.compile_s, out.tolist()
 
 found = [result(printing), result(allocating), result(waiting, "lanes"), result(waiting, "fibers"), result(outside)]
+found.append(result(parting))  # lanes refuse it once its types are known
 compilers = [name for name in sys.modules if name in ("rkruntime.simt._compile", "numba.np.arraymath")]
 print(json.dumps([[took for took, _ in found], [out for _, out in found], compilers]))
 """
@@ -294,6 +306,7 @@ def test_kernels_of_every_kind_run_from_disk_without_the_compiler(tmp_path: Path
     assert outs[1] == [2.0 * k for k in range(32)]
     assert outs[2] == outs[3]
     assert "out of bounds" in outs[4][0]
+    assert outs[5] == [16.0 + 2 * k for k in range(16)] + [float(k) for k in range(16, 32)]
 
 
 def test_machine_code_that_refers_to_what_is_not_here_is_not_linked() -> None:

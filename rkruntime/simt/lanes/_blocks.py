@@ -21,6 +21,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import refused_at
+from rkruntime.simt._rows import Rows
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._cutting import CutLower
 from rkruntime.simt.lanes._ramps import first_lanes
@@ -185,6 +186,9 @@ class BlockLower(CutLower):
         """Run a segment for all vectors of the block: without masks where rows are whole vectors, else with."""
         if self._everybody is not None:
             self._emit_for_those_left(segment, self._everybody)
+            return
+        if self.rows in (Rows.WHOLE, Rows.MASKED):
+            self._emit_rows(segment, whole=self.rows is Rows.WHOLE)
             return
         whole = self.builder.icmp_unsigned("==", self.builder.urem(self._dims[0], WORD(self.width)), WORD(0))
         with self.builder.if_else(whole, likely=True) as (unmasked, masked):

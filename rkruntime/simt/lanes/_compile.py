@@ -14,6 +14,7 @@ from numba.core.typed_passes import BaseNativeLowering, NativeLowering
 
 from rkruntime.simt._parts import PartCompiler
 from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._rows import Rows
 from rkruntime.simt.lanes._blocks import BlockLower
 from rkruntime.simt.lanes._lower import LanesLower
 from rkruntime.simt.lanes._numbered import NumberedLower
@@ -22,24 +23,24 @@ __all__ = ("check_for_owned", "compiler_for")
 
 
 @functools.cache
-def compiler_for(width: int, *, blocks: bool, in_rows: bool, private: tuple[int, ...] = ()) -> type[CompilerBase]:
+def compiler_for(width: int, *, blocks: bool, rows: Rows, private: tuple[int, ...] = ()) -> type[CompilerBase]:
     """Return the compiler of kernels' bodies.
 
     Args:
         width: Threads of a vector.
         blocks: Whether one call runs a whole block, with its barriers; else one vector.
-        in_rows: Whether a vector's threads are in one row of the block; else they are in the order of their numbers.
+        rows: Which blocks they are for.
         private: Arguments of which a worker may have a copy.
     """
-    kept = {"width": width, "private": frozenset(private)}
-    base = LanesLower if not blocks else BlockLower if in_rows else NumberedLower
+    kept = {"width": width, "private": frozenset(private), "rows": rows}
+    base = LanesLower if not blocks else NumberedLower if rows is Rows.NUMBERED else BlockLower
     lower = type(f"Lanes{width}Lower", (base,), kept)
 
     @register_pass(mutates_CFG=True, analysis_only=False)
     class LanesLowering(BaseNativeLowering):
         """Lowers typed code to vectors."""
 
-        _name: Any = f"lanes_lowering_{width}_{blocks}_{in_rows}_{private}"
+        _name: Any = f"lanes_lowering_{width}_{blocks}_{rows.name}_{private}"
 
         @property
         def lowering_class(self) -> Any:

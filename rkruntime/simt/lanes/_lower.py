@@ -24,6 +24,7 @@ from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import refused_at
+from rkruntime.simt._rows import Rows
 from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._aligned import Aligned
@@ -78,7 +79,7 @@ class LanesLower(OwnLower):
     warps: frozenset[int] = frozenset()  # blocks that end where the threads of a warp worked together
     apart: frozenset[str] = frozenset()  # variables that each vector keeps for itself
     rows_begin = False  # whether a vector's first thread is at a multiple of its width in a row, or in the block
-    in_rows = True  # whether a vector's threads are in one row
+    rows = Rows.ANY  # which blocks it is for
 
     # The function as a whole
 
@@ -87,18 +88,25 @@ class LanesLower(OwnLower):
         self.analyse()
         self.pre_lower()
         entry, builder = self.builder.basic_block, self.builder
-        begin, whole, some = (self.function.append_basic_block(name) for name in ("begin", "whole", "some"))
+        begin, some = (self.function.append_basic_block(name) for name in ("begin", "some"))
         builder.position_at_end(begin)
         count = builder.load(self._state_word(_state.LANES))
-        builder.cbranch(builder.icmp_unsigned("==", count, count.type(self.width)), whole, some)
-        for block in (whole, some):
-            builder.position_at_end(block)
-            mask = None if block is whole else first_lanes(builder, count, self.width)
-            self.emit_threads(frozenset(self.blocks), mask, None)
-            builder.branch(self.blkmap[self.firstblk])
+        if self.rows is Rows.MASKED:
+            builder.branch(some)
+        else:
+            whole = self.function.append_basic_block("whole")
+            builder.cbranch(builder.icmp_unsigned("==", count, count.type(self.width)), whole, some)
+            builder.position_at_end(whole)
+            self._emit_body(None)
+        builder.position_at_end(some)
+        self._emit_body(first_lanes(builder, count, self.width))
         self.blkmap[self.firstblk] = begin  # numba branches there from the entry
         self.post_lower()
         return entry
+
+    def _emit_body(self, mask: llvm.Value | None) -> None:
+        self.emit_threads(frozenset(self.blocks), mask, None)
+        self.builder.branch(self.blkmap[self.firstblk])
 
     def analyse(self) -> None:
         """Find out what differs among threads, and where they part."""
@@ -108,7 +116,7 @@ class LanesLower(OwnLower):
         self.flow = flow_of(self.blocks)
         leaving = Leaving(self.flow, self.barriers, self.barriers | self.warps)
         width = self.width if self.rows_begin else 0
-        aligned = Aligned(self.blocks, self.fndesc.typemap, width, in_rows=self.in_rows)
+        aligned = Aligned(self.blocks, self.fndesc.typemap, width, in_rows=self.rows is not Rows.NUMBERED)
         self._find_own()
         own = frozenset(self._own)
         self.shapes = Shapes(self.func_ir, self.fndesc.typemap, leaving, aligned, own, self.apart)

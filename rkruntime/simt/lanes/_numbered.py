@@ -32,8 +32,6 @@ AXIS = {_stubs.place_x: 0, _stubs.place_y: 1, _stubs.place_z: 2}
 class NumberedLower(BlockLower):
     """Lowers a kernel's body for the threads of a block, as if they were one row."""
 
-    in_rows = False
-
     def _rows_of(self, x: llvm.Value, y: llvm.Value, z: llvm.Value) -> list[llvm.Value]:
         return [self.builder.mul(x, self.builder.mul(y, z)), WORD(1), WORD(1)]
 

@@ -70,4 +70,17 @@ for factor in (2.0, 3.0):
     np.testing.assert_array_equal(out, grid.values + 1)
 turn[1, 8](grid, out)
 np.testing.assert_array_equal(out, grid.values[::-1])
+
+
+@cuda.jit(extensions=[Parts()])
+def swap(grid, out):
+    i = cuda.threadIdx.x + cuda.blockDim.x * cuda.threadIdx.y
+    out[i] = cuda.shfl_xor_sync(0xFFFFFFFF, grid.address[i], 1)
+
+
+grid, out = Grid(np.arange(32.0), 1), np.zeros(32)
+for block in (32, (8, 4)):  # of which the second is compiled when it comes: its rows are no whole warps
+    swap[1, block](grid, out)
+    np.testing.assert_array_equal(out, grid.values.reshape(-1, 2)[:, ::-1].ravel())
+    out[:] = 0
 print("ok")
