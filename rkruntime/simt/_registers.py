@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+from functools import cache
 
 import llvmlite.binding as llvm
 from numba.core import config
 
-__all__ = ("register_bytes", "told_of_processor")
+__all__ = ("has_masks", "register_bytes", "told_of_processor")
 
 LARGEST = (("avx512bw", 64), ("avx2", 32))
 SMALLEST = 16  # SSE and NEON
@@ -18,11 +19,25 @@ def told_of_processor() -> tuple[str | None, str | None]:
     return getattr(config, "CPU_NAME", None), getattr(config, "CPU_FEATURES", None)
 
 
+def has_masks() -> bool:
+    """Whether the processor has registers for masks; elsewhere a mask is a vector of whole numbers."""
+    return register_bytes() == LARGEST[0][1]
+
+
 def register_bytes() -> int:
     """Return the bytes of a register for vectors: 16, 32 or 64; what numba was told of the processor counts."""
     if platform.machine() not in ("x86_64", "AMD64"):
         return SMALLEST
     _, told = told_of_processor()
+    return _largest(told)
+
+
+@cache
+def _largest(told: str | None) -> int:
+    """Return the bytes of the largest register that features name; those of this processor where numba was told none.
+
+    Asking the processor takes a tenth of a millisecond, and a kernel's masks ask many times.
+    """
     names = {name for name, on in llvm.get_host_cpu_features().items() if on}
     if told is not None:
         names = {one[1:] for one in told.split(",") if one.startswith("+")}

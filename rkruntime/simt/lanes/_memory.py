@@ -159,6 +159,22 @@ class Elements:
         for line in range(-(-self.width * self.item_bytes // LINE_BYTES)):
             builder.call(function, [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)])
 
+    def blend(self, value: Any, mask: ir.Value | None) -> None:
+        """Store neighbours, and where the mask is off what was there: for memory that no other worker sees."""
+        if mask is not None:
+            held = self.load_packed(None)
+            if isinstance(held, list):  # complex numbers, by their parts
+                value = [self._chosen(mask, *one) for one in zip(value, held, strict=True)]
+            else:
+                value = self._chosen(mask, value, held)
+        self.store_packed(value, None)
+
+    def _chosen(self, mask: ir.Value, new: ir.Value, held: ir.Value) -> ir.Value:
+        # Frozen, it is nothing that LLVM makes a masked store of. llvmlite has no name for that.
+        frozen = ir.Instruction(self.builder.block, held.type, "freeze", [held])
+        self.builder._insert(frozen)
+        return self.builder.select(mask, new, frozen)
+
     def store_packed(self, value: Any, mask: ir.Value | None) -> None:
         """Store neighbours, where the mask is on."""
         kept = to_memory(self.builder, self.array_type.dtype, value)

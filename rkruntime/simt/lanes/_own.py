@@ -113,12 +113,6 @@ class OwnElements(Elements):
         items = builder.bitcast(self._room, self.item.as_pointer())
         return builder.gep(items, [builder.mul(place, WORD(self.width))])
 
-    def blend(self, value: llvm.Value, mask: llvm.Value | None) -> None:
-        """Store all lanes' elements; where the mask is off, what was there."""
-        if mask is not None:
-            value = self.builder.select(mask, value, self.load_packed(None))
-        self.store_packed(value, None)
-
     def places(self, spread: Any) -> llvm.Value:
         """Return the place of every lane's element, as integers."""
         builder, total = self.builder, vectors.iota(WORD, self.width)

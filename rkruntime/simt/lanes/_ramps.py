@@ -1,6 +1,8 @@
 """Comparisons of a ramp with what is the same for all lanes.
 
-The lanes below a bound are the first few, so one number tells them, and no vector has to be made and compared.
+The lanes below a bound are the first few, so one number tells them, and no vector has to be made and compared: where
+registers for vectors have masks of their own, a mask is a number. Elsewhere it is a vector of bytes, which LLVM makes
+of a number bit by bit, so that bytes that count up are compared.
 """
 
 # numba types little of what it has us call:
@@ -12,9 +14,12 @@ from collections.abc import Mapping
 
 from llvmlite import ir
 
+from rkruntime.simt._registers import has_masks
+from rkruntime.simt.lanes import _vectors as vectors
+
 __all__ = ("MIRRORED", "compare_ramp", "first_lanes")
 
-WORD = ir.IntType(64)
+WORD, BYTE = ir.IntType(64), ir.IntType(8)
 MIRRORED: Mapping[str, str] = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
 
 
@@ -31,18 +36,33 @@ def compare_ramp(builder: ir.IRBuilder, name: str, base: ir.Value, bound: ir.Val
     away = _saturating_difference(builder, bound, base)
     if name in ("eq", "ne"):
         here = builder.icmp_unsigned("<", away, WORD(width))
+        if not has_masks():
+            place = builder.select(here, builder.trunc(away, BYTE), BYTE(-1))
+            return _compare_bytes(builder, "!=" if name == "ne" else "==", place, width)
         bit = builder.shl(WORD(1), builder.select(here, away, WORD(0)))
         return _mask(builder, builder.select(here, bit, WORD(0)), width, negated=name == "ne")
     if name in ("le", "gt"):  # one lane more than below the bound
         count = builder.add(_clamped(builder, away, -1, width - 1), WORD(1))
     else:
         count = _clamped(builder, away, 0, width)
-    return _mask(builder, _low_bits(builder, count), width, negated=name in ("gt", "ge"))
+    return _first(builder, count, width, negated=name in ("gt", "ge"))
 
 
 def first_lanes(builder: ir.IRBuilder, count: ir.Value, width: int) -> ir.Value:
     """Return the mask of the first `count` lanes, of which there may be fewer than `width` or more; int64."""
-    return _mask(builder, _low_bits(builder, _clamped(builder, count, 0, width)), width, negated=False)
+    return _first(builder, _clamped(builder, count, 0, width), width, negated=False)
+
+
+def _first(builder: ir.IRBuilder, count: ir.Value, width: int, *, negated: bool) -> ir.Value:
+    """Return the mask of the first `count` lanes, of 0 to `width`, or of all others."""
+    if not has_masks():
+        return _compare_bytes(builder, ">=" if negated else "<", builder.trunc(count, BYTE), width)
+    return _mask(builder, _low_bits(builder, count), width, negated=negated)
+
+
+def _compare_bytes(builder: ir.IRBuilder, sign: str, number: ir.Value, width: int) -> ir.Value:
+    """Compare 0, 1, 2, ... with a byte that is -1 to `width`."""
+    return builder.icmp_signed(sign, vectors.iota(BYTE, width), vectors.splat(builder, number, width))
 
 
 def _saturating_difference(builder: ir.IRBuilder, one: ir.Value, other: ir.Value) -> ir.Value:

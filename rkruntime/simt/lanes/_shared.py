@@ -25,12 +25,15 @@ from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._parts import INLINE
 from rkruntime.simt._sizes import too_much_shared
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
+from rkruntime.simt.lanes._spots import Spots
 
 __all__ = ("BARRIERS", "REDUCING", "block_array")
 
 WORD, BYTE = ir.IntType(64), ir.IntType(8)
 ALIGNMENT = 64
-
+LANES_AFTER, MOST_BYTES = 64, 16
+"""Room after a shared array's end, in the most lanes that a vector has and bytes of a number: vectors of which some
+lanes are off are read and written whole (`VectorExpressions`)."""
 
 DYNAMIC = "dynamic_shared"  # the name of its room
 REDUCING = (_stubs.syncthreads_count, _stubs.syncthreads_and, _stubs.syncthreads_or)
@@ -74,7 +77,7 @@ def block_array(typing_context, ctx, site, shape, dtype):
         if count * item_bytes > STATIC_SHARED_BYTES:
             raise TypingError(too_much_shared(count * item_bytes))
         with builder.goto_entry_block():
-            space = builder.alloca(ir.ArrayType(data_type, count))
+            space = builder.alloca(ir.ArrayType(data_type, count + (LANES_AFTER if Spots.takes(element) else 0)))
         space.align = ALIGNMENT
         array = make_array(array_type)(context, builder)
         populate_array(
@@ -98,7 +101,7 @@ def _dynamic(context, builder, array_type, ctx, item_bytes):
     room = next((one for one in made if one.name.startswith(DYNAMIC)), None)
     size = builder.load(word)
     if room is None:
-        room = builder.alloca(BYTE, size=size, name=DYNAMIC)
+        room = builder.alloca(BYTE, size=builder.add(size, WORD(LANES_AFTER * MOST_BYTES)), name=DYNAMIC)
         room.align = ALIGNMENT
     array = make_array(array_type)(context, builder)
     populate_array(

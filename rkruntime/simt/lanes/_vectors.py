@@ -19,6 +19,7 @@ from rkruntime.simt._numba import types
 from rkruntime.simt._shifts import SHIFTS, emit_shift
 
 __all__ = (
+    "all_lanes",
     "any_lane",
     "binary",
     "call",
@@ -71,6 +72,12 @@ def any_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     """Return whether any bit of a mask is set."""
     bits = ir.IntType(mask.type.count)
     return builder.icmp_unsigned("!=", builder.bitcast(mask, bits), bits(0))
+
+
+def all_lanes(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
+    """Return whether every bit of a mask is set."""
+    bits = ir.IntType(mask.type.count)
+    return builder.icmp_unsigned("==", builder.bitcast(mask, bits), bits(-1))
 
 
 def first_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:

@@ -1,0 +1,170 @@
+"""Vectors of which some lanes are off: stores leave alone what those lanes would have written, whatever holds masks."""
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from rkruntime import simt
+from rkruntime.simt.lanes import _expressions, _masked, _ramps
+
+ITEMS, THREADS, SPARE = 37, 48, 3
+
+
+def static_of(dtype: type) -> Callable[..., None]:
+    """Two shared arrays side by side, of neither of which a vector is a whole part."""
+
+    @cuda.jit
+    def between(x, low, high, out, other, first, last):
+        a = cuda.shared.array(ITEMS, dtype)
+        b = cuda.shared.array((2, ITEMS), dtype)
+        t = cuda.threadIdx.x
+        if t < ITEMS:
+            a[t] = x[t]
+            b[0, t] = x[t]
+            b[1, t] = x[ITEMS - 1 - t]
+        cuda.syncthreads()
+        if t >= low and t < high:
+            a[t] = b[1, t]
+        cuda.syncthreads()
+        if t >= low and t < high:
+            b[0, t + 1] = a[t]
+        cuda.syncthreads()
+        if t >= first and t < last:
+            out[t] = a[t]
+            other[0, t] = b[0, t]
+            other[1, t] = b[1, t]
+
+    return between
+
+
+def dynamic_of(dtype: type) -> Callable[..., None]:
+    """Dynamic shared memory, which a vector reaches the end of."""
+
+    @cuda.jit
+    def between(x, low, high, out, other, first, last):
+        a = cuda.shared.array(0, dtype)
+        t = cuda.threadIdx.x
+        if t < ITEMS:
+            a[t] = x[t]
+        cuda.syncthreads()
+        if t >= low and t < high:
+            a[t] = x[ITEMS - 1 - t]
+        cuda.syncthreads()
+        if t >= first and t < last:
+            out[t] = a[t]
+            other[0, t] = a[t]
+            other[1, t] = a[ITEMS - 1 - t]
+
+    return between
+
+
+WIDTHS = {np.bool_: 16, np.int8: 64, np.uint16: 16, np.float32: 64, np.float64: 8, np.int64: 16, np.complex64: 8}
+CASES = [(static_of, dtype, width, False) for dtype, width in WIDTHS.items()]
+CASES += [(dynamic_of, np.float32, 64, False), (dynamic_of, np.complex128, 16, False)]
+CASES += [(static_of, np.float32, 16, True), (dynamic_of, np.float64, 16, True)]
+
+
+def expected(x: np.ndarray, low: int, high: int, *, dynamic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return what the two arrays hold in the end."""
+    backwards = x[::-1]
+    a = x.copy()
+    a[low:high] = backwards[low:high]
+    if dynamic:
+        return a, np.stack([a, a[::-1]])
+    b = np.stack([x, backwards])
+    b[0, low + 1 : high + 1] = a[low:high]
+    return a, b
+
+
+@pytest.mark.parametrize(("make", "dtype", "width", "has_masks"), CASES)
+def test_lanes_that_are_off_leave_memory_alone(
+    make: Callable[[type], Callable[..., None]],
+    dtype: type,
+    width: int,
+    has_masks: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    for module in (_expressions, _masked, _ramps):
+        monkeypatch.setattr(module, "has_masks", lambda: has_masks)
+    dynamic = make is dynamic_of
+    x = np.random.default_rng(7).integers(0, 100, ITEMS).astype(dtype)
+    untouched = np.full((3, ITEMS + SPARE), 1, dtype)
+    kernel = simt.Kernel(make(dtype), width=width)
+    for low, high, first, last in ((0, 37, 0, 37), (5, 36, 1, 37), (20, 21, 19, 20), (33, 36, 0, 36), (9, 9, 3, 3)):
+        high = min(high, 37 if dynamic else 36)
+        out, other = untouched[0].copy(), untouched[1:].copy()
+        args = (x, low, high, out, other, first, last)
+        special = kernel.specialize(args)
+        assert special.lanes == width
+        simt.run(special, 1, THREADS, args, shared_bytes=ITEMS * x.itemsize if dynamic else 0)
+        a, b = expected(x, low, high, dynamic=dynamic)
+        where = np.arange(ITEMS + SPARE)
+        written = (where >= first) & (where < last)
+        whole = [np.concatenate([row, np.zeros(SPARE, dtype)]) for row in (a, *b)]
+        for got, want, before in zip((out, *other), whole, untouched, strict=True):
+            np.testing.assert_array_equal(got, np.where(written, want, before))
+
+
+@cuda.jit
+def halves(x, out):
+    part = cuda.shared.array(256, np.float32)
+    t, i = cuda.threadIdx.x, cuda.grid(1)
+    part[t] = x[i]
+    cuda.syncthreads()
+    step = cuda.blockDim.x // 2
+    while step > 0:
+        if t < step:
+            part[t] += part[t + step]
+        cuda.syncthreads()
+        step //= 2
+    if t == 0:
+        out[cuda.blockIdx.x] = part[0]
+
+
+SLOW = {"bit by bit": r"\spinsrb|\svpinsrb", "masked store": r"\svp?maskmov\w+\s+%\w+, %\w+, [^%\n]*\("}
+ASKED = """
+import re
+import numpy as np
+from rkruntime import simt
+from test_simt_lanes_masks import SLOW, halves
+
+x, out = np.ones(768, np.float32), np.zeros(3, np.float32)
+special = simt.Kernel(halves).specialize((x, out))
+simt.run(special, 3, 256, (x, out))
+assert out.tolist() == [256] * 3
+code = special._compiled.library.get_asm_str()
+print(special.lanes, code.count("vaddps") > 3, *(len(re.findall(one, code)) for one in SLOW.values()))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="these are names of its features and instructions")
+def test_what_is_slow_without_masks_in_registers_is_not_emitted() -> None:
+    """LLVM makes a vector of a number's bits one by one; and a masked store takes AMD's Zen 3 some 15 whole ones."""
+    surroundings = {
+        **os.environ,
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "+sse4.2,+avx,+avx2,+bmi,+bmi2,-avx512bw,-avx512f",
+        "RKRUNTIME_CACHE_DIR": "",
+        "PYTHONPATH": os.path.dirname(__file__),
+    }
+    command = [sys.executable, "-c", ASKED]
+    told = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split() == ["32", "True", "0", "0"]
+
+
+def test_what_is_slow_is_known_by_its_name() -> None:
+    found = (
+        "\tvmaskmovps\t%ymm0, %ymm1, 32(%rdi)\n\tvpmaskmovd %ymm0, %ymm1, (%rdi,%rax,4)\n\tvpinsrb $1, %eax, %xmm0\n"
+    )
+    other = "\tvmaskmovps\t32(%rdi), %ymm1, %ymm0\n\tvmovaps %ymm0, (%rdi)\n"
+    assert [len(re.findall(one, found)) for one in SLOW.values()] == [1, 2]
+    assert [len(re.findall(one, other)) for one in SLOW.values()] == [0, 0]
