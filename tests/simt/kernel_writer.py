@@ -378,7 +378,8 @@ class Writer:
         if kind == 6:
             return f"{pick.choice(('min', 'max'))}({left}, {right})"
         if kind == 7 and self.casts:
-            return f"{pick.choice(INTEGERS)}({left})"
+            cast = f"{pick.choice(INTEGERS)}({left})"
+            return f"np.int64({cast})" if cast.startswith("np.uint") else cast  # two of uint8 are uint64
         size = f"np.int64(abs({left}))" if self.casts else f"abs({left})"  # of uint8 it is uint64: real with int64
         return f"({size} << {pick.randint(0, 3)})"
 
