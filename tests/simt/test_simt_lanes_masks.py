@@ -12,7 +12,7 @@ import pytest
 from numba import cuda
 
 from rkruntime import simt
-from rkruntime.simt.lanes import _expressions, _masked, _ramps
+from rkruntime.simt.lanes import _expressions, _masked, _memory, _ramps
 
 ITEMS, THREADS, SPARE = 37, 48, 3
 
@@ -114,6 +114,45 @@ def test_lanes_that_are_off_leave_memory_alone(
 
 
 @cuda.jit
+def moved_down(x, out, other):
+    before = cuda.shared.array(ITEMS, np.float32)
+    a = cuda.shared.array(ITEMS, np.float32)
+    t = cuda.threadIdx.x
+    if t < ITEMS:
+        before[t] = x[t]
+        a[t] = x[t]
+    cuda.syncthreads()
+    if t >= 5:
+        a[np.uint64(t) - np.uint64(5)] = 2 * x[t]
+    cuda.syncthreads()
+    if t < ITEMS:
+        out[t] = a[t]
+        other[t] = before[t]
+
+
+def test_a_vector_that_begins_before_an_array_is_not_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lanes that are off have places below 0 there, which numbers without sign tell by wrapping around."""
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    for module in (_expressions, _masked, _ramps):
+        monkeypatch.setattr(module, "has_masks", lambda: False)
+    blended = []
+    blend = _memory.Elements.blend
+
+    def noted(elements: _memory.Elements, *given: object) -> None:
+        blended.extend(one.type.signed for one in elements.indices)
+        blend(elements, *given)
+
+    monkeypatch.setattr(_memory.Elements, "blend", noted)
+    x, (out, other) = np.arange(ITEMS + 3, dtype=np.float32), np.zeros((2, ITEMS), np.float32)
+    special = simt.Kernel(moved_down, width=16).specialize((x, out, other))
+    simt.run(special, 1, x.size, (x, out, other))
+    np.testing.assert_array_equal(out, [*(2 * x[5:]), *x[x.size - 5 : ITEMS]])
+    np.testing.assert_array_equal(other, x[:ITEMS])
+    assert blended
+    assert all(blended)
+
+
+@cuda.jit
 def halves(x, out):
     part = cuda.shared.array(256, np.float32)
     t, i = cuda.threadIdx.x, cuda.grid(1)
@@ -147,7 +186,7 @@ print(special.lanes, code.count("vaddps") > 3, *(len(re.findall(one, code)) for 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="these are names of its features and instructions")
 def test_what_is_slow_without_masks_in_registers_is_not_emitted() -> None:
-    """LLVM makes a vector of a number's bits one by one; and a masked store takes AMD's Zen 3 some 15 whole ones."""
+    """LLVM makes a vector of a number's bits one by one; and a masked store takes AMD's Zen 3 some ten whole ones."""
     surroundings = {
         **os.environ,
         "NUMBA_CPU_NAME": "generic",

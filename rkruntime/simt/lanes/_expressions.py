@@ -330,7 +330,7 @@ class VectorExpressions(LaneValues):
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
                 self._ask_ahead(elements, expr.index.name)
-                mask = None if self._blends_into(expr.value.name) else self._mask
+                mask = None if self._blends(elements, expr.value.name) else self._mask
                 room.store(self.builder, elements.load_packed(mask), None)
             with apart:
                 room.store(self.builder, elements.spots(self._wide).load(self._mask), None)
@@ -365,7 +365,7 @@ class VectorExpressions(LaneValues):
             return True
         with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
             with packed:
-                if self._blends_into(inst.target.name):
+                if self._blends(elements, inst.target.name):
                     elements.blend(value, self._mask)
                 else:
                     elements.store_packed(value, self._mask)
@@ -373,12 +373,12 @@ class VectorExpressions(LaneValues):
                 elements.spots(self._wide).store(value, self._mask)
         return True
 
-    def _blends_into(self, name: str) -> bool:
+    def _blends(self, elements: Elements, name: str) -> bool:
         """Whether whole vectors may be read and written where some lanes are on: shared memory has room after its end.
 
-        Masked stores take some 15 times as long as whole ones where processors have no registers for masks.
+        A masked store takes some ten times as long where processors have no registers for masks (Zen 3).
         """
-        return self._origins.get(name) is block_array and not has_masks()
+        return self._origins.get(name) is block_array and elements.begin_inside and not has_masks()
 
 
 def _filled(like: llvm.Value, number: int) -> llvm.Constant:

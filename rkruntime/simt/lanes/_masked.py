@@ -39,7 +39,8 @@ def load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir
 def store(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: ir.Value | None, align: int) -> None:
     """Store neighbours, where the mask is on.
 
-    Where registers have no masks, such a store takes some 15 times as long as one of all lanes, which most masks want.
+    Where registers have no masks, such a store takes some ten times as long as one of all lanes (Zen 3), which most
+    masks want.
     """
     place = builder.bitcast(place, value.type.as_pointer())
     if mask is None:

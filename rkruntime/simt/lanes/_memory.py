@@ -88,14 +88,22 @@ class Elements:
 
     def packed(self) -> ir.Value:
         """Return whether neighbours they are: the axis is packed, and no index counts from the end; a bit."""
-        builder, sure = self.builder, ir.IntType(1)(1)
-        ramp = next(one for one in self.indices if one.form is Shape.RAMP)
+        builder, sure, ramp = self.builder, ir.IntType(1)(1), self._ramp
         if ramp.type.signed:
             sure = builder.icmp_signed(">=", ramp.held, ir.Constant(ramp.held.type, 0))
         if self.array_type.layout == "A":
             stride = builder.extract_value(self.view.strides, self.array_type.ndim - 1)
             sure = builder.and_(sure, builder.icmp_signed("==", stride, WORD(self.item_bytes)))
         return sure
+
+    @property
+    def begin_inside(self) -> bool:
+        """Whether lane 0's place is not before the array, where they are neighbours: a number without sign may wrap."""
+        return bool(self._ramp.type.signed)
+
+    @property
+    def _ramp(self) -> Value:
+        return next(one for one in self.indices if one.form is Shape.RAMP)
 
     def first(self) -> ir.Value:
         """Return the place of lane 0's element, where they are neighbours."""
