@@ -9,7 +9,7 @@ from typing import Any
 
 from rkruntime.machine import usable_cores
 from rkruntime.simt import Workers
-from rkruntime.simt._runner import Extent, InPlace
+from rkruntime.simt._runner import Extent, place_of_thread
 
 __all__ = ("Engine",)
 
@@ -25,7 +25,6 @@ class Engine:
 
     def __init__(self, count: int | None = None) -> None:
         self.count = count or usable_cores()
-        self._local = threading.local()
         self._workers: Workers | None = None
         self._starting = threading.Lock()
         atexit.register(self.close)
@@ -39,7 +38,7 @@ class Engine:
         """
         ns = special.ns_per_block
         if ns is not None and not special.has_open_loop and ns * (grid[0] * grid[1] * grid[2]) < IN_PLACE_NS:
-            error, _ = self._place().run(special, grid, block, args, shared_bytes)
+            error, _ = place_of_thread().run(special, grid, block, args, shared_bytes)
         else:
             error = self._started().run(special, grid, block, args, shared_bytes)
         if error is not None:
@@ -52,12 +51,6 @@ class Engine:
         if workers is not None:
             workers.close()
 
-    def _place(self) -> InPlace:
-        place: InPlace | None = getattr(self._local, "place", None)
-        if place is None:
-            place = self._local.place = InPlace()
-        return place
-
     def _started(self) -> Workers:
         with self._starting:
             if self._workers is None:
@@ -67,5 +60,4 @@ class Engine:
     def _forget(self) -> None:
         """Leave the parent's threads to the parent: a child of `fork` has none of them."""
         self._workers = None
-        self._local = threading.local()
         self._starting = threading.Lock()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 from rkruntime.errors import InvalidLaunch
 from rkruntime.simt._kernel import Special
-from rkruntime.simt._runner import Extent
-from rkruntime.simt._schedule import InPlace, Workers
+from rkruntime.simt._runner import Extent, place_of_thread
+from rkruntime.simt._schedule import Workers
 
 __all__ = ("checked_extents", "run")
 
@@ -19,8 +18,6 @@ MAX_BLOCK = (1024, 1024, 64)
 MAX_GRID = (2**31 - 1, 65535, 65535)
 MAX_SHARED_BYTES = 48 * 1024
 IN_PLACE_NS = 5e6  # a launch shorter than this runs on the caller's thread, where Ctrl-C has to wait for it
-
-_local = threading.local()
 
 
 def run(
@@ -52,7 +49,7 @@ def run(
     if workers is not None:
         error = workers.run(special, *extents, tuple(args), shared_bytes)
     elif special.ns_per_block is not None and special.ns_per_block * blocks < IN_PLACE_NS:
-        error, _ = _place().run(special, *extents, tuple(args), shared_bytes)
+        error, _ = place_of_thread().run(special, *extents, tuple(args), shared_bytes)
     else:
         alone = Workers(1)
         try:
@@ -97,11 +94,3 @@ def _extent(kernel: str, what: str, given: int | Sequence[int], most: Extent) ->
     if not 1 <= len(sizes) <= 3 or not all(1 <= size <= top for size, top in zip((x, y, z), most, strict=True)):
         raise InvalidLaunch(kernel, what, sizes, f"1 to {most} in x, y, z", f"mend the {what}")
     return int(x), int(y), int(z)
-
-
-def _place() -> InPlace:
-    """Return what runs launches on this thread."""
-    place: InPlace | None = getattr(_local, "place", None)
-    if place is None:
-        place = _local.place = InPlace()
-    return place

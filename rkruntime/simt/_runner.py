@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -15,11 +16,22 @@ from rkruntime.errors import InvalidLaunch
 from rkruntime.simt import _state
 from rkruntime.simt._stacks import Arena, ArenaStats, block_space_bytes
 
-__all__ = ("Extent", "InPlace", "Runnable", "Runner", "Words", "check_cooperative", "fitting", "smoothed")
+__all__ = (
+    "Extent",
+    "InPlace",
+    "Runnable",
+    "Runner",
+    "Words",
+    "check_cooperative",
+    "fitting",
+    "place_of_thread",
+    "smoothed",
+)
 
 MOST_TOGETHER = 16 * 1024  # each has a stack with a guard page, and a process some 65,000 mappings
 Words = npt.NDArray[np.int64]
 Extent = tuple[int, int, int]
+_here = threading.local()
 
 
 def check_cooperative(special: Runnable, grid: Extent, block: Extent) -> None:
@@ -165,3 +177,11 @@ class InPlace:
     def close(self) -> None:
         """Give the arena's memory back."""
         self._runner.close()
+
+
+def place_of_thread() -> InPlace:
+    """Return what runs small launches on the thread that asks; it is made with the first of them."""
+    place: InPlace | None = getattr(_here, "place", None)
+    if place is None:
+        place = _here.place = InPlace()
+    return place
