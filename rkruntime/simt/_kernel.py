@@ -60,7 +60,8 @@ class Special:
         ns_per_block: What a block takes, as measured by whoever runs it; None before that.
         drive: The compiled driver, `drive(control, state, grid, block, shared_bytes, args)`: addresses of the two
             records of `_state`, two triples of int, bytes, and the tuple of arguments. It is the bare entry point and
-            checks no types, so give it only arguments with the key that this was made for. It lets the GIL go.
+            checks no types, so give it only arguments with the key that this was made for. It lets the GIL go,
+            unless the control record says to keep it.
         takes_row_ends: Whether a vector of this may have fewer threads than others, at the end of its row.
         otherwise: What returns the specialisation for blocks whose rows are not whole vectors, where this takes none of
             them, or where lanes are warps, and go over the ends of rows.

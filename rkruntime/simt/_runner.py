@@ -29,6 +29,8 @@ __all__ = (
 )
 
 MOST_TOGETHER = 16 * 1024  # each has a stack with a guard page, and a process some 65,000 mappings
+KEEPS_GIL_NS = 50_000
+"""A launch shorter than this keeps the GIL: handing it over twice takes as long, and who gets it may keep it 5 ms."""
 Words = npt.NDArray[np.int64]
 Extent = tuple[int, int, int]
 _here = threading.local()
@@ -51,6 +53,12 @@ def fitting(special: Runnable, block: Extent) -> Runnable:
     if special.otherwise is None or block[0] % special.lanes == 0:
         return special
     return special if special.takes_row_ends and block[1] * block[2] == 1 else special.otherwise()
+
+
+def _is_short(special: Runnable, blocks: int) -> bool:
+    """Whether a launch is known to be over before another thread could make use of the GIL."""
+    ns = special.ns_per_block
+    return ns is not None and not special.has_open_loop and ns * blocks < KEEPS_GIL_NS
 
 
 def smoothed(before_ns: float | None, measured_ns: float) -> float:
@@ -167,6 +175,7 @@ class InPlace:
         blocks = grid[0] * grid[1] * grid[2]
         words[_state.NEXT] = 0
         words[_state.TOTAL] = words[_state.CHUNK] = blocks
+        words[_state.KEEPS_GIL] = _is_short(special, blocks)
         started = time.perf_counter()
         error = self._runner.run(special, grid, block, args, shared_bytes, self._address)
         took_s = time.perf_counter() - started

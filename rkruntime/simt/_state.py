@@ -37,6 +37,7 @@ TOTAL = 3  # blocks of the grid
 PARTS = 4  # to take at most one part in so many of the blocks left, so that all end together; 0 for any
 LEAST = 5  # but so many at least, and a multiple of them
 HELPED = 6  # not 0: the caller's thread takes part
+KEEPS_GIL = 7  # not 0: the caller keeps Python's lock meanwhile
 NEXT = 8  # the first block that nobody has taken; compiled code adds to it atomically
 DONE = 9  # blocks that have run, but for that of a probe; likewise
 CONTROL_WORDS = 16

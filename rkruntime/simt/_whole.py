@@ -22,6 +22,7 @@ from numba.core.registry import cpu_target
 from numba.core.runtime.nrt import rtsys
 
 from rkruntime.simt import _seam as seam
+from rkruntime.simt import _state
 from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
@@ -109,7 +110,7 @@ def put_together(template: llvm.ModuleRef, parts: Parts, *, vectors: bool) -> Wh
         _Seam(context, module, parts).define(drive)
         library.add_ir_module(module)
         library.link_template(template, f"{name}_run", (seam.DRIVE, seam.BLOCKS, *_names_in(module)))
-        context.create_cpython_wrapper(library, drive, environment, None, release_gil=True)
+        context.create_cpython_wrapper(library, drive, environment, None)
         for part in (parts.body, *filter(None, (parts.limits,))):
             library.add_linking_library(part.library)
         library.add_linking_library(rtsys.library)
@@ -159,7 +160,10 @@ class _Seam:
             self._define_copies()
 
     def _define_drive(self, drive: Any) -> None:
-        """Define what workers call: it puts the arguments into a frame, without their owners."""
+        """Define what workers call: it puts the arguments into a frame, without their owners, and lets the GIL go.
+
+        Unless the launch is too short for that: whoever waits for it would have it for longer than the launch takes.
+        """
         function = self.context.declare_function(self.module, drive)
         builder = ir.IRBuilder(function.append_basic_block("entry"))
         *others, args = self.convention.decode_arguments(builder, drive.argtypes, function)
@@ -168,7 +172,9 @@ class _Seam:
             held = without_owner(self.context, builder, type_, builder.extract_value(args, k))
             builder.store(held, _place(builder, frame, k))
         given = [*others, builder.bitcast(frame, BYTE.as_pointer())]
-        self._pass_on(builder, seam.DRIVE, seam.DRIVE_PARAMETERS, given)
+        with _without_gil(self.context, builder, others[0]):
+            status = self._call(builder, seam.DRIVE, seam.DRIVE_PARAMETERS, given)
+        self._end(builder, status)
 
     def _define_run(self, runs: str) -> None:
         """Define what takes the arguments from their frame, and runs a range of blocks."""
@@ -200,8 +206,14 @@ class _Seam:
 
     def _pass_on(self, builder: ir.IRBuilder, name: str, parameters: Sequence[Any], given: Sequence[ir.Value]) -> None:
         """Emit a call as a function's last act."""
+        self._end(builder, self._call(builder, name, parameters, given))
+
+    def _call(self, builder: ir.IRBuilder, name: str, parameters: Sequence[Any], given: Sequence[ir.Value]) -> Any:
         function = seam.declared(self.context, self.module, name, types.none, parameters)
-        status, _ = self.convention.call_function(builder, function, types.none, parameters, given)
+        return self.convention.call_function(builder, function, types.none, parameters, given)[0]
+
+    def _end(self, builder: ir.IRBuilder, status: Any) -> None:
+        """Emit a function's end, by how a call ended."""
         with builder.if_then(status.is_error, likely=False):
             self.convention.return_status_propagate(builder, status)
         self.convention.return_value(builder, self.context.get_dummy_value())
@@ -247,6 +259,21 @@ class _Seam:
         count = min(self.count, len(self.inner.elements) - first)
         frame = builder.bitcast(address, self.inner.as_pointer())
         return [builder.load(_place(builder, frame, first + k)) for k in range(count)]
+
+
+@contextmanager
+def _without_gil(context: Any, builder: ir.IRBuilder, control: ir.Value) -> Iterator[None]:
+    """Let the GIL go for what is emitted in the block, unless the control record says to keep it."""
+    python = context.get_python_api(builder)
+    words = builder.inttoptr(control, WORD.as_pointer())
+    kept = builder.load(builder.gep(words, [ir.Constant(ir.IntType(32), _state.KEEPS_GIL)]))
+    lets_go = builder.icmp_signed("==", kept, ir.Constant(WORD, 0))
+    thread = _room(builder, BYTE.as_pointer())
+    with builder.if_then(lets_go):
+        builder.store(python.save_thread(), thread)
+    yield
+    with builder.if_then(lets_go):
+        python.restore_thread(builder.load(thread))
 
 
 @contextmanager
