@@ -8,6 +8,8 @@ import pytest
 from run_modules import run_module
 from run_modules import test_modules as modules  # under its own name pytest would take it for a test
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SAMPLE = {
     "numba.cuda.tests.cudadrv.test_array_attr": 11,
     "numba.cuda.tests.cudapy.test_idiv": 2,

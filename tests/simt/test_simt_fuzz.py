@@ -15,6 +15,8 @@ import pytest
 from kernel_writer import GRID, kernel_source
 from simt_launching import run
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @pytest.mark.parametrize(("seed", "width"), [(2, 16), (5, 64), (41, 1), (45, 8), (7, 32), (42, 8)])
 def test_lanes_agree_with_the_reference_on_random_kernels(seed, width, tmp_path):

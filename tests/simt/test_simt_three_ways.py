@@ -19,6 +19,8 @@ from three_ways.case import arrays_of, copied, name_of
 from rkruntime import simt
 from rkruntime.simt.lanes import LanesRefused
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 CASES = [
     pytest.param(group, number, lowering, id=f"{group}-{number}-{name_of(case)}-{lowering}")
     for group, cases in GROUPS.items()

@@ -18,6 +18,8 @@ from rkruntime import simt
 from rkruntime.simt._choice import choose_width, counts_by_turns
 from rkruntime.simt._registers import register_bytes
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 @cuda.jit
 def by_extent(x, out):
