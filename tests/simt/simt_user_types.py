@@ -122,6 +122,55 @@ def moved_by_thread(span):
     return lambda span: Span(span.low + cuda.threadIdx.x, span.high)
 
 
+class Table:
+    """Values, and where each is to be found."""
+
+    def __init__(self, values, places):
+        self.values, self.places = values, places
+
+
+class TableType(types.Type):
+    def __init__(self, values, places):
+        self.values, self.places = values, places
+        super().__init__(name=f"Table({values}, {places})")
+
+
+@extending.type_callable(Table)
+def call_of_table(context):
+    def typer(values, places):
+        arrays = isinstance(values, types.Array) and isinstance(places, types.Array)
+        return TableType(values, places) if arrays else None
+
+    return typer
+
+
+@extending.register_model(TableType)
+class TableModel(extending.core_models.StructModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, [("values", kind.values), ("places", kind.places)])
+
+
+extending.make_attribute_wrapper(TableType, "values", "values")
+extending.make_attribute_wrapper(TableType, "places", "places")
+
+
+@lower(Table, types.Array, types.Array)
+def make_table(context, builder, sig, args):
+    made = cgutils.create_struct_proxy(sig.return_type)(context, builder)
+    made.values, made.places = args
+    return made._getvalue()
+
+
+@extending.overload_method(TableType, "found")
+def found_in_table(table, place):
+    return lambda table, place: table.values[table.places[place]]
+
+
+@extending.overload(len)
+def length_of_table(table):
+    return (lambda table: table.places.size) if isinstance(table, TableType) else None
+
+
 def doubled(span): ...
 
 
@@ -198,6 +247,27 @@ def together(x, out):
     out[i, 0] = spans[3 - t].width
 
 
+@cuda.jit(device=True)
+def put_into(table, place, value):
+    table.values[table.places[place]] = value
+
+
+@cuda.jit
+def of_arrays(x, places, out):
+    i = cuda.grid(1)
+    table = Table(x[:, 1], places)
+    if i < len(table):
+        out[i, 0] = table.found(i)
+        put_into(Table(out[:, 1], table.places), i, table.values[i] + table.values.size)
+
+
+def of_arrays_reference(x, places):
+    out = np.zeros((len(places), 2))
+    out[:, 0] = x[places, 1]
+    out[places, 1] = x[:, 1] + len(x)
+    return out
+
+
 @cuda.jit
 def refused(out):
     out[0, 0] = Span(1.0, 2.0).moved_by_thread().low
@@ -206,16 +276,19 @@ def refused(out):
 def results(lowering):
     """Hold one lowering to the references; return which kernels it took."""
     x = np.arange(8) / 4
+    pairs, places = np.arange(16.0).reshape(8, 2) ** 2, np.array([3, 1, 4, 0, 5, 7, 2, 6])
     cases = [
         (alone, alone_reference(x), ("loop", "fibers", "lanes")),
         (with_overloads, with_overloads_reference(x), ("loop", "fibers")),
         (together, x.reshape(2, 4)[:, ::-1].reshape(8, 1), ("fibers", "lanes")),
+        (of_arrays, of_arrays_reference(pairs, places), ("loop", "fibers", "lanes")),
     ]
     taken = []
     for kernel, wanted, lowerings in cases:
         if lowering in lowerings:
             out = np.zeros(np.shape(wanted))
-            taken.append(run(kernel, 2, 4, x, out, lowering=lowering).name)
+            given = (pairs, places) if kernel is of_arrays else (x,)
+            taken.append(run(kernel, 2, 4, *given, out, lowering=lowering).name)
             np.testing.assert_allclose(out, wanted, rtol=1e-14)
     return taken
 

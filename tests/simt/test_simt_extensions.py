@@ -133,9 +133,9 @@ def test_types_functions_and_operators_of_the_cuda_target():
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert told.returncode == 0, told.stderr
     assert json.loads(told.stdout) == {
-        "loop": ["alone", "with_overloads"],
-        "fibers": ["alone", "with_overloads", "together"],
-        "lanes": ["alone", "together"],
+        "loop": ["alone", "with_overloads", "of_arrays"],
+        "fibers": ["alone", "with_overloads", "together", "of_arrays"],
+        "lanes": ["alone", "together", "of_arrays"],
         "refused": "cuda.threadIdx in an overload of the method, attribute or operator moved_by_thread",
     }
 
