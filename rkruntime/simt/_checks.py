@@ -34,8 +34,9 @@ def _check_axis(ctx, axis, index, extent, line):
 @overload(_stubs.within, jit_options=INLINE)
 def _within(ctx, array, index, line):
     given = tuple(index) if isinstance(index, types.BaseTuple) else (index,)
-    numbers = all(isinstance(one, types.Integer | types.NoneType) for one in given)
-    if not isinstance(array, types.Array) or not numbers or len(given) > array.ndim:
+    gaps = sum(isinstance(one, types.EllipsisType) for one in given)
+    numbers = all(isinstance(one, types.Integer | types.NoneType | types.EllipsisType) for one in given)
+    if not isinstance(array, types.Array) or not numbers or gaps > 1 or len(given) - gaps > array.ndim:
         return lambda ctx, array, index, line: array  # numba's own checks know the rest
     if isinstance(index, types.Integer):
 
@@ -81,6 +82,10 @@ def _check_axes(ctx, axis, indices, shape, line):
         return lambda ctx, axis, indices, shape, line: None
     if isinstance(indices[0], types.NoneType):  # a slice is cut to its axis
         return lambda ctx, axis, indices, shape, line: check_axes(ctx, axis + 1, indices[1:], shape[1:], line)
+
+    if isinstance(indices[0], types.EllipsisType):  # all axes that the others leave
+        left = len(shape) - len(indices) + 1
+        return lambda ctx, axis, indices, shape, line: check_axes(ctx, axis + left, indices[1:], shape[left:], line)
 
     def check(ctx, axis, indices, shape, line):
         check_axis(ctx, axis, indices[0], shape[0], line)

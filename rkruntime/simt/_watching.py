@@ -71,18 +71,19 @@ def _call(name: str, array: ast.expr, index: ast.expr, at: ast.AST) -> ast.Call:
 
 
 def _numbers(index: ast.expr) -> tuple[ast.expr | None, bool]:
-    """Return the part of an index that are numbers, with None for slices, and whether that is all of it."""
+    """Return an index with None for slices and without new axes, and whether it is the same; None for no numbers."""
     if not isinstance(index, ast.Tuple):
-        return (None, False) if isinstance(index, ast.Slice) else (index, True)
-    parts: list[ast.expr] = []
-    for one in index.elts:
-        if isinstance(one, ast.Constant) and one.value in (None, Ellipsis):
-            break  # which axis the next is for depends on the array
-        parts.append(ast.Constant(None) if isinstance(one, ast.Slice) else one)
-    if all(isinstance(one, ast.Constant) and one.value is None for one in parts):
+        return (None, False) if isinstance(index, ast.Slice) or _is_no_number(index) else (index, True)
+    axes = (one for one in index.elts if not (isinstance(one, ast.Constant) and one.value is None))
+    parts: list[ast.expr] = [ast.Constant(None) if isinstance(one, ast.Slice) else one for one in axes]
+    if all(map(_is_no_number, parts)):
         return None, False
-    whole = len(parts) == len(index.elts) and not any(isinstance(one, ast.Slice) for one in index.elts)
+    whole = len(parts) == len(index.elts) and not any(map(_is_no_number, parts))
     return ast.copy_location(ast.Tuple(parts, ast.Load()), index), whole
+
+
+def _is_no_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in (None, Ellipsis)
 
 
 def _holds_no_elements(array: ast.expr, names: Names) -> bool:

@@ -55,8 +55,14 @@ def watched(x, pair, square, whole, which):
         cuda.atomic.compare_and_swap(whole[4:], 0, 1)
     elif which == 14:
         square[0, 4] = 1
+    elif which == 15:
+        square[..., i] = 1
+    elif which == 16:
+        square[i, ...] = 1
+    elif which == 17:
+        x[0] = square[None, i, 1:][0, 0]
     else:
-        x[0] = pair[0][0] + pair[-1] + square.shape[0] + square[0, 3] + all_but_the_first(x)[-3]
+        x[0] = pair[0][0] + pair[-1] + square.shape[0] + square[..., 3][0] + all_but_the_first(x)[-3]
 
 
 WRONG = {  # branch: what is named, and the thread
@@ -75,6 +81,9 @@ WRONG = {  # branch: what is named, and the thread
     12: ("index 3 is out of bounds for axis 0, which has size 3", 3),
     13: ("index 0 is out of bounds for axis 0, which has size 0", 0),
     14: ("index 4 is out of bounds for axis 1, which has size 4", 0),
+    15: ("index 4 is out of bounds for axis 1, which has size 4", 4),
+    16: ("index 2 is out of bounds for axis 0, which has size 2", 2),
+    17: ("index 2 is out of bounds for axis 0, which has size 2", 2),
 }
 
 
@@ -90,6 +99,6 @@ def test_what_is_out_of_bounds_is_named_wherever_the_array_comes_from(lowering):
         fault = caught.value
         assert (which, fault.what) == (which, what)
         assert (fault.thread, fault.block, fault.line) == ((thread, 0, 0), (0, 0, 0), first + 2 * which)
-    args = np.zeros(5)[:4], Pair(np.ones(4), 2.0), np.zeros((2, 5))[:, :4], whole, 15
+    args = np.zeros(5)[:4], Pair(np.ones(4), 2.0), np.zeros((2, 5))[:, :4], whole, 18
     run(watched, 1, 5, *args, lowering=lowering, debug=True)
     assert args[0][0] == 5
