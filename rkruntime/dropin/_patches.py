@@ -21,6 +21,7 @@ from rkruntime.dropin._numba import (
 )
 from rkruntime.dropin._runtime import HostRuntime
 from rkruntime.dropin._sources import exec_with_source
+from rkruntime.dropin._uncached import caching_if_possible, saving_if_possible
 
 if TYPE_CHECKING:
     from rkruntime.dropin._kernel import HostKernel
@@ -35,6 +36,8 @@ def patch() -> HostDriver:
     _set(devicearray, "_assign_kernel", HostAssignment)
     _set(transposing, "transpose", transpose)
     _set(dispatcher.CUDADispatcher, "compile", _compile(dispatcher.CUDADispatcher.compile))
+    _set(dispatcher.CUDADispatcher, "enable_caching", caching_if_possible(dispatcher.CUDADispatcher.enable_caching))
+    _set(dispatcher.CUDACache, "save_overload", saving_if_possible(dispatcher.CUDACache.save_overload))
     nrt.rtsys.__class__ = HostRuntime
     deviceufunc.exec = exec_with_source
     for module in (cuda, device_init):

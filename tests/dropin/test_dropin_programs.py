@@ -29,7 +29,7 @@ def test_threads_and_children_run_kernels() -> None:
 def test_what_goes_wrong_is_told() -> None:
     done = run_dropin(str(SCRIPTS / "troubles.py"))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ok ") == 12
+    assert done.stdout.count("ok ") == 13
 
 
 def test_strictly_nothing_is_simulated() -> None:
@@ -52,6 +52,49 @@ def test_what_kernels_allocate_is_counted() -> None:
     strictly = {"NUMBA_CUDA_ENABLE_NRT": "1", "RKRUNTIME_DROPIN_STRICT": "1"}
     done = run_dropin(str(SCRIPTS / "allocating.py"), **strictly)
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
+CACHED = """
+import numpy as np
+from numba import cuda
+
+
+@cuda.jit(cache=True)
+def fill(x):
+    x[cuda.grid(1)] = 3
+
+
+x = np.zeros(4)
+fill[1, 4](x)
+print(x.tolist(), sum(fill.stats.cache_hits.values()))
+"""
+
+
+def test_kernels_are_kept_where_a_folder_can_be_written_to_and_else_that_is_told(tmp_path: Path) -> None:
+    """A file in a folder's place cannot be written into, whoever runs this."""
+    script, other = tmp_path / "cached.py", tmp_path / "other"
+    script.write_text(CACHED)
+    (tmp_path / "__pycache__").touch()
+    nowhere = str(tmp_path / "__pycache__" / "none")
+    homeless = {"HOME": nowhere, "XDG_CACHE_HOME": nowhere, "RKRUNTIME_CACHE_DIR": nowhere}
+    told = "cached.py:6: UncachedKernel: kernel fill has cache=True and is not kept on disk: there is no folder"
+    done = run_dropin(str(script), **homeless)
+    assert (done.stdout, done.returncode) == ("[3.0, 3.0, 3.0, 3.0] 0\n", 0), done.stderr
+    assert told in done.stderr
+    for hits in (0, 1):
+        done = run_dropin(str(script), **homeless, NUMBA_CACHE_DIR=str(other))
+        assert (done.stdout, done.returncode) == (f"[3.0, 3.0, 3.0, 3.0] {hits}\n", 0), done.stderr
+        assert "UncachedKernel" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_to_any_longer_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "cached.py"
+    script.write_text(
+        CACHED.replace("x = np", "fill._cache._impl.locator.ensure_cache_path = lambda: open('/')\nx = np")
+    )
+    done = run_dropin(str(script), NUMBA_CACHE_DIR=str(tmp_path))
+    assert (done.stdout, done.returncode) == ("[3.0, 3.0, 3.0, 3.0] 0\n", 0), done.stderr
+    assert "is not kept on disk: [Errno 21] Is a directory" in done.stderr
 
 
 def test_control_c_ends_a_kernel_that_never_ends() -> None:
