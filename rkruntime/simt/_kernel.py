@@ -33,6 +33,7 @@ from rkruntime.simt._registers import register_bytes
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._rows import Rows
 from rkruntime.simt._short_types import short_floats_in
+from rkruntime.simt._sizes import check_shared
 from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import converts_inline, declared_for
 from rkruntime.simt._written import written_parameters
@@ -217,6 +218,7 @@ class Kernel:
         return special
 
     def _compile(self, argument_types: tuple[Any, ...]) -> Special:
+        check_shared(self.program, argument_types)
         choice = self.choice
         if choice.lowering == "lanes":
             try:

@@ -13,10 +13,25 @@ from rkruntime.simt._names import Names
 from rkruntime.simt._read import Source
 from rkruntime.simt._stand_ins import StandIn
 
-__all__ = ("CONTEXT", "PREFIX", "Program", "Unit", "called")
+__all__ = ("CONTEXT", "PREFIX", "Later", "Program", "Unit", "called")
 
 CONTEXT = "_rk_ctx"
 PREFIX = "_rk_"
+
+
+@attrs.frozen
+class Later:
+    """A static shared array whose size is known once types are.
+
+    Args:
+        count: How many elements it has.
+        dtype: The expression of their type, as its author wrote it.
+        line: Where the array is made.
+    """
+
+    count: int
+    dtype: ast.expr
+    line: int
 
 
 @attrs.define(eq=False)
@@ -34,6 +49,7 @@ class Unit:
         features: What it uses itself, each with the line of its first use.
         local_bytes: Size of its local arrays.
         shared_bytes: Size of its static shared arrays whose dtype is known when the kernel is read.
+        shared_later: Its other static shared arrays.
     """
 
     source: Source
@@ -46,6 +62,7 @@ class Unit:
     features: dict[Feature, int] = attrs.field(factory=dict)
     local_bytes: int = 0
     shared_bytes: int = 0
+    shared_later: list[Later] = attrs.field(factory=list)
 
 
 @attrs.frozen(eq=False)

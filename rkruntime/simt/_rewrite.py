@@ -26,7 +26,7 @@ from rkruntime.simt._features import AXES, Category, Feature, Unsupported, featu
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._options import PLAIN, Options
-from rkruntime.simt._program import CONTEXT, PREFIX, Program, Unit, called
+from rkruntime.simt._program import CONTEXT, PREFIX, Later, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
 from rkruntime.simt._sizes import check_sizes
@@ -328,7 +328,10 @@ class _Rewriter(ast.NodeTransformer):
         text = ast.Constant(",".join(str(int(one)) for one in extents))
         element, count = self.names.evaluate(dtype), math.prod(int(one) for one in extents)
         if feature.category is Category.SHARED:
-            self.unit.shared_bytes += 0 if element is UNKNOWN else count * item_bytes(element, otherwise=0)
+            if element is UNKNOWN:
+                self.unit.shared_later.append(Later(count, dtype, node.lineno))
+            else:
+                self.unit.shared_bytes += count * item_bytes(element, otherwise=0)
             return self._use(feature, node, ast.Constant(next(self.sites)), text, self._dtype(dtype))
         self.unit.local_bytes += count * item_bytes(element)
         return self._use(feature, node, text, self._dtype(dtype))

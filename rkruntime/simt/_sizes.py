@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ast
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import attrs
 
 from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._features import Category
-from rkruntime.simt._program import Unit
+from rkruntime.simt._names import assigned_names
+from rkruntime.simt._objects import item_bytes
+from rkruntime.simt._program import Program, Unit
 from rkruntime.simt._read import refuse
 from rkruntime.simt._stacks import STATIC_SHARED_BYTES
 
-__all__ = ("TooLarge", "check_sizes", "too_much_shared")
+__all__ = ("TooLarge", "check_shared", "check_sizes", "too_much_shared")
 
 LOCAL_BYTES = 512 * 1024
 _LESS_LOCAL = "take smaller local arrays, or pass a scratch array to the kernel"
@@ -49,8 +53,27 @@ def check_sizes(units: Iterable[Unit], last: Unit) -> None:
         raise _too_large(last, _line_of(last, Category.SHARED), what, _LESS_SHARED)
 
 
+def check_shared(program: Program, argument_types: Sequence[Any]) -> None:
+    """Hold shared arrays whose elements are those of the kernel's arguments to what a block has, with all others.
+
+    Those of device functions are left to the lowerings, which alone know with what types these are called.
+
+    Raises:
+        TooLarge: They take more.
+    """
+    kernel = program.kernel
+    types = dict(zip(kernel.source.parameters, argument_types, strict=True))
+    total, assigned = sum(one.shared_bytes for one in program.units.values()), assigned_names(kernel.source.tree)
+    for one in kernel.shared_later:
+        match one.dtype:
+            case ast.Attribute(ast.Name(name), "dtype") if name not in assigned and hasattr(types.get(name), "dtype"):
+                total += one.count * item_bytes(types[name].dtype, otherwise=0)
+        if total > STATIC_SHARED_BYTES:
+            raise _too_large(kernel, one.line, f"cuda.shared.array: {_of_block(total)}", _LESS_SHARED)
+
+
 def too_much_shared(size_bytes: int) -> str:
-    """Say that one shared array is too large, and what to do, where its size is known only once types are."""
+    """Say that shared arrays are too large, and what to do, where their size is known only once types are."""
     return f"{_of_block(size_bytes)}: {_LESS_SHARED}"
 
 

@@ -7,7 +7,7 @@ from numba import cuda
 from simt_launching import run
 
 from rkruntime import simt
-from rkruntime.errors import ArgumentMismatch, KernelCompileError, UnsupportedKernel
+from rkruntime.errors import ArgumentMismatch, KernelCompileError, KernelFault, UnsupportedKernel
 
 
 @cuda.jit(device=True)
@@ -139,11 +139,60 @@ def real_number_as_text(out):
     print("first", str(out[0]))
 
 
+@cuda.jit
+def shared_together(out):
+    tile = cuda.shared.array(2000, out.dtype)
+    other = cuda.shared.array((2, 2000), out.dtype)
+    mine = cuda.shared.array(1000, numba.float32)
+    tile[0] = other[0, 0] = mine[0] = out[0]
+    cuda.syncthreads()
+    out[0] = tile[0] + other[0, 0] + mine[0]
+
+
+@cuda.jit(device=True)
+def first_of_its_own(x):
+    tile = cuda.shared.array(4000, x.dtype)
+    tile[0] = x[0]
+    cuda.syncthreads()
+    return tile[0]
+
+
+@cuda.jit
+def shared_by_functions(out):
+    mine = cuda.shared.array(3000, numba.float64)
+    mine[0] = first_of_its_own(out)
+    cuda.syncthreads()
+    out[0] = mine[0] + first_of_its_own(out)
+
+
+@pytest.mark.parametrize("lowering", [None, "fibers"])
+@pytest.mark.parametrize(
+    ("kernel", "size", "line"),
+    [(shared_like_an_argument, "64,000", 2), (shared_together, "52,000", 3)],
+)
+def test_shared_arrays_like_arguments_are_added_up(kernel, size, line, lowering):
+    with pytest.raises(UnsupportedKernel, match="take a smaller tile") as caught:
+        run(kernel, 1, 1, np.zeros(4), lowering=lowering)
+    assert caught.value.construct.startswith(f"cuda.shared.array: {size} bytes of static shared memory, and a block")
+    assert caught.value.line == kernel.py_func.__code__.co_firstlineno + line
+    run(kernel, 1, 1, np.zeros(4, np.float32), lowering=lowering)
+
+
+def test_shared_arrays_of_functions_are_added_up_once_each():
+    with pytest.raises(KernelCompileError, match="56,000 bytes of static shared memory"):
+        run(shared_by_functions, 1, 1, np.zeros(4), lowering="lanes")
+    with pytest.raises(KernelFault, match="exceed 48 KiB together"):
+        run(shared_by_functions, 1, 1, np.zeros(4), lowering="fibers")
+    for lowering in ("lanes", "fibers"):
+        out = np.full(4, 3, np.float32)
+        run(shared_by_functions, 1, 1, out, lowering=lowering)
+        assert out[0] == 6
+
+
 @pytest.mark.parametrize("lowering", [None, "fibers"])
 @pytest.mark.parametrize(
     ("kernel", "said", "line"),
     [
-        (shared_like_an_argument, "64,000 bytes of static shared memory, and a block has 49,152: take a smaller", 2),
         (real_number_in_text, "this is float64: give the value itself to print", 2),
         (real_number_as_text, "this is float64: give the value itself to print", 2),
     ],
@@ -152,8 +201,7 @@ def test_what_is_refused_once_types_are_known(kernel, said, line, lowering):
     with pytest.raises(KernelCompileError) as caught:
         run(kernel, 1, 1, np.zeros(4), lowering=lowering)
     assert said in caught.value.detail
-    if kernel is not shared_like_an_argument:
-        assert caught.value.line == kernel.py_func.__code__.co_firstlineno + line
+    assert caught.value.line == kernel.py_func.__code__.co_firstlineno + line
 
 
 @cuda.jit

@@ -36,6 +36,7 @@ LANES_AFTER, MOST_BYTES = 64, 16
 lanes are off are read and written whole (`VectorExpressions`)."""
 
 DYNAMIC = "dynamic_shared"  # the name of its room
+STATIC = "static_shared"  # with site and bytes, the name of another's
 REDUCING = (_stubs.syncthreads_count, _stubs.syncthreads_and, _stubs.syncthreads_or)
 BARRIERS = (_stubs.syncthreads, *REDUCING)
 
@@ -74,10 +75,12 @@ def block_array(typing_context, ctx, site, shape, dtype):
         count = math.prod(extents)
         if extents == (0,):
             return _dynamic(context, builder, array_type, args[0], item_bytes)
-        if count * item_bytes > STATIC_SHARED_BYTES:
-            raise TypingError(too_much_shared(count * item_bytes))
+        others = _made_before(builder, {site.literal_value: count * item_bytes})
+        if (total := sum(others.values())) > STATIC_SHARED_BYTES:
+            raise TypingError(too_much_shared(total))
         with builder.goto_entry_block():
-            space = builder.alloca(ir.ArrayType(data_type, count + (LANES_AFTER if Spots.takes(element) else 0)))
+            room = ir.ArrayType(data_type, count + (LANES_AFTER if Spots.takes(element) else 0))
+            space = builder.alloca(room, name=f"{STATIC}.{site.literal_value}.{count * item_bytes}.")
         space.align = ALIGNMENT
         array = make_array(array_type)(context, builder)
         populate_array(
@@ -91,6 +94,18 @@ def block_array(typing_context, ctx, site, shape, dtype):
         return array._getvalue()
 
     return array_type(ctx, site, shape, dtype), codegen
+
+
+def _made_before(builder, found):
+    """Add the sizes of the kernel's static arrays to those of `found`, by site.
+
+    A device function is emitted for each of its calls, and its array is one.
+    """
+    for one in builder.function.entry_basic_block.instructions:
+        if one.name.startswith(f"{STATIC}."):
+            site, size = map(int, one.name.split(".")[1:3])
+            found[site] = max(found.get(site, 0), size)
+    return found
 
 
 def _dynamic(context, builder, array_type, ctx, item_bytes):
