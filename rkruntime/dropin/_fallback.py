@@ -10,6 +10,7 @@ from typing import Any
 from rkruntime.dropin._device import COMPUTE_CAPABILITY
 from rkruntime.dropin._numba import NumbaErrors, compile_cuda, types
 from rkruntime.errors import KernelCompileError, UnsupportedKernel
+from rkruntime.simt._linked import Linked
 
 __all__ = ("STRICT", "SimulatedKernel", "fall_back", "numba_cudas_error")
 
@@ -32,6 +33,8 @@ def fall_back(error: UnsupportedKernel | KernelCompileError) -> None:
     """
     if os.environ.get(STRICT, "0") not in ("", "0"):
         raise error
+    if isinstance(error, Linked):
+        return  # nor can the simulator run it: whoever launches the kernel is told
     what = error.construct if isinstance(error, UnsupportedKernel) else error.detail.partition("\n")[0]
     text = (
         f"kernel {error.kernel} runs by numba-cuda's simulator, very slowly: {what}; "

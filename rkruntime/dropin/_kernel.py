@@ -24,6 +24,7 @@ from rkruntime.errors import ArgumentMismatch, InvalidLaunch, KernelCompileError
 from rkruntime.simt import Kernel, Special
 from rkruntime.simt._arguments import check_count
 from rkruntime.simt._executed import look_in
+from rkruntime.simt._linked import Linked
 from rkruntime.simt._prepared import Prepared, preparing
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent, fitting
@@ -204,6 +205,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         from rkruntime.dropin._simulated import NotSimulated, simulate
 
         assert self.refused is not None
+        if isinstance(self.refused, Linked):
+            raise self.refused
         try:
             simulate(self.py_func, grid, block, values, shared_bytes)
         except NotSimulated as error:

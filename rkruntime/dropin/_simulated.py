@@ -19,6 +19,7 @@ from numba.cuda.simulator.kernelapi import FakeCUDAModule
 
 from rkruntime.dropin._arguments import view_of
 from rkruntime.dropin._numba import cuda, dispatcher
+from rkruntime.simt._linked import is_linked
 
 __all__ = ("NotSimulated", "simulate")
 
@@ -101,7 +102,7 @@ class _Rebinder:
         name = self._names.get(id(value))
         if name is not None:
             return _Late(self._fake, name) if name in ("threadIdx", "blockIdx") else getattr(self._fake, name)
-        if type(value).__name__ == "ExternFunction":
+        if is_linked(value):
             raise NotSimulated(f"a call of {value.name}, which is linked from CUDA C++ or PTX")
         if hasattr(value, "__cuda_array_interface__"):
             return _inner(_outer(view_of(value)))

@@ -20,9 +20,11 @@ from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._captured import captured
 from rkruntime.simt._choices import number_choices
 from rkruntime.simt._copied import copied
+from rkruntime.simt._dates import constant_dates
 from rkruntime.simt._define import defined
 from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
+from rkruntime.simt._linked import IN_PYTHON, Linked, is_linked
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._options import PLAIN, Options
@@ -243,9 +245,12 @@ class _Rewriter(ast.NodeTransformer):
         stand_in = stand_in_for(value) or intrinsic_of(value)
         if stand_in is not None:
             return self._put(stand_in, node)
-        device_array = captured(value)
-        if device_array is not None:
-            return ast.copy_location(ast.Call(self._put(device_array, node), [], []), node)
+        array = captured(value) or constant_dates(value)
+        if array is not None:
+            return ast.copy_location(ast.Call(self._put(array, node), [], []), node)
+        if is_linked(value):
+            construct = f"a call of {value.name}, which is linked from CUDA C++ or PTX"
+            raise Linked(self.source.name, construct, self.source.file, node.lineno, IN_PYTHON)
         feature = feature_of(value)
         if isinstance(feature, Unsupported):
             raise self._refuse(node, feature.spelling, feature.mend)

@@ -93,7 +93,17 @@ def odd_alignment(out):
     out[0] = mine[0]
 
 
+linked = cuda.declare_device("linked", "int32(int32)", link=cuda.PTXSource(b".version 8.0"))
+
+
+@cuda.jit
+def calls_what_is_linked(out):
+    i = cuda.grid(1)
+    out[i] = linked(i)
+
+
 REFUSED = {
+    calls_what_is_linked: "a call of linked, which is linked from CUDA C++ or PTX",
     odd_alignment: "alignment=17",
     too_much_local: "720,000 bytes of local arrays",
     too_much_shared: "64,000 bytes of static shared memory",
@@ -127,16 +137,6 @@ def shared_like_an_argument(out):
     tile[0] = out[0]
     cuda.syncthreads()
     out[0] = tile[0]
-
-
-@cuda.jit
-def real_number_in_text(out):
-    print(f"first {out[0]}")
-
-
-@cuda.jit
-def real_number_as_text(out):
-    print("first", str(out[0]))
 
 
 @cuda.jit
@@ -187,6 +187,16 @@ def test_shared_arrays_of_functions_are_added_up_once_each():
         out = np.full(4, 3, np.float32)
         run(shared_by_functions, 1, 1, out, lowering=lowering)
         assert out[0] == 6
+
+
+@cuda.jit
+def real_number_in_text(out):
+    print(f"first {out[0]}")
+
+
+@cuda.jit
+def real_number_as_text(out):
+    print("first", str(out[0]))
 
 
 @pytest.mark.parametrize("lowering", [None, "fibers"])

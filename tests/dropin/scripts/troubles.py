@@ -234,6 +234,27 @@ def more_shared_memory_than_a_block_has_is_refused_whatever_else_is_allowed():
     assert caught.value.line == with_a_large_tile.py_func.__code__.co_firstlineno + 2
 
 
+linked = cuda.declare_device("linked", "int32(int32)", link=cuda.PTXSource(b".version 8.0"))
+
+
+@cuda.jit(device=True)
+def calls_linked(i):
+    return linked(i)
+
+
+@cuda.jit
+def with_linked(x):
+    x[0] = calls_linked(1)
+
+
+def what_is_linked_is_refused_at_its_line_and_nothing_is_said_of_the_simulator():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UnsupportedKernel, match="a call of linked, which is linked from CUDA C") as caught:
+            with_linked[1, 1](np.zeros(1, np.int32))
+    assert caught.value.line == calls_linked.py_func.__code__.co_firstlineno + 2
+
+
 class Foreign:
     """An array of another library."""
 
@@ -268,6 +289,7 @@ CHECKS = (
     declared_types_hold,
     other_types_than_the_declared_are_refused,
     more_shared_memory_than_a_block_has_is_refused_whatever_else_is_allowed,
+    what_is_linked_is_refused_at_its_line_and_nothing_is_said_of_the_simulator,
     interfaces_that_say_what_is_not_known_are_refused,
 )
 

@@ -13,6 +13,9 @@ OUTER = np.dtype([("at", INNER), ("count", "i4")], align=True)
 TABLE = np.arange(12.0).reshape(3, 4) ** 2
 RECORDS = np.zeros(4, INNER)
 RECORDS["x"], RECORDS["y"] = [1.5, 2.5, 3.5, 4.5], [10, 20, 30, 40]
+DAYS = np.array(["2020-02-28", "1969-12-31", "2000-01-01"], "M8[D]")
+SPANS = np.array([[1, -2, 3], [40, 50, 60]], "m8[D]")
+EVENTS = np.array([("2020-02-28", 5), ("1969-12-31", 7)], [("day", "M8[D]"), ("count", "i4")])
 READ_ONLY = np.arange(8.0)
 READ_ONLY.flags.writeable = False
 Point = namedtuple("Point", "x y")
@@ -72,6 +75,14 @@ def local_and_constant(out):
     out[i, 1] = few[i % 4]
     out[i, 2] = table[2, i % 4] + table[i % 3, 1]
     out[i, 3] = records[i % 4]["y"] + records[(i + 1) % 4]["x"]
+
+
+@cuda.jit
+def constant_dates(days, spans, counts):
+    i = cuda.grid(1)
+    spans[i] = cuda.const.array_like(SPANS)[i % 2, i % 3]
+    days[i] = cuda.const.array_like(DAYS)[i % 3] + spans[i]
+    counts[i] = (DAYS[2] - cuda.const.array_like(EVENTS)[i % 2]["day"]) / SPANS[0, 0] + EVENTS[i % 2]["count"]
 
 
 @cuda.jit
@@ -147,6 +158,7 @@ CASES = [
     Case(dynamic_shared, 2, 8, (np.zeros(16),), shared=64),
     Case(shared_records, 2, 8, (np.zeros(16),)),
     Case(local_and_constant, 2, 4, (np.zeros((8, 4)),)),
+    Case(constant_dates, 2, 4, (np.zeros(8, "M8[D]"), np.zeros(8, "m8[D]"), np.zeros(8))),
     Case(
         layouts,
         2,
