@@ -1,13 +1,19 @@
-"""Run modules of numba-cuda's own tests, each in a process of its own, two at a time.
+"""Run modules of numba-cuda's own tests, each run in a process of its own.
 
-    python run_modules.py MODE FOLDER [MODULE ...]
+    python run_modules.py [-j MODULES_AT_A_TIME] FOLDER [MODULE ...]
 
-Writes FOLDER/MODE/MODULE.json for each. MODE is `dropin`, `compiled` (the same once more: kernels are on disk from the
-run before) or `simulator`.
+What is compared is run one after the other for each module, so that a busy machine slows all of it alike. Writes
+FOLDER/RUN/MODULE.json for each of the runs:
+
+- `simulator`: the whole module under numba-cuda's simulator;
+- `first`: in drop-in mode, the tests alone that have just passed under the simulator; kernels are compiled;
+- `again`: the same tests once more; kernels are on disk now;
+- `whole`: the whole module in drop-in mode; kernels of the other tests are compiled.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,16 +21,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 RUN_TESTS = Path(__file__).with_name("run_tests.py")
-LIMIT_S = 900  # of a module, against hanging
-AT_A_TIME = 2
+RUNS = ("simulator", "first", "again", "whole")
+LIMIT_S = 3600  # of a run, against hanging
 SITE = """\
 import sys
 
@@ -46,22 +54,28 @@ def test_modules() -> list[str]:
     return [name for name in names if ".benchmarks." not in name]
 
 
-def run_module(mode: str, module: str, kernels: Path | None = None) -> dict[str, Any]:
+def run_module(
+    module: str, *, simulator: bool = False, kernels: Path | None = None, only: Collection[str] = ()
+) -> dict[str, Any]:
     """Run one module; a test that ends the process, or does not end, is told so, and the others run without it.
 
     Args:
-        mode: `dropin`, `compiled` or `simulator`.
         module: Its name.
+        simulator: Whether numba-cuda's simulator runs it.
         kernels: Where compiled kernels are kept; None for the usual place.
+        only: Names of the tests to run; all by default.
     """
     began = time.perf_counter()
-    outcomes: dict[str, dict[str, str]] = {}
-    trouble = ""
+    outcomes: dict[str, dict[str, Any]] = {}
+    trouble, processor_s = "", 0.0
     while True:
         with tempfile.TemporaryDirectory() as folder:
-            results = Path(folder, "results")
+            results, chosen = Path(folder, "results"), Path(folder, "chosen")
             results.touch()
-            trouble = _run_once(mode, module, results, sorted(outcomes), kernels)
+            chosen.write_text(json.dumps({"only": sorted(only), "done": sorted(outcomes)}))
+            environment = os.environ | _environment(results.parent, kernels, simulator=simulator)
+            trouble, took_s = _run_once([str(RUN_TESTS), module, str(results), str(chosen)], environment)
+            processor_s += took_s
             lines = [json.loads(line) for line in results.read_text().splitlines()]
         last_begun = None
         for line in lines:
@@ -76,31 +90,48 @@ def run_module(mode: str, module: str, kernels: Path | None = None) -> dict[str,
     if trouble and not outcomes:
         outcome = "skip" if re.search(r"\bSkip(Test|ped): ", trouble) else "fail"  # the module skips itself
         outcomes[module] = {"test": module, "outcome": outcome, "reason": trouble, "detail": ""}
-    return {"module": module, "seconds": time.perf_counter() - began, "tests": list(outcomes.values())}
+    seconds = time.perf_counter() - began
+    return {"module": module, "seconds": seconds, "processor_s": processor_s, "tests": list(outcomes.values())}
 
 
-def _run_once(mode: str, module: str, results: Path, done: list[str], kernels: Path | None) -> str:
-    """Run what is not done; return what went wrong with the process itself."""
-    command = [sys.executable, str(RUN_TESTS), module, str(results), *done]
-    environment = {**os.environ, **_environment(mode, results.parent, kernels)}
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=LIMIT_S, env=environment, stdin=subprocess.DEVNULL
+def passed(one: dict[str, Any]) -> list[str]:
+    """Name the tests that passed."""
+    return [test["test"] for test in one["tests"] if test["outcome"] == "pass"]
+
+
+def _run_once(command: list[str], environment: dict[str, str]) -> tuple[str, float]:
+    """Run what is not done; return what went wrong with the process, and its processor time with its children's."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            text=True,
+            env=environment,
         )
-    except subprocess.TimeoutExpired:
-        return f"did not end within {LIMIT_S} s"
-    if ended.returncode < 0:
-        return f"the process was ended by signal {-ended.returncode}"
-    if ended.returncode:
-        return f"the process ended with code {ended.returncode}: {ended.stderr.strip().splitlines()[-1:]}"
-    return ""
+        timer = threading.Timer(LIMIT_S, process.kill)
+        timer.start()
+        _, status, used = os.wait4(process.pid, 0)
+        late = not timer.is_alive()
+        timer.cancel()
+        process.returncode = code = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        trouble = ""
+        if late:
+            trouble = f"did not end within {LIMIT_S} s"
+        elif code < 0:
+            trouble = f"the process was ended by signal {-code}"
+        elif code:
+            trouble = f"the process ended with code {code}: {said.read().strip().splitlines()[-1:]}"
+    return trouble, used.ru_utime + used.ru_stime
 
 
-def _environment(mode: str, folder: Path, kernels: Path | None) -> dict[str, str]:
+def _environment(folder: Path, kernels: Path | None, *, simulator: bool) -> dict[str, str]:
     """Return what puts a process in this mode, and every Python that it starts."""
     # numba-cuda is installed with its bytecode; this package's is to be kept too.
     found = {"PYTHONDONTWRITEBYTECODE": ""}
-    if mode == "simulator":
+    if simulator:
         return found | {"NUMBA_ENABLE_CUDASIM": "1"}
     (folder / "sitecustomize.py").write_text(SITE)
     paths = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH", ""))))
@@ -109,20 +140,40 @@ def _environment(mode: str, folder: Path, kernels: Path | None) -> dict[str, str
     return found | {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": paths}
 
 
-def run_all(mode: str, folder: Path, modules: list[str]) -> None:
-    """Run modules and write down what became of each."""
-    target, kernels = folder / mode, folder / "kernels"
-    target.mkdir(parents=True, exist_ok=True)
-    if mode == "dropin":
-        shutil.rmtree(kernels, ignore_errors=True)
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
-        running = [pool.submit(run_module, mode, module, kernels) for module in modules]
-        for future in as_completed(running):
-            one = future.result()
-            (target / f"{one['module']}.json").write_text(json.dumps(one, indent=1))
+def runs_of(module: str, kernels: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run one module in every way; those with the simulator's tests alone are left out where it passes none."""
+    beside = run_module(module, simulator=True)
+    yield "simulator", beside
+    if only := passed(beside):
+        yield "first", run_module(module, kernels=kernels, only=only)
+        yield "again", run_module(module, kernels=kernels, only=only)
+    yield "whole", run_module(module, kernels=kernels)
+
+
+def run_all(folder: Path, modules: list[str], at_a_time: int) -> None:
+    """Run modules in every way and write down what became of each."""
+    kernels = folder / "kernels"
+    for run in (*RUNS, kernels.name):
+        shutil.rmtree(folder / run, ignore_errors=True)
+        (folder / run).mkdir(parents=True)
+
+    def run_one(module: str) -> list[str]:
+        lines = []
+        for run, one in runs_of(module, kernels):
+            (folder / run / f"{module}.json").write_text(json.dumps(one, indent=1))
             counts = Counter(test["outcome"] for test in one["tests"])
-            print(f"{one['module']:70} {one['seconds']:6.1f} s  {dict(counts)}", flush=True)
+            lines.append(f"{module:60} {run:9} {one['processor_s']:6.1f} s  {dict(counts)}")
+        return lines
+
+    with ThreadPoolExecutor(at_a_time) as pool:
+        for future in as_completed([pool.submit(run_one, module) for module in modules]):
+            print(*future.result(), sep="\n", flush=True)
 
 
 if __name__ == "__main__":
-    run_all(sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or test_modules())
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-j", type=int, default=2, metavar="MODULES_AT_A_TIME")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("modules", nargs="*")
+    given = parser.parse_args()
+    run_all(given.folder, given.modules or test_modules(), given.j)

@@ -1,8 +1,9 @@
 """Run one module of numba-cuda's own tests; write a line of JSON as each test begins and ends.
 
-    python run_tests.py MODULE RESULTS [LEFT_OUT ...]
+    python run_tests.py MODULE RESULTS CHOSEN
 
-Tests named at the end are left out. Where kernels run is up to the environment, which `run_modules.py` prepares.
+CHOSEN is a file of JSON: names of the tests `only` to run, where there are any, and of those that are `done`. Where
+kernels run is up to the environment, which `run_modules.py` prepares.
 """
 
 from __future__ import annotations
@@ -93,11 +94,12 @@ def tests_in(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
             yield item
 
 
-def main(module: str, results: str, *left_out: str) -> None:
+def main(module: str, results: str, chosen: str) -> None:
     warnings.simplefilter("default")
+    choice = json.loads(Path(chosen).read_text())
     suite = unittest.defaultTestLoader.loadTestsFromName(module)
-    wanted = [test for test in tests_in(suite) if test.id() not in left_out]
-    unittest.TestSuite(wanted).run(Recorder(Path(results)))
+    wanted = [test for test in tests_in(suite) if test.id() in (choice["only"] or (test.id(),))]
+    unittest.TestSuite([test for test in wanted if test.id() not in choice["done"]]).run(Recorder(Path(results)))
 
 
 if __name__ == "__main__":
