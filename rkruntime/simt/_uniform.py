@@ -54,6 +54,7 @@ _CALLS: Mapping[str, Kind] = {
     "_rk_grid_dim": Kind.UNIFORM,
 }
 _UNIFORM_CALLS = ("_rk_gridsize_1",)
+ARRAYS = ("_rk_const_array_like", "_rk_local_array")  # a constant, and a thread's own: making them has no effects
 SAME_IN_BLOCK = frozenset((*_UNIFORM_CALLS, *(name for name, kind in _CALLS.items() if Value(kind).is_uniform)))
 """Calls that return the same for all threads of a block."""
 _UNIFORM_BUILTINS = (min, max, len, int)
@@ -116,6 +117,8 @@ class Prefix:
             return Value(Kind.PLACE, 0) if name == "_rk_grid_1" else Value(Kind.GRID)
         if name in _UNIFORM_CALLS:
             return UNIFORM
+        if name in ARRAYS:
+            return OTHER
         function = self.names.value(name)
         if any(function is known for known in _UNIFORM_BUILTINS):
             return self._joined(node.args)

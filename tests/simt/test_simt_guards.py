@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import cuda
+from numba import cuda, float64
 from simt_launching import blocks_for, run
 
 from rkruntime import simt
@@ -60,7 +60,29 @@ def guarded_in_the_middle(x, out):
         out[j] = 2 * x[j]
 
 
-GUARDS = {guarded: 1, guarded_by_return: 1, guarded_late: 0, guarded_with_else: 0, guarded_in_the_middle: 0}
+WEIGHTS = np.array([0.5, 1.5])
+
+
+@cuda.jit
+def guarded_after_arrays(x, out):
+    """A constant array, and one of the thread's own, are made without effects."""
+    weights = cuda.const.array_like(WEIGHTS)
+    mine = cuda.local.array(2, float64)
+    i = cuda.grid(1)
+    if i < out.size:
+        for k in range(2):
+            mine[k] = weights[k] * x[i]
+        out[i] = mine[0] + mine[1]
+
+
+GUARDS = {
+    guarded: 1,
+    guarded_after_arrays: 1,
+    guarded_by_return: 1,
+    guarded_late: 0,
+    guarded_with_else: 0,
+    guarded_in_the_middle: 0,
+}
 
 
 @pytest.mark.parametrize("kernel", GUARDS, ids=lambda kernel: kernel.py_func.__name__)
