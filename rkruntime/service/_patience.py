@@ -1,6 +1,6 @@
-"""Calls that take long: whose client leaves, and whose time is over, is looked at once a call has taken 10 ms.
+"""Calls that take long: whose client leaves, and whose time is over, is looked at once a call has taken 50 ms.
 
-A small launch is over long before: it pays for no timer and no task of its own.
+A small launch is over long before, also where many wait for one another: it pays for no timer and no task of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rkruntime.errors import RequestRefused
 
 __all__ = ("Patience", "Waited", "out_of_time")
 
-PATIENCE_S = 0.01
+PATIENCE_S = 0.05
 
 
 class Waited:
