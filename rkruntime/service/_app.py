@@ -19,10 +19,11 @@ from rkruntime.service._observed import WENT_AWAY, Observed
 from rkruntime.service._problems import problem_response
 from rkruntime.service._routes import ROUTES, RouteSpec
 from rkruntime.service._routing import Routing
+from rkruntime.service._running import in_task
 from rkruntime.service._sending import HeadersFor, Sender
 from rkruntime.service._state import ServiceState
 
-__all__ = ("Endpoint", "Wrap", "make_app")
+__all__ = ("Endpoint", "Wrap", "in_tasks", "make_app")
 
 Endpoint: TypeAlias = Callable[[Exchange], Awaitable[Reply]]
 Wrap: TypeAlias = Callable[[RouteSpec, Endpoint], Endpoint]
@@ -49,6 +50,21 @@ def make_app(state: ServiceState, headers_for: HeadersFor, wraps: Sequence[Wrap]
         return inner
 
     return _Front(state, Routing(ROUTES, endpoint), Sender(headers_for))
+
+
+def in_tasks(wrap: Wrap) -> Wrap:
+    """Have what a wrap of somebody else's puts around routes run in tasks, as it may expect of asyncio."""
+
+    def wrapped(spec: RouteSpec, inner: Endpoint) -> Endpoint:
+        outer = wrap(spec, inner)
+
+        async def endpoint(exchange: Exchange) -> Reply:
+            await in_task()
+            return await outer(exchange)
+
+        return endpoint
+
+    return wrapped
 
 
 class _Front:
@@ -81,7 +97,8 @@ class _Front:
                 reply = await _refuse(exchange, error)
             status = reply.status
             closes = self._runtime.state is not State.RUNNING or not exchange.ended
-            await self._sender.send(exchange, reply, send, closes=closes)
+            if not self._sender.send_at_once(exchange, reply, closes=closes):
+                await self._sender.send(exchange, reply, send, closes=closes)
         except ClientDisconnect:
             return
         finally:
@@ -99,12 +116,16 @@ class _Endpoint:
         self._state = state
         self._most_s = state.config.service.request_timeout
 
-    async def __call__(self, exchange: Exchange) -> Reply:
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         exchange.begin(self._most_s)
         if self._limited:
             self._state.limits.check_rate(exchange.scope)
             if not exchange.enter_at_once():
-                await exchange.enter()
+                return self._enter(exchange)
+        return self._handler(self._state, exchange)
+
+    async def _enter(self, exchange: Exchange) -> Reply:
+        await exchange.enter()
         return await self._handler(self._state, exchange)
 
 

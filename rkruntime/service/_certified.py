@@ -25,11 +25,9 @@ class CertifiedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._names = names_in(transport.get_extra_info("peercert"))
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
+    def certify(self, scope: Any) -> None:
+        """Put them into a request's scope."""
         if self._names:
-            scope: Any = self.scope
             scope.setdefault("extensions", {})[_NAMES] = self._names
 
 

@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope
 
 from rkruntime.errors import RequestRefused
 from rkruntime.service._limits import Limits
+from rkruntime.service._running import in_task
 from rkruntime.service._whole import cycle_of, has_body, take_body
 from rkruntime.units import parse_seconds
 
@@ -90,6 +91,11 @@ class Exchange:
         self._held_bytes = 0
         self._has_place = False
 
+    @property
+    def length(self) -> int:
+        """Bytes of its body, as its header tells; 0 where none does."""
+        return self._length or 0
+
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
         value = self.headers.get(name)
@@ -118,6 +124,7 @@ class Exchange:
 
     async def left_within(self, seconds: float) -> bool:
         """Wait so long for the client to leave; true once it has."""
+        await in_task()
         try:
             async with asyncio.timeout(seconds):
                 while (await self.receive())["type"] != "http.disconnect":
@@ -199,6 +206,7 @@ class Exchange:
         self._hold_told(most_bytes)
         if b"request-timeout" not in self.headers:  # the connection bounds the time of every body by itself
             return await self._gather(most_bytes, check)
+        await in_task()
         try:
             async with asyncio.timeout(self.deadline_s - time.monotonic()):
                 return await self._gather(most_bytes, check)
@@ -241,6 +249,7 @@ class Exchange:
         if self.ended or not self._invited:
             return
         left = DISCARDED_BYTES
+        await in_task()
         try:
             async with asyncio.timeout(DISCARD_S):
                 while left > 0:

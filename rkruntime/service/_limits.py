@@ -15,6 +15,7 @@ from rkruntime.config import ServiceConfig
 from rkruntime.context import IDENTITY
 from rkruntime.errors import RequestRefused
 from rkruntime.service._rate import Rates
+from rkruntime.service._running import in_task
 
 __all__ = ("Limits", "caller_of")
 
@@ -81,6 +82,9 @@ class Limits:
         Raises:
             RequestRefused: Too many wait already, or the deadline came (503).
         """
+        await in_task()
+        if not self._waiting and self.enter_at_once():  # one has left meanwhile
+            return
         if len(self._waiting) >= self._config.max_waiting_requests:
             raise _busy(f"{self.in_progress} requests are in progress and {self.waiting} wait")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,9 @@ read its answer open for good. Each bound here is answered with a problem, where
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache, partial
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import attrs
 import httptools
@@ -17,14 +19,19 @@ from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
 from rkruntime.service._answers import as_json
 from rkruntime.service._certified import CertifiedProtocol
+from rkruntime.service._cycle import Cycle
 from rkruntime.service._incoming import id_of
 from rkruntime.service._problems import PROBLEM_JSON, problem_of
+from rkruntime.service._running import Run
 from rkruntime.service._sending import Headers, lines_of
 
 __all__ = ("GuardedProtocol", "guarded")
 
 MOST_HEADER_BYTES = 32 * 1024
 MOST_HEADERS = 100
+MOST_URLS = 256
+"""Of which it is remembered what they are made of."""
+SHORT_URL_BYTES = 256
 
 
 def guarded(config: ServiceConfig, headers: Headers) -> type[asyncio.Protocol]:
@@ -48,6 +55,7 @@ class GuardedProtocol(CertifiedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
         self._refusal: RequestRefused | None = None
+        self._next: Run | None = None
 
     # asyncio's interface
 
@@ -70,12 +78,19 @@ class GuardedProtocol(CertifiedProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; a header that is not whole yet has only so much room and time."""
+        """Parse what came, and begin to answer a request whose header is whole: most have come as a whole by then."""
         if self.transport.is_closing():
             return
         self._came_bytes = len(data)
         self._idle_since_s = None
         super().data_received(data)
+        self._bound(data)
+        begun, self._next = self._next, None
+        if begun is not None:
+            begun.begin()
+
+    def _bound(self, data: bytes) -> None:
+        """Give what has not come as a whole yet only so much room and time."""
         if self.transport.is_closing():
             return
         if not self._in_header:
@@ -119,10 +134,12 @@ class GuardedProtocol(CertifiedProtocol):
     # The parser's interface
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Begin a request; what it is follows, and is put together in `on_headers_complete`."""
         self._in_header = True
         self._header_bytes = 0
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the header is too large."""
@@ -131,17 +148,46 @@ class GuardedProtocol(CertifiedProtocol):
         self._header_bytes = 0
         if self._timer is not None:
             self._stop_timer()
-        if large or len(self.headers) > MOST_HEADERS:
+        headers, parser = self.headers, self.parser
+        if large or len(headers) > MOST_HEADERS:
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
-        self._refuse_ambiguous()
-        super().on_headers_complete()
+        version = parser.get_http_version()
+        self._refuse_ambiguous(version)
+        path, raw_path, query = _split(self.url)
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "headers": headers,
+            "state": {},
+            "method": parser.get_method().decode("ascii"),
+            "path": path,
+            "raw_path": raw_path,
+            "query_string": query,
+        }
+        self.certify(scope)
+        self.scope = scope
+        before: RequestResponseCycle | None = self.cycle
+        cycle = self.cycle = Cycle(self, scope, keep_alive=version != "1.0" and parser.should_keep_alive())
+        if before is None or before.response_complete:
+            self._next = self._run(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_message_complete(self) -> None:
         """Have a request as a whole."""
         if self._timer is not None:
             self._stop_timer()
-        super().on_message_complete()
+        cycle = self.cycle
+        if not cycle.response_complete:
+            cycle.more_body = False
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """Begin the next request, where one waits, or rest; uvicorn's own starts and stops a timer for each answer."""
@@ -150,7 +196,7 @@ class GuardedProtocol(CertifiedProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self.loop.call_soon(self._run(*self.pipeline.pop()).begin)
         else:
             self._rest()
 
@@ -159,6 +205,24 @@ class GuardedProtocol(CertifiedProtocol):
         if self._refusal is None:
             mend = "send HTTP/1.1 as RFC 9112 has it: lines end in CR LF, and a body has one length"
             self._refuse(400, f"the request cannot be read: {msg}", mend)
+
+    def _run(self, cycle: RequestResponseCycle, app: Any) -> Run:
+        """Return what answers a request once it is begun; uvicorn counts it among its tasks until its end."""
+
+        def end(run: Run, error: BaseException | None) -> None:
+            tasks.discard(run)
+            if error is not None or not (cycle.response_complete or cycle.disconnected):
+                # uvicorn logs what was done wrong, and answers in the application's place.
+                wrong = self.loop.create_task(cycle.run_asgi(partial(_as_it_ended, error)))
+                tasks.add(wrong)
+                wrong.add_done_callback(tasks.discard)
+            else:
+                cycle.on_response = _nothing
+
+        tasks: set[Any] = self.tasks
+        run = Run(self.loop, app(cycle.scope, cycle.receive, cycle.send), end)
+        tasks.add(run)
+        return run
 
     def _rest(self) -> None:
         self._idle_since_s = self.loop.time()
@@ -176,10 +240,10 @@ class GuardedProtocol(CertifiedProtocol):
         else:
             self.timeout_keep_alive_handler()
 
-    def _refuse_ambiguous(self) -> None:
+    def _refuse_ambiguous(self, version: str) -> None:
         """Refuse what others on the way may read as another request than the parser does."""
         names = [name for name, _ in self.headers]
-        if names.count(b"host") != 1 and (b"host" in names or self.parser.get_http_version() == "1.1"):
+        if names.count(b"host") != 1 and (b"host" in names or version == "1.1"):
             self._refuse(400, "the request has not one header Host", "send one (RFC 9112, section 3.2)")
             raise httptools.HttpParserError("not one Host")
         if self.parser.should_upgrade() and (b"content-length" in names or b"transfer-encoding" in names):
@@ -231,3 +295,25 @@ class GuardedProtocol(CertifiedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+@lru_cache(maxsize=MOST_URLS)
+def _split_short(url: bytes) -> tuple[str, bytes, bytes]:
+    parsed = httptools.parse_url(url)
+    path: str = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
+
+
+def _split(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return a request's path, the same as it was sent, and its query, as uvicorn has them."""
+    return _split_short(url) if len(url) <= SHORT_URL_BYTES else _split_short.__wrapped__(url)
+
+
+async def _as_it_ended(error: BaseException | None, *_: object) -> None:
+    """Stand in for an application that has ended."""
+    if error is not None:
+        raise error
+
+
+def _nothing() -> None:
+    """Take the place of a callback, and so end a cycle of references."""

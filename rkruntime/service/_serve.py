@@ -19,7 +19,7 @@ from rkruntime.observability import Observability
 from rkruntime.runtime import ControlRequest, DrainReport, HookFor, Runtime, State
 from rkruntime.security import SYNC_EACH_S
 from rkruntime.service._activity import Activity
-from rkruntime.service._app import Wrap, make_app
+from rkruntime.service._app import Wrap, in_tasks, make_app
 from rkruntime.service._bridge import Bridge
 from rkruntime.service._catalogue import Catalogue
 from rkruntime.service._guard import Guard
@@ -124,7 +124,7 @@ class Service:
             async with trio.open_nursery() as nursery:
                 bridge = Bridge(nursery)
                 state = self._state(bridge)
-                app = make_app(state, guard.headers_for, (*self._wraps, guard))
+                app = make_app(state, guard.headers_for, (*map(in_tasks, self._wraps), guard))
                 tls = None if guard.tls is None else guard.tls.context
                 server = self._server = Server(
                     app, self.config.service, listening, bridge.attach, guard.headers_for(""), tls
