@@ -99,7 +99,8 @@ class Runtime:
     def admits(self) -> bool:
         """Whether new messages are taken now; any thread may read it."""
         parts = self._parts
-        if parts is None or self.state not in (State.RUNNING, State.DRAINING):
+        state = self._lifecycle.state
+        if parts is None or (state is not State.RUNNING and state is not State.DRAINING):
             return False
         return parts.system.refusal is None
 

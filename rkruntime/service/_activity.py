@@ -34,15 +34,6 @@ class _Kernel:
         self.longest_s = 0.0
         self.recent_s: deque[float] = deque(maxlen=RECENT)
 
-    def note(self, done: LaunchDone) -> None:
-        """Count one launch."""
-        self.launches += 1
-        self.failed += done.outcome == "failed"
-        self.cancelled += done.outcome == "cancelled"
-        if done.outcome == "completed":
-            self.longest_s = max(self.longest_s, done.took_s)
-            self.recent_s.append(done.took_s)
-
     def told(self, name: str) -> dict[str, Any]:
         """Tell it in plain values; quantiles over the latest launches, None where there are none."""
         p50_s, p95_s = _quantiles(self.recent_s)
@@ -67,21 +58,31 @@ class Activity:
     def __init__(self) -> None:
         self._kernels: dict[str, _Kernel] = {}
         self._errors: deque[dict[str, str]] = deque(maxlen=MOST_ERRORS)
-        self.takes: dict[type, Callable[[Any], None]] = dict.fromkeys((LaunchDone, ActorEvent, Transition), self)
+        self.takes: dict[type, Callable[[Any], None]] = {LaunchDone: self._launched, ActorEvent: self, Transition: self}
 
     def __call__(self, record: Any) -> None:
         """Take note of a record."""
         if isinstance(record, LaunchDone):
-            kernel = self._kernels.get(record.kernel)
-            if kernel is None:
-                kernel = self._kernels[record.kernel] = _Kernel()
-            kernel.note(record)
-            if record.outcome == "failed":
-                self._note_error(f"kernel {record.kernel}", record.error)
+            self._launched(record)
         elif isinstance(record, ActorEvent) and record.error:
             self._note_error(f"actor {record.actor} {record.what}", record.error)
         elif isinstance(record, Transition) and record.cause:
             self._note_error(f"runtime {record.after.value}", record.cause)
+
+    def _launched(self, done: LaunchDone) -> None:
+        kernel = self._kernels.get(done.kernel)
+        if kernel is None:
+            kernel = self._kernels[done.kernel] = _Kernel()
+        kernel.launches += 1
+        if done.outcome == "completed":
+            kernel.recent_s.append(done.took_s)
+            if done.took_s > kernel.longest_s:
+                kernel.longest_s = done.took_s
+        elif done.outcome == "cancelled":
+            kernel.cancelled += 1
+        else:
+            kernel.failed += 1
+            self._note_error(f"kernel {done.kernel}", done.error)
 
     def kernels(self) -> list[dict[str, Any]]:
         """Tell the launches of each kernel, the busiest first."""

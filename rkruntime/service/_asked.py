@@ -222,6 +222,8 @@ def is_shape(lengths: Sequence[int]) -> bool:
 
 
 def _shape(spec: KernelSpec, name: str, value: Any) -> tuple[int, ...]:
+    if type(value) is list and len(value) == 1 and type(value[0]) is int and 0 <= value[0] < MOST_ITEMS:
+        return (value[0],)  # most have one axis
     lengths = [value] if type(value) is int else value
     good = isinstance(lengths, list) and all(type(each) is int for each in lengths)
     if not good or not is_shape(lengths):

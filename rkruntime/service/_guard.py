@@ -87,7 +87,7 @@ class Guard:
 
         async def guarded(exchange: Exchange) -> Reply:
             scope = exchange.scope
-            identity = await self._admit(exchange, permission)
+            identity = self._admit_at_once(exchange, permission) or await self._admit(exchange, permission)
             IDENTITY.set(identity.label)
             if permission not in ACTS:
                 reply = await inner(exchange)
@@ -135,6 +135,16 @@ class Guard:
         if self._audit is not None:
             self._audit.close()
 
+    def _admit_at_once(self, exchange: Exchange, permission: Permission) -> Identity | None:
+        """Return who asks, where they may and nothing is put on record of it; else `_admit` has to say."""
+        if self._audit is not None or self._foreign(exchange) is not None:
+            return None
+        found: Identity | Unproven | None = ANYONE
+        if self._demands:
+            bearer = _bearer(exchange.scope)
+            found = bearer if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(exchange.scope))
+        return found if isinstance(found, Identity) and may(found.role, permission) else None
+
     async def _admit(self, exchange: Exchange, permission: Permission) -> Identity:
         """Return who asks, if they may.
 
@@ -164,11 +174,14 @@ class Guard:
             await self._record("decision", scope, permission, found, allowed=True)
         return found
 
-    def _refuse_foreign(self, exchange: Exchange) -> None:
+    def _foreign(self, exchange: Exchange) -> str | None:
         told = exchange.headers
-        why = self._why_foreign(
+        return self._why_foreign(
             exchange.scope["method"], told.get(b"host", b""), told.get(b"origin"), told.get(b"sec-fetch-site")
         )
+
+    def _refuse_foreign(self, exchange: Exchange) -> None:
+        why = self._foreign(exchange)
         if why is not None:
             mend = "call the service by its own name (security.allowed_hosts), from its own pages or from programs"
             raise RequestRefused(403, why, mend)

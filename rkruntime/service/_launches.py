@@ -9,15 +9,15 @@ from http import HTTPStatus
 
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec
-from rkruntime.service._answers import Answer, Reply
+from rkruntime.service._answers import JSON, Answer, Reply
 from rkruntime.service._asked import Launch, take_memory
 from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._limits import caller_of
-from rkruntime.service._reading import form_of, read_asked
+from rkruntime.service._reading import form_of, read_asked, read_at_once
 from rkruntime.service._results import results_of
 from rkruntime.service._state import ServiceState
-from rkruntime.service._writing import answer, answer_form
+from rkruntime.service._writing import answer, answer_form, json_at_once
 
 __all__ = ("launch",)
 
@@ -34,7 +34,8 @@ async def launch(state: ServiceState, request: Exchange) -> Reply:
     form = answer_form(headers.get(b"accept"), asked_in)
     if b"idempotency-key" in headers:
         return await _run_once(state, request, spec, name, asked_in, form)
-    asked = await read_asked(spec, request, asked_in, state.config.service)
+    limits = state.config.service
+    asked = read_at_once(spec, request, asked_in, limits) or await read_asked(spec, request, asked_in, limits)
     return await _run(state, request, name, asked, form)
 
 
@@ -87,4 +88,7 @@ async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch,
         soon=catalogue.launch_soon,
     )
     results = results_of(catalogue.spec(name), args, record)
-    return await answer(form, results, record, request.asked("result"))
+    wanted = request.asked("result")
+    if wanted is None and form == JSON and (small := json_at_once(results, record)) is not None:
+        return small
+    return await answer(form, results, record, wanted)

@@ -15,10 +15,10 @@ from rkruntime.service._answers import JSON, Answer, Reply, as_json
 from rkruntime.service._arrow import ARROW, arrow_is_here, write_arrow
 from rkruntime.service._multipart import MULTIPART, Part, write_parts
 from rkruntime.service._npy import NPY, npy_bytes, npy_reply
-from rkruntime.service._reading import off_loop
+from rkruntime.service._reading import LARGE_BYTES, off_loop
 from rkruntime.service._results import check_finite, json_results, launch_told, server_timing
 
-__all__ = ("answer", "answer_form")
+__all__ = ("answer", "answer_form", "json_at_once")
 
 Results = Mapping[str, np.ndarray[Any, Any]]
 
@@ -67,6 +67,16 @@ async def answer(form: str, results: Results, record: LaunchRecord, wanted: str 
         return Answer(write_arrow(results, as_json(launch_told(record))), kind=ARROW, headers=timing)
     body, kind = await off_loop(size, _as_parts, results, record)
     return Answer(body, kind=kind, headers=timing)
+
+
+def json_at_once(results: Results, record: LaunchRecord) -> Answer | None:
+    """Write small results in JSON; None where they take `answer`.
+
+    Raises:
+        RequestRefused: One has no such form (406).
+    """
+    size = sum([array.nbytes for array in results.values()])
+    return Answer(_as_json(results, record)) if size < LARGE_BYTES else None
 
 
 def _as_json(results: Results, record: LaunchRecord) -> bytes:
