@@ -13,7 +13,7 @@ import numpy as np
 from rkruntime.simt._features import FIBERS, Category
 from rkruntime.simt._numba import types
 from rkruntime.simt._recursion import recursive_functions
-from rkruntime.simt._rewrite import Program, Unit
+from rkruntime.simt._rewrite import PREFIX, Program, Unit
 from rkruntime.simt._rows import Rows
 
 __all__ = ("WIDEST", "Choice", "Width", "choose", "choose_rows", "choose_width", "counts_by_turns", "has_barriers")
@@ -21,6 +21,7 @@ __all__ = ("WIDEST", "Choice", "Width", "choose", "choose_rows", "choose_width",
 NORMAL, WIDE, WIDEST = 16, 32, 64
 LONG_NODES = 700  # of syntax trees; the longest kernel of the table has 370, one of a hundred lines 1,200
 SMALL_LOCAL_BYTES = 256
+MANY_NAMES = 8  # in a loop; 16 registers hold as many numbers of which each takes two
 
 WHY_FIBERS = {
     Category.BARRIER: "threads wait for one another",
@@ -177,8 +178,9 @@ def _on_narrow_registers(
     """Choose for processors without mask registers of their own: a mask is a byte for each thread, in one register.
 
     Measured on one with registers of 32 bytes (`bench/bench_lowerings.py`): masks for 64 threads come apart, and
-    kernels whose threads part take 5 to 14 times as long as with 32. Of numbers of eight bytes, 32 in a `while` loop
-    that each thread ends take three times what 16 take, and of one byte twice.
+    kernels whose threads part take 5 to 14 times as long as with 32. There are 16 registers, of which a number takes
+    four with 32: n-body, whose loop has 11, takes 0.87 of the time with 16 (Zen 1), a scan, with few, 1.5. Of numbers
+    of eight bytes, 32 in a `while` loop that each thread ends take three times what 16 take, and of one byte twice.
     """
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     has_while = any(isinstance(node, ast.While) for unit in program.units.values() for node in ast.walk(unit.tree))
@@ -186,6 +188,9 @@ def _on_narrow_registers(
         return Width(NORMAL, "each turn of a while loop makes a mask, and those of 16 threads take a register or less")
     if sizes and min(sizes) == 8:
         return Width(NORMAL, "16 elements of one byte, as four bytes each, fill the registers")
+    names = max((_names_at_hand(loop) for unit in program.units.values() for loop in _innermost(unit.tree)), default=0)
+    if names > MANY_NAMES:
+        return Width(NORMAL, f"a loop has {names} numbers at hand, and more lanes of those do not fit the registers")
     if width.lanes <= register_bytes:
         return width
     return Width(register_bytes, f"masks of {register_bytes} threads, a byte each, fill a register of this processor")
@@ -229,6 +234,31 @@ def counts_by_turns(program: Program, argument_types: Sequence[Any], register_by
     if any(isinstance(node, ast.Constant) and isinstance(node.value, float | complex) for _, node in nodes):
         return None
     return next((f"{unit.source.file}:{node.lineno}" for unit, node in nodes if isinstance(node, ast.While)), None)
+
+
+def _innermost(tree: ast.FunctionDef) -> Iterator[ast.For | ast.While]:
+    """Yield the loops without loops in them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.For | ast.While):
+            inside = (part for statement in node.body for part in ast.walk(statement))
+            if not any(isinstance(part, ast.For | ast.While) for part in inside):
+                yield node
+
+
+def _names_at_hand(loop: ast.For | ast.While) -> int:
+    """Return how many local numbers a loop's body reads or assigns, other than its counter and what it subscripts."""
+    parts = [part for statement in loop.body for part in ast.walk(statement)]
+    names = {part.id for part in parts if isinstance(part, ast.Name) and not part.id.startswith(PREFIX)}
+    called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
+    apart = {part.value.id for part in parts if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)}
+    functions = {part.id for part in parts if isinstance(part, ast.Name) and id(part) in called}
+    owners = {part.value.id for part in parts if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)}
+    turn = (
+        set()
+        if isinstance(loop, ast.While)
+        else {part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)}
+    )
+    return len(names - apart - functions - owners - turn)
 
 
 def _nodes(program: Program) -> int:

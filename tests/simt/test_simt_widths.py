@@ -53,6 +53,18 @@ def by_square(x, out):
 
 
 @cuda.jit
+def by_many(x, out):
+    i = cuda.threadIdx.x + cuda.blockIdx.x * 4
+    a, b, c, d = x[i], x[i + 1], x[i + 2], x[i + 3]
+    e = f = g = h = x[i]
+    for k in range(x.size):
+        near = x[k]
+        e, f = e + (near - a), f + (near - b)
+        g, h = g + (near - c), h + (near - d)
+    out[i] = e + f + g + h
+
+
+@cuda.jit
 def by_turns(x, out):
     i = cuda.grid(1)
     if i < out.size:
@@ -80,13 +92,15 @@ def by_turns(x, out):
         (by_data, "f4", 32, 16, "its data say"),
         (by_block, "f4", 32, 32, "one dimension"),
         (by_block, "f4", 16, 16, "a byte each"),
+        (by_many, "f4", 64, 32, "one dimension"),
+        (by_many, "f4", 32, 16, "9 numbers at hand"),
         (by_turns, "f4", 32, 16, "while loop"),
         (by_turns, "f8", 32, 16, "while loop"),
     ],
 )
 def test_the_width_follows_the_kernel_and_the_processor(kernel, dtype, register_bytes, lanes, why):
     array = types.Array(numba.from_dtype(np.dtype(dtype)), 1, "C")
-    joined = kernel not in (by_block, by_square)
+    joined = kernel not in (by_block, by_square, by_many)
     width = choose_width(simt.Kernel(kernel).program, [array] * 2, joined=joined, register_bytes=register_bytes)
     assert width.lanes == lanes
     assert why in width.why
