@@ -12,7 +12,7 @@ import pytest
 from numba import cuda
 
 from rkruntime import simt
-from rkruntime.simt.lanes import _expressions, _masked, _memory, _ramps
+from rkruntime.simt.lanes import _expressions, _lower, _masked, _memory, _ramps
 
 ITEMS, THREADS, SPARE = 37, 48, 3
 
@@ -92,7 +92,7 @@ def test_lanes_that_are_off_leave_memory_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
-    for module in (_expressions, _masked, _ramps):
+    for module in (_expressions, _lower, _masked, _ramps):
         monkeypatch.setattr(module, "has_masks", lambda: has_masks)
     dynamic = make is dynamic_of
     x = np.random.default_rng(7).integers(0, 100, ITEMS).astype(dtype)
@@ -133,7 +133,7 @@ def moved_down(x, out, other):
 def test_a_vector_that_begins_before_an_array_is_not_written_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lanes that are off have places below 0 there, which numbers without sign tell by wrapping around."""
     monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
-    for module in (_expressions, _masked, _ramps):
+    for module in (_expressions, _lower, _masked, _ramps):
         monkeypatch.setattr(module, "has_masks", lambda: False)
     blended = []
     blend = _memory.Elements.blend
@@ -150,6 +150,42 @@ def test_a_vector_that_begins_before_an_array_is_not_written_whole(monkeypatch: 
     np.testing.assert_array_equal(other, x[:ITEMS])
     assert blended
     assert all(blended)
+
+
+@cuda.jit
+def shifted(x, low, out, moved, outer):
+    """Places of lanes that are off are before the arrays; with a small `low`, some that are on count from the end."""
+    part = cuda.shared.array(THREADS, np.float32)
+    t = cuda.threadIdx.x
+    part[t] = x[t]
+    cuda.syncthreads()
+    moved[t] = part[t - 5] + x[t - 5] if t >= low else np.float32(-1)
+    cuda.syncthreads()
+    if t >= low:
+        part[t - 5] = 2 * x[t]
+        outer[t - 5] = x[t]
+    cuda.syncthreads()
+    out[t] = part[t]
+
+
+@pytest.mark.parametrize(("width", "has_masks"), [(8, False), (32, False), (16, True)])
+def test_lanes_that_are_off_may_have_places_before_an_array(
+    width: int, has_masks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    for module in (_expressions, _lower, _masked, _ramps):
+        monkeypatch.setattr(module, "has_masks", lambda: has_masks)
+    x = np.random.default_rng(3).random(THREADS, dtype=np.float32)
+    kernel = simt.Kernel(shifted, width=width)
+    for low in (0, 3, 5, 20, THREADS - 1):
+        out, moved, outer = (np.zeros(THREADS + 64, np.float32) for _ in range(3))
+        args = (x, low, *(one[32 : 32 + THREADS] for one in (out, moved, outer)))
+        simt.run(kernel.specialize(args), 1, THREADS, args)
+        on = np.arange(low, THREADS)
+        part, far, shift = x.copy(), np.zeros(THREADS, np.float32), np.full(THREADS, -1, np.float32)
+        shift[on], part[on - 5], far[on - 5] = x[on - 5] + x[on - 5], 2 * x[on], x[on]
+        for got, wanted in ((out, part), (moved, shift), (outer, far)):
+            np.testing.assert_array_equal(got, np.pad(wanted, 32))
 
 
 @cuda.jit

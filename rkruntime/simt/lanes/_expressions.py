@@ -327,7 +327,7 @@ class VectorExpressions(LaneValues):
         if not elements.are_neighbours:
             return self._of_numbers(dtype, elements.spots(self._wide).load(self._mask))
         room = Slot(self.context, self.builder, dtype, varying(dtype), self.width, "loaded")
-        with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
+        with self.builder.if_else(elements.packed(self._mask), likely=True) as (packed, apart):
             with packed:
                 self._ask_ahead(elements, expr.index.name)
                 mask = None if self._blends(elements, expr.value.name) else self._mask
@@ -363,7 +363,7 @@ class VectorExpressions(LaneValues):
         if not elements.are_neighbours:
             elements.spots(self._wide).store(value, self._mask)
             return True
-        with self.builder.if_else(elements.packed(), likely=True) as (packed, apart):
+        with self.builder.if_else(elements.packed(self._mask), likely=True) as (packed, apart):
             with packed:
                 if self._blends(elements, inst.target.name):
                     elements.blend(value, self._mask)
@@ -374,11 +374,11 @@ class VectorExpressions(LaneValues):
         return True
 
     def _blends(self, elements: Elements, name: str) -> bool:
-        """Whether whole vectors may be read and written where some lanes are on: shared memory has room after its end.
+        """Whether whole vectors may be read and written where some lanes are on: shared memory has room around it.
 
         A masked store takes some ten times as long where processors have no registers for masks (Zen 3).
         """
-        return self._origins.get(name) is block_array and elements.begin_inside and not has_masks()
+        return self._origins.get(name) is block_array and elements.begin_near and not has_masks()
 
 
 def _filled(like: llvm.Value, number: int) -> llvm.Constant:

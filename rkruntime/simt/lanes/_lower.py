@@ -24,6 +24,7 @@ from rkruntime.simt._borrowed import without_owner
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import refused_at
+from rkruntime.simt._registers import has_masks
 from rkruntime.simt._rows import Rows
 from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
@@ -42,6 +43,8 @@ from rkruntime.simt.lanes._slots import store_lane
 __all__ = ("LanesLower", "flow_of")
 
 BIT, INDEX = llvm.IntType(1), llvm.IntType(32)
+READS = ("getitem", "static_getitem")
+SHORT = 60  # statements of numba's, of which a line has some five
 RAISES = (ir.StaticRaise, ir.DynamicRaise)
 
 
@@ -225,11 +228,38 @@ class LanesLower(OwnLower):
         self.builder.cbranch(vectors.any_lane(self.builder, mask), self.blkmap[label], skip)
         self.builder.position_at_end(self.blkmap[label])
         self.builder.store(llvm.Constant(self._mask_type, [0] * self.width), self._masks[label])
-        self._mask = mask
-        self._lower_here(label, self.blocks[label])
+        if self._is_twice(label):
+            self._lower_both(label, mask)
+        else:
+            self._mask = mask
+            self._lower_here(label, self.blocks[label])
         if not self.builder.block.is_terminated:
             self.builder.branch(skip)
         self.builder.position_at_end(skip)
+
+    def _is_twice(self, label: int) -> bool:
+        """Whether a block has code of its own for when all lanes are on, as they are in most vectors.
+
+        Without registers for masks, each number that a block reads, writes or chooses costs a mask of its own size. In
+        loops lanes part, and long blocks would take long to compile.
+        """
+        if (
+            has_masks()
+            or label in self.shapes.leaving.branches
+            or any(label in loop.body for loop in self.flow.loops.values() if loop.body <= self._labels)
+        ):
+            return False
+        body = self.blocks[label].body
+        reads = any(isinstance(inst, ir.Assign) and getattr(inst.value, "op", "") in READS for inst in body)
+        return len(body) <= SHORT and (reads or any(isinstance(inst, ir.SetItem) for inst in body))
+
+    def _lower_both(self, label: int, mask: llvm.Value) -> None:
+        """Emit a block for all lanes, and for some of them."""
+        with self.builder.if_else(vectors.all_lanes(self.builder, mask), likely=True) as (every, some):
+            for way, here in ((every, None), (some, mask)):
+                with way:
+                    self._mask = here
+                    self._lower_here(label, self.blocks[label])
 
     def _lower_here(self, label: int, block: Any) -> None:
         self._label = label

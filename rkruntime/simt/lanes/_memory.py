@@ -86,19 +86,22 @@ class Elements:
             return False
         return ramps[0] == (0 if self.array_type.layout == "F" else self.array_type.ndim - 1)
 
-    def packed(self) -> ir.Value:
-        """Return whether neighbours they are: the axis is packed, and no index counts from the end; a bit."""
+    def packed(self, mask: ir.Value | None) -> ir.Value:
+        """Return whether neighbours they are: the axis is packed, and no lane that is on counts from the end; a bit."""
         builder, sure, ramp = self.builder, ir.IntType(1)(1), self._ramp
         if ramp.type.signed:
-            sure = builder.icmp_signed(">=", ramp.held, ir.Constant(ramp.held.type, 0))
+            first = self.context.cast(builder, ramp.held, ramp.type, types.intp)
+            if mask is not None:
+                first = builder.add(first, builder.zext(vectors.first_lane(builder, mask), WORD))
+            sure = builder.icmp_signed(">=", first, ir.Constant(first.type, 0))
         if self.array_type.layout == "A":
             stride = builder.extract_value(self.view.strides, self.array_type.ndim - 1)
             sure = builder.and_(sure, builder.icmp_signed("==", stride, WORD(self.item_bytes)))
         return sure
 
     @property
-    def begin_inside(self) -> bool:
-        """Whether lane 0's place is not before the array, where they are neighbours: a number without sign may wrap."""
+    def begin_near(self) -> bool:
+        """Whether lane 0's place is less than a vector before the array, if at all: a number without sign may wrap."""
         return bool(self._ramp.type.signed)
 
     @property
@@ -123,11 +126,17 @@ class Elements:
         return builder.select(below, builder.add(index, extent), index)
 
     def places(self, spread: Any) -> ir.Value:
-        """Return the place of every lane's element, as integers; `spread(value)` makes a vector of int64."""
-        builder = self.builder
+        """Return the place of every lane's element, as integers; `spread(value)` makes a vector of int64.
+
+        Where these are neighbours as a rule, LLVM must not compute them before it is known that they are not: what is
+        the same in all turns of a loop it would take out of that.
+        """
+        builder, indices = self.builder, self.indices
+        if self.are_neighbours and self.array_type.layout != "A":
+            indices = [Value(one.form, one.type, vectors.opaque(builder, one.held)) for one in indices]
         total = vectors.splat(builder, builder.ptrtoint(self.view.data, WORD), self.width)
         shape, strides = (cgutils.unpack_tuple(builder, one) for one in (self.view.shape, self.view.strides))
-        for one, extent, stride in zip(self.indices, shape, strides, strict=True):
+        for one, extent, stride in zip(indices, shape, strides, strict=True):
             index = spread(one)
             if one.type.signed:
                 below = builder.icmp_signed("<", index, ir.Constant(index.type, None))
@@ -168,14 +177,23 @@ class Elements:
             builder.call(function, [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)])
 
     def blend(self, value: Any, mask: ir.Value | None) -> None:
-        """Store neighbours, and where the mask is off what was there: for memory that no other worker sees."""
-        if mask is not None:
-            held = self.load_packed(None)
-            if isinstance(held, list):  # complex numbers, by their parts
-                value = [self._chosen(mask, *one) for one in zip(value, held, strict=True)]
-            else:
-                value = self._chosen(mask, value, held)
-        self.store_packed(value, None)
+        """Store neighbours, and where the mask is off what was there: for memory that no other worker sees.
+
+        Most masks want all lanes, and then nothing is read.
+        """
+        if mask is None:
+            self.store_packed(value, None)
+            return
+        with self.builder.if_else(vectors.all_lanes(self.builder, mask), likely=True) as (every, some):
+            with every:
+                self.store_packed(value, None)
+            with some:
+                held = self.load_packed(None)
+                if isinstance(held, list):  # complex numbers, by their parts
+                    value = [self._chosen(mask, *one) for one in zip(value, held, strict=True)]
+                else:
+                    value = self._chosen(mask, value, held)
+                self.store_packed(value, None)
 
     def _chosen(self, mask: ir.Value, new: ir.Value, held: ir.Value) -> ir.Value:
         # Frozen, it is nothing that LLVM makes a masked store of. llvmlite has no name for that.

@@ -99,7 +99,7 @@ class OwnElements(Elements):
         """Whether all lanes mean the same place of their arrays."""
         return all(is_uniform(one.form) for one in self.indices)
 
-    def packed(self) -> llvm.Value:
+    def packed(self, mask: llvm.Value | None) -> llvm.Value:  # noqa: ARG002
         """Return that they are."""
         return BIT(1)
 

@@ -29,12 +29,13 @@ from rkruntime.simt.lanes._spots import Spots
 
 __all__ = ("BARRIERS", "REDUCING", "block_array")
 
-WORD, BYTE = ir.IntType(64), ir.IntType(8)
+WORD, INDEX, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
 ALIGNMENT = 64
-LANES_AFTER, MOST_BYTES = 64, 16
-"""Room after a shared array's end, in the most lanes that a vector has and bytes of a number: vectors of which some
-lanes are off are read and written whole (`VectorExpressions`)."""
+LANES_AROUND, MOST_BYTES = 64, 16
+"""Room before a shared array and after its end, in the most lanes that a vector has and bytes of a number: vectors of
+which some lanes are off are read and written whole (`VectorExpressions`)."""
 
+AROUND_BYTES = LANES_AROUND * MOST_BYTES
 DYNAMIC = "dynamic_shared"  # the name of its room
 STATIC = "static_shared"  # with site and bytes, the name of another's
 REDUCING = (_stubs.syncthreads_count, _stubs.syncthreads_and, _stubs.syncthreads_or)
@@ -78,14 +79,16 @@ def block_array(typing_context, ctx, site, shape, dtype):
         others = _made_before(builder, {site.literal_value: count * item_bytes})
         if (total := sum(others.values())) > STATIC_SHARED_BYTES:
             raise TypingError(too_much_shared(total))
+        around = LANES_AROUND if Spots.takes(element) else 0
         with builder.goto_entry_block():
-            room = ir.ArrayType(data_type, count + (LANES_AFTER if Spots.takes(element) else 0))
+            room = ir.ArrayType(data_type, count + 2 * around)
             space = builder.alloca(room, name=f"{STATIC}.{site.literal_value}.{count * item_bytes}.")
         space.align = ALIGNMENT
+        first = builder.gep(space, [INDEX(0), INDEX(around)], inbounds=True)
         array = make_array(array_type)(context, builder)
         populate_array(
             array,
-            data=builder.bitcast(space, array.data.type),
+            data=builder.bitcast(first, array.data.type),
             shape=[WORD(extent) for extent in extents],
             strides=[WORD(item_bytes * math.prod(extents[k + 1 :])) for k in range(len(extents))],
             itemsize=WORD(item_bytes),
@@ -116,12 +119,12 @@ def _dynamic(context, builder, array_type, ctx, item_bytes):
     room = next((one for one in made if one.name.startswith(DYNAMIC)), None)
     size = builder.load(word)
     if room is None:
-        room = builder.alloca(BYTE, size=builder.add(size, WORD(LANES_AFTER * MOST_BYTES)), name=DYNAMIC)
+        room = builder.alloca(BYTE, size=builder.add(size, WORD(2 * AROUND_BYTES)), name=DYNAMIC)
         room.align = ALIGNMENT
     array = make_array(array_type)(context, builder)
     populate_array(
         array,
-        data=builder.bitcast(room, array.data.type),
+        data=builder.bitcast(builder.gep(room, [WORD(AROUND_BYTES)], inbounds=True), array.data.type),
         shape=[builder.udiv(size, WORD(item_bytes))],
         strides=[WORD(item_bytes)],
         itemsize=WORD(item_bytes),
