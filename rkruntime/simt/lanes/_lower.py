@@ -28,6 +28,7 @@ from rkruntime.simt._registers import has_masks
 from rkruntime.simt._rows import Rows
 from rkruntime.simt._signed import is_check
 from rkruntime.simt.lanes import _vectors as vectors
+from rkruntime.simt.lanes._again import without_reading_again
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._flow import Flow, Order, linear_order
@@ -114,6 +115,10 @@ class LanesLower(OwnLower):
     def analyse(self) -> None:
         """Find out what differs among threads, and where they part."""
         self.blocks = _with_one_end(self.blocks)
+        typemap, meetings = self.fndesc.typemap, self.barriers | self.warps
+        self.blocks = without_reading_again(
+            self.blocks, flow_of(self.blocks), typemap, lambda func: callee_of(typemap, func), meetings
+        )
         self.func_ir = self.func_ir.copy()
         self.func_ir.blocks = self.blocks
         self.flow = flow_of(self.blocks)
