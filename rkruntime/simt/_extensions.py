@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 
 from rkruntime.errors import UnsupportedKernel
+from rkruntime.simt._described import described
 from rkruntime.simt._foreign import for_cpus
 from rkruntime.simt._stand_ins import StandIn
 
@@ -65,6 +66,11 @@ class Overload:
         """Whether it wants to see the values of literals."""
         return bool(getattr(self.template, "prefer_literal", False))
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether an implementation is to have the same parameters."""
+        return bool(getattr(self.template, "_strict", False))
+
     def implementation(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, FunctionType] | None:
         """Return a signature or None, and the implementation for these types; None where it takes others.
 
@@ -80,7 +86,7 @@ class Overload:
         signature, implementation = found if isinstance(found, tuple) else (None, found)
         if implementation is None:
             return None
-        if getattr(self.template, "_strict", False):
+        if self.is_strict:
             try:
                 self.template._validate_sigs(None, self.define, implementation)
             except Exception as error:  # an internal error of numba-cuda's, though it is the author's
@@ -126,7 +132,8 @@ def _extension(function: FunctionType, overloads: tuple[Overload, ...]) -> Stand
             return made if signature is None else (_signature(signature.return_type, ctx, *signature.args), made)
         return None
 
-    return StandIn(f"extended {name}", call, cacheable=False)
+    told = functools.partial(described, (function,), _others_of)
+    return StandIn(f"extended {name}", call, cacheable=False, told=told)
 
 
 def _signature(result: Any, *args: Any) -> Any:
@@ -188,4 +195,10 @@ def _intrinsic(found: Any) -> StandIn:
         return _signature(signature.return_type, *signature.args), for_cpus(codegen)
 
     carried = intrinsic(prefer_literal=found._prefer_literal)(define)
-    return StandIn(f"intrinsic {found._name}", carried, cacheable=False)
+    told = functools.partial(described, (found._defn,), _others_of)
+    return StandIn(f"intrinsic {found._name} {found._prefer_literal}", carried, cacheable=False, told=told)
+
+
+def _others_of(function: FunctionType) -> tuple[Any, ...]:
+    """Return the overloads of a function, with how each is asked."""
+    return tuple((one.define, one.prefers_literals, one.is_strict) for one in _overloads_of(function))

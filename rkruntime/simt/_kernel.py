@@ -336,11 +336,12 @@ class Kernel:
         values = [item for unit in units for item in (*unit.globals.items(), *unit.members.items())]
         try:
             frozen = [f"{name} = {_cache.describe(value)}" for name, value in values]
+            others = [(name, one.in_keys()) for unit in units for name, one in unit.stand_ins.items()]
         except _cache.Uncacheable:
             return None
-        if not all(one.cacheable for unit in units for one in unit.stand_ins.values()):
+        if any(told is None for _, told in others):
             return None
-        frozen += [f"{name} = {one.spelling}" for unit in units for name, one in unit.stand_ins.items()]
+        frozen += [f"{name} = {told}" for name, told in others]
         frozen += [f"signatures {declared_for(function)}" for function in self.program.units]
         files = [unit.source.file for unit in units]
         texts = [ast.dump(tree, include_attributes=True) for tree in trees.every]

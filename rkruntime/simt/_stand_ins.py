@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -29,12 +29,24 @@ class StandIn:
         value: What numba compiles in its place.
         cacheable: Whether the spelling tells all that machine code depends on.
         why: Why it does not, where it does not.
+        told: What writes down all of that, where it does not, or raises Uncacheable; None where nothing can.
     """
 
     spelling: str
     value: Any
     cacheable: bool = True
     why: str = "it was given to the cuda target, and is read once types are known"
+    told: Callable[[], str] | None = None
+
+    def in_keys(self) -> str | None:
+        """Return what stands for it in the names of entries on disk; None where nothing can.
+
+        Raises:
+            Uncacheable: It refers to what cannot be told.
+        """
+        if self.cacheable:
+            return self.spelling
+        return None if self.told is None else f"{self.spelling}\n{self.told()}"
 
 
 # Module of the object: (what people call it, our module)
