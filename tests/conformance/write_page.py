@@ -11,6 +11,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -146,11 +147,22 @@ def times(kept: Iterable[str], runs: dict[str, Results]) -> Iterator[str]:
     )
     late = sorted(((again[name]["processor_s"] - beside[name]["processor_s"], name) for name in modules), reverse=True)
     rows = [
-        (f"`{name}`", *(f"{one[name]['processor_s']:.1f}" for one in (beside, again, first)))
+        (f"`{name}`", *(f"{one[name]['processor_s']:.1f}" for one in (beside, again, first)), asks(name))
         for _, name in late[:SLOWEST]
     ]
-    yield "The modules that take longest here beside the simulator, the same tests:\n"
-    yield from table(("module", "simulator", "drop-in, kernels on disk", "drop-in, kernels compiled"), rows)
+    yield (
+        "The modules that take longest here beside the simulator, the same tests. Some ask whether they are simulated, "
+        "and take smaller sizes then.\n"
+    )
+    yield from table(("module", "simulator", "drop-in, kernels on disk", "drop-in, kernels compiled", "asks"), rows)
+
+
+def asks(module: str) -> str:
+    """Say whether a module's tests ask if they are simulated."""
+    spec = find_spec(PREFIX + module)
+    assert spec is not None
+    assert spec.origin is not None
+    return "yes" if "if config.ENABLE_CUDASIM" in Path(spec.origin).read_text() else ""
 
 
 def ran(test: dict[str, Any]) -> bool:
