@@ -88,8 +88,8 @@ class _Describer:
             yield _told_module(value)
         elif isinstance(value, FunctionType):
             yield from self._function(value)
-        elif isinstance(value, type) and (_root(value) not in _LIBRARIES or _is_of_tests(value)):
-            raise Uncacheable(f"{value!r} is a class that may be told by its name alone")
+        elif _is_users_class(value if isinstance(value, type) else type(value)):
+            raise Uncacheable(f"{value!r} is of a class that may be told by its name alone")
         elif isinstance(value, tuple | list):
             yield f"{type(value).__name__} of {len(value)}"
             for one in value:
@@ -119,6 +119,10 @@ def _names_in(code: CodeType) -> set[str]:
     """Return the global names, and those of attributes, of a function and those inside it."""
     inner = [_names_in(const) for const in code.co_consts if isinstance(const, CodeType)]
     return set(code.co_names).union(*inner)
+
+
+def _is_users_class(kind: type) -> bool:
+    return _root(kind) not in _LIBRARIES or _is_of_tests(kind)
 
 
 def _root(value: Any) -> str:

@@ -28,7 +28,7 @@ from rkruntime.simt._read import plain_function
 from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._refused import LanesRefused
-from rkruntime.simt._registered import carry_registered
+from rkruntime.simt._registered import registered_may_matter
 from rkruntime.simt._registers import register_bytes
 from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._rows import Rows
@@ -279,7 +279,10 @@ class Kernel:
             choice = attrs.evolve(choice, width=width, rows=rows)
             if Category.WARP in self.program.categories and width.lanes != WARP:
                 raise LanesRefused(f"the threads of a warp work together, which {width.lanes} are not")
-        carried = carry_registered()
+        values = (
+            value for unit in self.program.units.values() for value in (*unit.globals.values(), *unit.members.values())
+        )
+        carried = registered_may_matter(values, argument_types)
         key = None if carried else self._cache_key(_spelling(choice), signature, trees)
         if choice.lowering == "fibers":
             importlib.import_module("rkruntime.simt._switch")  # machine code from the cache needs its symbols too

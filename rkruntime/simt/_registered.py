@@ -23,12 +23,13 @@ from rkruntime.simt._extensions import Overload, without_context
 from rkruntime.simt._foreign import for_cpus
 from rkruntime.simt._objects import is_users
 
-__all__ = ("carry_registered",)
+__all__ = ("carry_registered", "registered_may_matter")
 
 _TYPING = ("numba.cuda.typing.templates", "builtin_registry"), ("numba.cuda.cudadecl", "registry")
 _LOWERING = ("numba.cuda.core.imputils", "builtin_registry"), ("numba.cuda.cudaimpl", "registry")
 _seen: dict[int, tuple[Any, int]] = {}  # of each registry's list, how much of it has been gone through
 _carried: list[Any] = []
+_everywhere: list[Any] = []  # of what was carried, what kernels may come by that name nothing of a user
 
 
 def carry_registered() -> bool:
@@ -46,6 +47,51 @@ def carry_registered() -> bool:
     return bool(_carried)
 
 
+def registered_may_matter(values: Iterable[Any], argument_types: Iterable[Any]) -> bool:
+    """Carry what is new, and say whether anything that users have registered may be part of a kernel.
+
+    What is registered for a user's type or function is for those alone that name it, or get it as an argument. What is
+    for an operator, or an attribute of numba's own types, may be for every kernel.
+
+    Args:
+        values: What the kernel's names stand for, and those of its device functions.
+        argument_types: Numba types of its arguments.
+    """
+    if not carry_registered():
+        return False
+    return bool(_everywhere) or any(map(_names_users, values)) or not all(map(_is_numbas, argument_types))
+
+
+def _names_users(value: Any) -> bool:
+    """Whether a value is a user's, or of a user's class, for which types may be registered."""
+    if isinstance(value, tuple | list):
+        return any(map(_names_users, value))
+    return is_users(value if isinstance(value, type) else type(value))
+
+
+def _is_numbas(kind: Any) -> bool:
+    """Whether a type and all that it is made of are numba's own."""
+    from numba.core import types
+
+    if is_users(type(kind)):
+        return False
+    if isinstance(kind, types.Record):
+        return all(_is_numbas(field.type) for field in kind.fields.values())
+    if isinstance(kind, types.Array):
+        return _is_numbas(kind.dtype)
+    if isinstance(kind, types.Tuple | types.UniTuple):
+        return all(map(_is_numbas, kind))
+    plain = (types.Number, types.Boolean, types.NPDatetime, types.NPTimedelta, types.NoneType, types.UnicodeType)
+    return isinstance(kind, plain)
+
+
+def _note(entry: Any, key: Any) -> None:
+    """Remember what was carried, and for what."""
+    _carried.append(entry)
+    if not is_users(key if isinstance(key, type) or callable(key) else type(key)):
+        _everywhere.append(entry)
+
+
 def _carry_types() -> None:
     """Carry how values are typed and how types lie in memory; what numba knows by itself stays."""
     import numba.core.datamodel
@@ -57,12 +103,12 @@ def _carry_types() -> None:
     for kind, model in dict(getattr(models, "_handlers", {})).items():
         if is_users(kind) and kind not in managers.default_manager._handlers:
             managers.default_manager.register(kind, model)
-            _carried.append(kind)
+            _note(kind, kind)
     typeof = _found("numba.cuda.typing.typeof", "typeof_impl")
     for kind, function in dict(getattr(typeof, "registry", {})).items():
         if is_users(function) and kind not in typing.typeof_impl.registry:
             typing.typeof_impl.register(kind)(function)
-            _carried.append(kind)
+            _note(kind, kind)
 
 
 def _carry_typing() -> None:
@@ -76,13 +122,13 @@ def _carry_typing() -> None:
                 _carry_overload(template)
             elif _is_users_template(template):
                 ours.builtin_registry.functions.append(template)
-                _carried.append(template)
+                _note(template, template.key)
         for template in _new(registry.attributes):
             if hasattr(template, "_overload_func"):
                 _carry_attribute(template)
             elif _is_users_template(template):
                 ours.builtin_registry.attributes.append(template)
-                _carried.append(template)
+                _note(template, template.key)
         for value, kind in _new(registry.globals):
             templates = getattr(kind, "templates", ())
             if not any(hasattr(one, "_overload_func") for one in templates) and any(map(_is_users_template, templates)):
@@ -102,7 +148,7 @@ def _carry_lowering() -> None:
             for entry in _new(getattr(registry, name)):
                 if any(map(is_users, _concerned(name, entry))):
                     getattr(ours.builtin_registry, name).append((for_cpus(entry[0]), *entry[1:]))
-                    _carried.append(entry)
+                    _carried.append(entry)  # which is for nothing else, since all of them have to fit
 
 
 def _concerned(name: str, entry: tuple[Any, ...]) -> Iterator[Any]:
@@ -120,7 +166,7 @@ def _carry_overload(template: Any) -> None:
     if isinstance(template.key, FunctionType) or not is_users(one.define) or not callable(template.key):
         return
     overload(template.key, strict=False, prefer_literal=one.prefers_literals)(_definition(one, str(template.key)))
-    _carried.append(template)
+    _note(template, template.key)
 
 
 def _carry_attribute(template: Any) -> None:
@@ -135,7 +181,7 @@ def _carry_attribute(template: Any) -> None:
     register(template.key, template._attr, strict=False, prefer_literal=one.prefers_literals)(
         _definition(one, template._attr)
     )
-    _carried.append(template)
+    _note(template, template.key)
 
 
 def _definition(one: Overload, name: str) -> Callable[..., Any]:

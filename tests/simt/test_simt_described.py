@@ -68,8 +68,54 @@ print(json.dumps([special.compile_s > 0, out.tolist()]))
 RESULT = [0.5 + 11 + 1.5 * 6, 1.5 + 11 + 2.5 * 6 + 1]
 
 
-def run(folder: Path, *changes: tuple[str, str]) -> list:
-    text = SCRIPT
+REGISTERED = """
+import json, operator
+import numpy as np
+from numba import cuda
+from numba.cuda import extending, types
+from rkruntime import simt
+
+class Span: ...
+
+class SpanType(types.Type):
+    def __init__(self):
+        super().__init__(name="Span")
+
+span_type = SpanType()
+
+@extending.typeof_impl.register(Span)
+def type_of_span(value, context):
+    return span_type
+
+@extending.register_model(SpanType)
+class SpanModel(extending.core_models.StructModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, [("low", types.float64), ("high", types.float64)])
+
+extending.make_attribute_wrapper(SpanType, "low", "low")
+
+# more
+
+@cuda.jit
+def plain(out):
+    out[cuda.grid(1)] += 1
+
+@cuda.jit
+def holds_spans(out):
+    own = cuda.local.array(2, span_type)
+    out[cuda.grid(1)] += own.size
+
+out = np.zeros(2)
+compiled = []
+for kernel in (plain, holds_spans):
+    special = simt.Kernel(kernel).specialize((out,))
+    simt.run(special, 1, 2, (out,))
+    compiled.append(special.compile_s > 0)
+print(json.dumps([compiled, out.tolist()]))
+"""
+
+
+def run(folder: Path, *changes: tuple[str, str], text: str = SCRIPT) -> list:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -115,3 +161,21 @@ def test_kernels_with_overloads_and_intrinsics_are_found_until_what_they_name_ch
 def test_what_names_anything_that_may_change_is_compiled_in_each_process(tmp_path, changes):
     for _ in range(2):
         assert run(tmp_path, *changes) == [True, RESULT]
+
+
+def test_types_of_ones_own_are_for_kernels_that_name_them_and_leave_others_on_disk(tmp_path):
+    assert run(tmp_path, text=REGISTERED) == [[True, True], [3.0, 3.0]]
+    assert run(tmp_path, text=REGISTERED) == [[False, True], [3.0, 3.0]]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "extending.overload(operator.add)(lambda one, other: None)",
+        "extending.overload_attribute(types.Array, 'own')(lambda array: lambda array: array.size)",
+    ],
+    ids=["operator", "attribute"],
+)
+def test_what_is_registered_for_numbas_own_types_may_be_for_every_kernel(tmp_path, more):
+    for _ in range(2):
+        assert run(tmp_path, ("# more", more), text=REGISTERED) == [[True, True], [3.0, 3.0]]
