@@ -26,26 +26,34 @@ async def watched(kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: 
     number = next(_NUMBERS)
     of_launch = LAUNCH.set(number)
     of_trace = None if trace is above else TRACE.set(trace)
-    began_s = trio.current_time()
+    clock = trio.lowlevel.current_clock()
+    began_s = clock.current_time()
     try:
         record = await launch
     except BaseException as error:
         cancelled = isinstance(error, trio.Cancelled | LaunchCancelled)
         why = "" if cancelled else f"{type(error).__name__}: {error}"
-        tell(_done(number, kernel, began_s, trace, "cancelled" if cancelled else "failed", why, None))
+        took_s = clock.current_time() - began_s
+        tell(_done(number, kernel, began_s, took_s, trace, "cancelled" if cancelled else "failed", why, None))
         raise
     finally:
         LAUNCH.reset(of_launch)
         if of_trace is not None:
             TRACE.reset(of_trace)
-    tell(_done(number, kernel, began_s, trace, "completed", "", record))
+    tell(_done(number, kernel, began_s, clock.current_time() - began_s, trace, "completed", "", record))
     return record
 
 
 def _done(
-    number: int, kernel: str, began_s: float, trace: Trace | None, outcome: str, why: str, record: LaunchRecord | None
+    number: int,
+    kernel: str,
+    began_s: float,
+    took_s: float,
+    trace: Trace | None,
+    outcome: str,
+    why: str,
+    record: LaunchRecord | None,
 ) -> LaunchDone:
     turns = TURNS.get()
     actor, slot = (turns[-1].actor, turns[-1].slot) if turns else ("", 0)
-    took_s = trio.current_time() - began_s
     return LaunchDone(number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)

@@ -116,7 +116,8 @@ class Hooks:
 
     def tell(self, record: Any) -> None:
         """Hand a record to every hook that takes it."""
-        for take in self._of(type(record)):
+        kind = type(record)
+        for take in self._takers.get(kind) or self._of(kind):
             try:
                 take(record)
             except Exception:

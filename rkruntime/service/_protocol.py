@@ -29,6 +29,7 @@ __all__ = ("GuardedProtocol", "guarded")
 
 MOST_HEADER_BYTES = 32 * 1024
 MOST_HEADERS = 100
+INVALID = "Invalid HTTP request received."
 MOST_URLS = 256
 """Of which it is remembered what they are made of."""
 SHORT_URL_BYTES = 256
@@ -83,7 +84,13 @@ class GuardedProtocol(CertifiedProtocol):
             return
         self._came_bytes = len(data)
         self._idle_since_s = None
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.logger.warning(INVALID)
+            self.send_400_response(INVALID)
+        except httptools.HttpParserUpgrade:
+            self._unsupported_upgrade_warning()
         self._bound(data)
         begun, self._next = self._next, None
         if begun is not None:
