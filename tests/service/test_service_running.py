@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
 
+from rkruntime.service._answers import Answer, Reply
+from rkruntime.service._app import Endpoint, in_tasks
+from rkruntime.service._incoming import Exchange
+from rkruntime.service._routes import ROUTES
 from rkruntime.service._running import Run, in_task
 
 HERE: ContextVar[str] = ContextVar("here", default="outside")
@@ -85,6 +89,25 @@ def test_timeouts_work_in_a_task_that_goes_on_where_it_was() -> None:
             async with asyncio.timeout(0.01):
                 await asyncio.Event().wait()
         assert await soon(2) == 2
+
+    assert outcome_of(body) is None
+
+
+def test_what_others_put_around_routes_runs_in_a_task() -> None:
+    def wrap(_: Any, inner: Endpoint) -> Endpoint:
+        async def outer(exchange: Exchange) -> Reply:
+            async with asyncio.timeout(30):
+                return await inner(exchange)
+
+        return outer
+
+    async def inner(_: Exchange) -> Reply:
+        return Answer(b"{}")
+
+    async def body() -> None:
+        exchange = cast("Exchange", None)
+        reply = await in_tasks(wrap)(ROUTES[0], inner)(exchange)
+        assert reply.status == 200
 
     assert outcome_of(body) is None
 
