@@ -151,8 +151,8 @@ def times(kept: Iterable[str], runs: dict[str, Results]) -> Iterator[str]:
         for _, name in late[:SLOWEST]
     ]
     yield (
-        "The modules that take longest here beside the simulator, the same tests. Some ask whether they are simulated, "
-        "and take smaller sizes then.\n"
+        "The modules that take longest here beside the simulator, the same tests. Some ask whether they are simulated: "
+        "those take smaller sizes then, or read no PTX.\n"
     )
     yield from table(("module", "simulator", "drop-in, kernels on disk", "drop-in, kernels compiled", "asks"), rows)
 
@@ -162,7 +162,7 @@ def asks(module: str) -> str:
     spec = find_spec(PREFIX + module)
     assert spec is not None
     assert spec.origin is not None
-    return "yes" if "if config.ENABLE_CUDASIM" in Path(spec.origin).read_text() else ""
+    return "yes" if "config.ENABLE_CUDASIM" in Path(spec.origin).read_text() else ""
 
 
 def ran(test: dict[str, Any]) -> bool:
