@@ -62,6 +62,8 @@ def check_shared(program: Program, argument_types: Sequence[Any]) -> None:
         TooLarge: They take more.
     """
     kernel = program.kernel
+    if not kernel.shared_later:
+        return
     types = dict(zip(kernel.source.parameters, argument_types, strict=True))
     total, assigned = sum(one.shared_bytes for one in program.units.values()), assigned_names(kernel.source.tree)
     for one in kernel.shared_later:
