@@ -16,8 +16,8 @@ from rkruntime.simt._parts import PartCompiler
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._rows import Rows
 from rkruntime.simt.lanes._blocks import BlockLower
-from rkruntime.simt.lanes._lower import LanesLower
 from rkruntime.simt.lanes._numbered import NumberedLower
+from rkruntime.simt.lanes._united import UnitedLower
 
 __all__ = ("check_for_owned", "compiler_for")
 
@@ -33,7 +33,7 @@ def compiler_for(width: int, *, blocks: bool, rows: Rows, private: tuple[int, ..
         private: Arguments of which a worker may have a copy.
     """
     kept = {"width": width, "private": frozenset(private), "rows": rows}
-    base = LanesLower if not blocks else NumberedLower if rows is Rows.NUMBERED else BlockLower
+    base = UnitedLower if not blocks else NumberedLower if rows is Rows.NUMBERED else BlockLower
     lower = type(f"Lanes{width}Lower", (base,), kept)
 
     @register_pass(mutates_CFG=True, analysis_only=False)

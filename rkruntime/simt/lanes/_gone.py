@@ -19,13 +19,13 @@ from rkruntime.simt._refused import refused_at
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._flow import linear_order
 from rkruntime.simt.lanes._liveness import assigned_in
-from rkruntime.simt.lanes._lower import LanesLower
 from rkruntime.simt.lanes._shapes import Shape
+from rkruntime.simt.lanes._united import UnitedLower
 
 __all__ = ("LeavingLower",)
 
 
-class LeavingLower(LanesLower):
+class LeavingLower(UnitedLower):
     """Lowers code between barriers that some threads of a vector do not reach the end of."""
 
     _left_over: llvm.Value | None = None  # the place of the mask of those that are left; None where none leave

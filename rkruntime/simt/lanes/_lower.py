@@ -31,7 +31,7 @@ from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._again import without_reading_again
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
-from rkruntime.simt.lanes._flow import Flow, Order, linear_order
+from rkruntime.simt.lanes._flow import Flow, Loop, Order, linear_order
 from rkruntime.simt.lanes._late import LateCopy, late_copies
 from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._narrow import narrow
@@ -216,15 +216,18 @@ class LanesLower(OwnLower):
             if isinstance(one, int):
                 self._lower_masked(one)
                 continue
-            loop, inside = one
-            top = self.function.append_basic_block(f"loop{loop.header}")
-            after = self.function.append_basic_block(f"after{loop.header}")
-            self.builder.branch(top)
-            self.builder.position_at_end(top)
-            self._lower_order(inside)
-            again = vectors.any_lane(self.builder, self.builder.load(self._masks[loop.header]))
-            self.builder.cbranch(again, top, after)
-            self.builder.position_at_end(after)
+            self._lower_loop(*one)
+
+    def _lower_loop(self, loop: Loop, inside: Order) -> None:
+        """Emit a loop among divergent blocks."""
+        top = self.function.append_basic_block(f"loop{loop.header}")
+        after = self.function.append_basic_block(f"after{loop.header}")
+        self.builder.branch(top)
+        self.builder.position_at_end(top)
+        self._lower_order(inside)
+        again = vectors.any_lane(self.builder, self.builder.load(self._masks[loop.header]))
+        self.builder.cbranch(again, top, after)
+        self.builder.position_at_end(after)
 
     def _lower_masked(self, label: int) -> None:
         """Emit one divergent block: skipped where no lane wants it."""
