@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from doc_blocks import REPOSITORY, DocBlock, blocks
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 LIMIT_S = 120  # against hanging; nothing is measured
 COMMAND = str(Path(sys.executable).with_name("rustkernel"))
 

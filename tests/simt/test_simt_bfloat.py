@@ -9,6 +9,8 @@ from numba import cuda, float32
 from numba.cuda import bf16
 from simt_launching import blocks_for, run
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes has the bfloat16 of NumPy that ours is held to")
 BFLOAT = np.dtype(ml_dtypes.bfloat16)
 

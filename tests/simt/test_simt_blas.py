@@ -8,6 +8,8 @@ import pytest
 from numba import cuda
 from simt_launching import run
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PROGRAM = """
 import sys
 import numpy as np

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SCRIPT = """
 import json, os
 from enum import Enum

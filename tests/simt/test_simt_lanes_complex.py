@@ -13,6 +13,8 @@ from rkruntime import simt
 from rkruntime.errors import KernelFault
 from rkruntime.simt._registers import register_bytes
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SIZE = 203
 
 

@@ -6,6 +6,8 @@ from numba import cuda
 from simt_launching import blocks_for, run
 from test_simt_lanes_together import WIDTHS, agrees
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 SIZE = 203
 AT = [("x", "f4"), ("y", "f8")]
 FIELDS = [("flag", "?"), ("at", AT), ("count", "i2"), ("turn", "c8"), ("many", "f4", (3,)), ("word", "u8")]

@@ -5,6 +5,8 @@ import pytest
 from numba import cuda
 from simt_launching import run
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 WIDTHS = (1, 8, 16, 64)
 
 

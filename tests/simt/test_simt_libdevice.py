@@ -12,6 +12,8 @@ from numba.core import types
 from numba.cuda import libdevicefuncs
 from simt_launching import run
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 NAMES = sorted(name.removeprefix("__nv_") for name in libdevicefuncs.functions)
 MODES = ("_rn", "_rz", "_ru", "_rd")
 ROUNDED = [name for name in NAMES if name[-3:] in MODES and name not in cases.WHOLE_NUMBERS]

@@ -15,6 +15,8 @@ from rkruntime.simt import _cache, _fiber_intrinsics, _template  # noqa: F401 - 
 from rkruntime.simt._seam import BLOCKS, DRIVE
 from rkruntime.simt._template import Kind, template_of
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 KINDS = (
     Kind("loop"),
     Kind("loop", wide=True),
