@@ -1,5 +1,6 @@
 """What loops read anew in each turn: from memory where anything may have been written since, and else not."""
 
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -32,6 +33,17 @@ def changed_in_the_loop(x, ends, out):
         while k < ends[i]:
             total += x[i]
             out[i] = total
+            k += 1
+
+
+@cuda.jit
+def changed_by_a_function_of_operator(x, ends, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        total, k = x[i], 0
+        while k < ends[i]:
+            total += x[i]
+            operator.setitem(out, i, total)
             k += 1
 
 
@@ -100,18 +112,18 @@ def by_hand(kernel: Callable[..., None], x: np.ndarray, ends: np.ndarray) -> np.
         for _ in range(3 if kernel is changed_after_the_loop else 1):
             for _ in range(ends[i]):
                 total += x[i]
-                if kernel is changed_in_the_loop:
+                if kernel in (changed_in_the_loop, changed_by_a_function_of_operator):
                     x[i] = total
                 elif kernel is changed_by_an_atomic:
                     x[i] += 1
-            if kernel not in (changed_in_the_loop, changed_by_an_atomic):
+            if kernel not in (changed_in_the_loop, changed_by_a_function_of_operator, changed_by_an_atomic):
                 x[i] = total
     return x
 
 
 KERNELS = {  # of `x[i]` and `ends[i]`, how many are read once
-    unchanged: 2, changed_in_the_loop: 0, changed_before_the_loop: 1, changed_by_an_atomic: 0,
-    changed_by_another_thread: 0, changed_after_the_loop: 0,
+    unchanged: 2, changed_in_the_loop: 0, changed_by_a_function_of_operator: 0, changed_before_the_loop: 1,
+    changed_by_an_atomic: 0, changed_by_another_thread: 0, changed_after_the_loop: 0,
 }  # fmt: skip
 
 

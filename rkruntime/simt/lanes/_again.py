@@ -101,7 +101,9 @@ def _may_write(inst: Any, callee_of: Callable[[Any], Any]) -> bool:
     if not isinstance(inst, ir.Assign) or not isinstance(inst.value, ir.Expr) or inst.value.op != "call":
         return False
     callee = callee_of(inst.value.func)
-    plain = callee in (range, int, float, bool, complex) or isinstance(callee, BuiltinFunctionType | types.NumberClass)
+    plain = callee in (range, int, float, bool, complex) or isinstance(callee, types.NumberClass)
+    if isinstance(callee, BuiltinFunctionType):
+        plain = callee.__module__ in ("builtins", "math", "cmath")  # those of operator store, some of them
     return not plain and callee not in READS_ONLY
 
 
