@@ -150,3 +150,26 @@ def test_a_loop_reads_again_what_may_have_been_written(
     np.testing.assert_array_equal(x, wanted)
     assert kept
     assert max(kept) == KERNELS[kernel]
+
+
+@cuda.jit
+def changed_as_a_part(x, ends, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        part = x[i : i + 1]
+        total, k = x[i], 0
+        while k < ends[i]:
+            total += x[i]
+            part += 1
+            k += 1
+        out[i] = total
+
+
+def test_a_loop_reads_again_what_a_part_in_place_wrote_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    x, ends = np.arange(float(SIZE)), np.arange(SIZE) % 5
+    wanted = x * (1 + ends) + ends * (ends - 1) / 2
+    out = np.empty(SIZE)
+    special = simt.Kernel(changed_as_a_part, lowering="lanes", width=16).specialize((x, ends, out))
+    simt.run(special, 1, SIZE, (x, ends, out))
+    np.testing.assert_array_equal(out, wanted)

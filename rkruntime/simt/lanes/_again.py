@@ -9,6 +9,7 @@ LLVM knows that of a loop over one thread. Under a mask, whose lanes differ from
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from functools import partial
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -48,6 +49,7 @@ def without_reading_again(
             place = _place(inst, known)
             if place is not None and isinstance(typemap[inst.target.name], types.Number | types.Boolean):
                 reads.setdefault(place, []).append((label, k, inst))
+    may_write = partial(_may_write, typemap, callee_of)
     made = dict(blocks)
     for same in reads.values():
         for label, k, inst in same:
@@ -55,7 +57,7 @@ def without_reading_again(
                 if (
                     _is_before(flow, before, label)
                     and typemap[first.target.name] == typemap[inst.target.name]
-                    and not _writes_between(blocks, flow, (before, at), label, callee_of, meetings)
+                    and not _writes_between(blocks, flow, (before, at), label, may_write, meetings)
                 ):
                     made[label] = _with(made[label], k, ir.Assign(first.target, inst.target, inst.loc))
                     break
@@ -83,7 +85,7 @@ def _writes_between(
     flow: Flow,
     first: tuple[int, int],
     label: int,
-    callee_of: Callable[[Any], Any],
+    may_write: Callable[[Any], bool],
     meetings: Set[int],
 ) -> bool:
     """Whether anything may be written after a block's statement and before, or while, another is run."""
@@ -92,13 +94,17 @@ def _writes_between(
     if meetings & {before, *between}:
         return True
     bodies = [blocks[before].body[at + 1 :], *(blocks[one].body for one in between)]
-    return any(_may_write(inst, callee_of) for body in bodies for inst in body)
+    return any(may_write(inst) for body in bodies for inst in body)
 
 
-def _may_write(inst: Any, callee_of: Callable[[Any], Any]) -> bool:
+def _may_write(typemap: Mapping[str, Any], callee_of: Callable[[Any], Any], inst: Any) -> bool:
     if isinstance(inst, WRITES):
         return True
-    if not isinstance(inst, ir.Assign) or not isinstance(inst.value, ir.Expr) or inst.value.op != "call":
+    if not isinstance(inst, ir.Assign) or not isinstance(inst.value, ir.Expr):
+        return False
+    if inst.value.op == "inplace_binop":  # of a part of an array, say
+        return not isinstance(typemap[inst.value.lhs.name], types.Number | types.Boolean)
+    if inst.value.op != "call":
         return False
     callee = callee_of(inst.value.func)
     plain = callee in (range, int, float, bool, complex) or isinstance(callee, types.NumberClass)
