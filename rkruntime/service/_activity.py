@@ -58,16 +58,25 @@ class Activity:
     def __init__(self) -> None:
         self._kernels: dict[str, _Kernel] = {}
         self._errors: deque[dict[str, str]] = deque(maxlen=MOST_ERRORS)
-        self.takes: dict[type, Callable[[Any], None]] = {LaunchDone: self._launched, ActorEvent: self, Transition: self}
+        self.takes: dict[type, Callable[[Any], None]] = {
+            LaunchDone: self._launched,
+            ActorEvent: self._acted,
+            Transition: self._moved,
+        }
 
     def __call__(self, record: Any) -> None:
         """Take note of a record."""
-        if isinstance(record, LaunchDone):
-            self._launched(record)
-        elif isinstance(record, ActorEvent) and record.error:
-            self._note_error(f"actor {record.actor} {record.what}", record.error)
-        elif isinstance(record, Transition) and record.cause:
-            self._note_error(f"runtime {record.after.value}", record.cause)
+        take = self.takes.get(type(record))
+        if take is not None:
+            take(record)
+
+    def _acted(self, event: ActorEvent) -> None:
+        if event.error:
+            self._note_error(f"actor {event.actor} {event.what}", event.error)
+
+    def _moved(self, transition: Transition) -> None:
+        if transition.cause:
+            self._note_error(f"runtime {transition.after.value}", transition.cause)
 
     def _launched(self, done: LaunchDone) -> None:
         kernel = self._kernels.get(done.kernel)
