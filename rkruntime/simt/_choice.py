@@ -249,15 +249,11 @@ def _names_at_hand(loop: ast.For | ast.While) -> int:
     """Return how many local numbers a loop's body reads or assigns, other than its counter and what it subscripts."""
     parts = [part for statement in loop.body for part in ast.walk(statement)]
     names = {part.id for part in parts if isinstance(part, ast.Name) and not part.id.startswith(PREFIX)}
-    called = {id(part.func) for part in parts if isinstance(part, ast.Call)}
     apart = {part.value.id for part in parts if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)}
-    functions = {part.id for part in parts if isinstance(part, ast.Name) and id(part) in called}
+    functions = {part.func.id for part in parts if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
     owners = {part.value.id for part in parts if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)}
-    turn = (
-        set()
-        if isinstance(loop, ast.While)
-        else {part.id for part in ast.walk(loop.target) if isinstance(part, ast.Name)}
-    )
+    target = ast.walk(loop.target) if isinstance(loop, ast.For) else ()
+    turn = {part.id for part in target if isinstance(part, ast.Name)}
     return len(names - apart - functions - owners - turn)
 
 
