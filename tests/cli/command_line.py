@@ -1,10 +1,14 @@
 """The command as users run it: a process of its own, in a folder of kernels and files."""
 
+import json
 import os
+import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +82,43 @@ def example_divide():
 """
 
 
+class WarmCommand:
+    """What runs commands without importing each time what they need (`warm_command.py`)."""
+
+    def __init__(self) -> None:
+        program = str(Path(__file__).with_name("warm_command.py"))
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen([sys.executable, program], stdin=pipe, stdout=pipe, text=True)
+
+    def run(self, folder: Path, words: tuple[str, ...], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with tempfile.NamedTemporaryFile("r") as out, tempfile.NamedTemporaryFile("r") as err:
+            asked = {"folder": str(folder), "environ": environ, "words": words, "out": out.name, "err": err.name}
+            print(json.dumps(asked), file=self._process.stdin, flush=True)
+            if not select.select([self._process.stdout], [], [], LIMIT_S)[0]:
+                self._process.kill()
+                raise subprocess.TimeoutExpired(words, LIMIT_S)
+            status = int(self._process.stdout.readline())
+            return subprocess.CompletedProcess(words, status, out.read(), err.read())
+
+    def close(self) -> None:
+        self._process.communicate(timeout=LIMIT_S)
+
+
+@cache
+def warm_command() -> WarmCommand:
+    """Return the one of this test run's process, started when it is first asked for."""
+    return WarmCommand()
+
+
 def rustkernel(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, which has imported what it needs already."""
+    return warm_command().run(folder, words, os.environ | environment)
+
+
+def started(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user's shell starts it, where what happens at the start matters."""
     return subprocess.run(
         [COMMAND, *words],
         cwd=folder,

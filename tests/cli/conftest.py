@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import KERNELS
+from command_line import KERNELS, warm_command
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,6 +14,13 @@ def _own_sockets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("sockets")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _warm_command_ends() -> Iterator[None]:
+    yield
+    if warm_command.cache_info().currsize:
+        warm_command().close()
 
 
 @pytest.fixture(scope="module")

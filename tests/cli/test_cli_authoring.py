@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import LIMIT_S, rustkernel
+from command_line import LIMIT_S, rustkernel, started
 
 
 def pytest_passes(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ def test_kernels_alone_lists_them(folder: Path) -> None:
 
 def test_doctor_says_what_is_here_and_what_would_be_picked(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
-    done = rustkernel(tmp_path, "doctor", "--preset", "testing", RKRUNTIME_CACHE_DIR=cache)
+    done = started(tmp_path, "doctor", "--preset", "testing", RKRUNTIME_CACHE_DIR=cache)
     assert done.returncode == 0, done.stdout
     for said in ("Python", "numba", "cores for this process", "CUDA driver", cache, "from preset testing", "because"):
         assert said in done.stdout
@@ -126,10 +126,10 @@ def test_doctor_ends_with_what_a_run_would_end_with(tmp_path: Path) -> None:
     assert done.returncode == 4
     assert "would stop a run: " in done.stdout
     assert "c.toml:2:1: runtime.worker_threads = 0" in done.stdout
-    done = rustkernel(tmp_path, "doctor", "--set", "runtime.device=cuda", "--json", CUDA_VISIBLE_DEVICES="")
+    done = started(tmp_path, "doctor", "--set", "runtime.device=cuda", "--json", CUDA_VISIBLE_DEVICES="")
     assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (5, 5)
 
 
 def test_doctor_without_a_cache(tmp_path: Path) -> None:
-    done = rustkernel(tmp_path, "doctor", "--preset", "testing", RKRUNTIME_CACHE_DIR="")
+    done = started(tmp_path, "doctor", "--preset", "testing", RKRUNTIME_CACHE_DIR="")
     assert "none: compiled kernels are not kept" in done.stdout

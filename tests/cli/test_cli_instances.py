@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import COMMAND, LIMIT_S, running, rustkernel
+from command_line import COMMAND, LIMIT_S, running, rustkernel, started
 
 from rkruntime.cli._status import answer_at_once, status_text
 from rkruntime.config import ProductionConfig
@@ -183,7 +183,7 @@ def test_init_writes_checks_and_is_ready(tmp_path: Path) -> None:
 
 def test_init_tells_what_is_in_the_way(tmp_path: Path) -> None:
     words = ("runtime", "init", "--preset", "hp", "--force")
-    assert rustkernel(tmp_path, *words, RUSTKERNEL_RUNTIME_DEVICE="cuda", CUDA_VISIBLE_DEVICES="").returncode == 5
+    assert started(tmp_path, *words, RUSTKERNEL_RUNTIME_DEVICE="cuda", CUDA_VISIBLE_DEVICES="").returncode == 5
     assert rustkernel(tmp_path, *words, RUSTKERNEL_RUNTIME_WORKER_THREADS="0").returncode == 4
     done = rustkernel(tmp_path, *words, RUSTKERNEL_RUNTIME_DEVICE="cpu", RUSTKERNEL_MAX_GPU_MEMORY_GB="900000")
     assert done.returncode == 0, done.stderr
