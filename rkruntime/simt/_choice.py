@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from rkruntime.simt._features import FIBERS, Category
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
 from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
@@ -110,7 +111,7 @@ def choose(program: Program, *, checked: bool) -> Choice:
             where = f"{ast.unparse(call.func)} at {unit.source.file}:{call.lineno}"
             return Choice("loop", f"functions of complex numbers run one thread at a time: {where}")
     for unit in program.units.values():
-        for node in ast.walk(unit.tree):
+        for node in nodes_of(unit.tree):
             if isinstance(node, ast.For | ast.While):
                 where = f"{unit.source.file}:{node.lineno}"
                 return Choice("lanes", f"threads loop, side by side: {where}")
@@ -183,7 +184,7 @@ def _on_narrow_registers(
     of eight bytes, 32 in a `while` loop that each thread ends take three times what 16 take, and of one byte twice.
     """
     sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
-    has_while = any(isinstance(node, ast.While) for unit in program.units.values() for node in ast.walk(unit.tree))
+    has_while = any(isinstance(node, ast.While) for unit in program.units.values() for node in nodes_of(unit.tree))
     if joined and has_while:
         return Width(NORMAL, "each turn of a while loop makes a mask, and those of 16 threads take a register or less")
     if sizes and min(sizes) == 8:
@@ -230,7 +231,7 @@ def counts_by_turns(program: Program, argument_types: Sequence[Any], register_by
     items = [one.dtype if isinstance(one, types.Array) else one for one in argument_types]
     if register_bytes >= WIDEST or not all(isinstance(one, types.Integer | types.Boolean) for one in items):
         return None
-    nodes = [(unit, node) for unit in program.units.values() for node in ast.walk(unit.tree)]
+    nodes = [(unit, node) for unit in program.units.values() for node in nodes_of(unit.tree)]
     if any(isinstance(node, ast.Constant) and isinstance(node.value, float | complex) for _, node in nodes):
         return None
     return next((f"{unit.source.file}:{node.lineno}" for unit, node in nodes if isinstance(node, ast.While)), None)
@@ -238,33 +239,33 @@ def counts_by_turns(program: Program, argument_types: Sequence[Any], register_by
 
 def _innermost(tree: ast.FunctionDef) -> Iterator[ast.For | ast.While]:
     """Yield the loops without loops in them."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.For | ast.While):
-            inside = (part for statement in node.body for part in ast.walk(statement))
+            inside = (part for statement in node.body for part in nodes_of(statement))
             if not any(isinstance(part, ast.For | ast.While) for part in inside):
                 yield node
 
 
 def _names_at_hand(loop: ast.For | ast.While) -> int:
     """Return how many local numbers a loop's body reads or assigns, other than its counter and what it subscripts."""
-    parts = [part for statement in loop.body for part in ast.walk(statement)]
+    parts = [part for statement in loop.body for part in nodes_of(statement)]
     names = {part.id for part in parts if isinstance(part, ast.Name) and not part.id.startswith(PREFIX)}
     apart = {part.value.id for part in parts if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)}
     functions = {part.func.id for part in parts if isinstance(part, ast.Call) and isinstance(part.func, ast.Name)}
     owners = {part.value.id for part in parts if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name)}
-    target = ast.walk(loop.target) if isinstance(loop, ast.For) else ()
+    target = nodes_of(loop.target) if isinstance(loop, ast.For) else ()
     turn = {part.id for part in target if isinstance(part, ast.Name)}
     return len(names - apart - functions - owners - turn)
 
 
 def _nodes(program: Program) -> int:
-    return sum(1 for unit in program.units.values() for _ in ast.walk(unit.tree))
+    return sum(1 for unit in program.units.values() for _ in nodes_of(unit.tree))
 
 
 def _is_flat(program: Program) -> bool:
     """Whether a kernel looks at places along x alone, so that its blocks are as wide as they are large."""
     for unit in program.units.values():
-        for node in ast.walk(unit.tree):
+        for node in nodes_of(unit.tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id.startswith("_rk_"):
                 name, axes = node.func.id, node.args[1:2]
                 other = isinstance(axes[0], ast.Constant) and axes[0].value != 0 if axes else False
@@ -286,12 +287,12 @@ def _reading_by_data(tree: ast.FunctionDef) -> Iterator[ast.For]:
     does, though there be a square root and a division for each element.
     """
     read = _names_read(tree)
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.For) and _comes_from(node.iter, read):
-            turn = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
-            inside = (part for statement in node.body for part in ast.walk(statement))
+            turn = {part.id for part in nodes_of(node.target) if isinstance(part, ast.Name)}
+            inside = (part for statement in node.body for part in nodes_of(statement))
             places = (part.slice for part in inside if isinstance(part, ast.Subscript))
-            if any(isinstance(part, ast.Name) and part.id in turn for place in places for part in ast.walk(place)):
+            if any(isinstance(part, ast.Name) and part.id in turn for place in places for part in nodes_of(place)):
                 yield node
 
 
@@ -301,7 +302,7 @@ def _of_complex(unit: Unit) -> Iterator[ast.Call]:
     Measured: lanes that call one by one take 1.2 to 3 times what one thread after the other does.
     """
     without_vectors = (np.conj, *vars(cmath).values())
-    for node in ast.walk(unit.tree):
+    for node in nodes_of(unit.tree):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
             continue
         function = unit.names.evaluate(node.func)
@@ -314,7 +315,7 @@ def _loops_by_data(program: Program) -> bool:
     """Whether the turns of a `for` loop are read from memory, at once or by a name that was."""
     for unit in program.units.values():
         read = _names_read(unit.tree)
-        if any(isinstance(node, ast.For) and _comes_from(node.iter, read) for node in ast.walk(unit.tree)):
+        if any(isinstance(node, ast.For) and _comes_from(node.iter, read) for node in nodes_of(unit.tree)):
             return True
     return False
 
@@ -323,21 +324,21 @@ def _names_read(tree: ast.FunctionDef) -> set[str]:
     """Return the names that are assigned what was read from memory."""
     return {
         target.id
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Assign) and _reads(node.value)
-        for target in ast.walk(node.targets[0])
+        for target in nodes_of(node.targets[0])
         if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
     }
 
 
 def _comes_from(expression: ast.expr, read: set[str]) -> bool:
     """Whether an expression reads memory, or has a name that was read."""
-    return _reads(expression) or any(isinstance(part, ast.Name) and part.id in read for part in ast.walk(expression))
+    return _reads(expression) or any(isinstance(part, ast.Name) and part.id in read for part in nodes_of(expression))
 
 
 def _reads(expression: ast.expr) -> bool:
     """Whether an expression reads elements of arrays; their extents are none."""
     return any(
         isinstance(part, ast.Subscript) and not (isinstance(part.value, ast.Attribute) and part.value.attr == "shape")
-        for part in ast.walk(expression)
+        for part in nodes_of(expression)
     )

@@ -15,6 +15,7 @@ import attrs
 
 from rkruntime.simt._copied import copied
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._read import Source, refuse
 
 __all__ = ("number_choices",)
@@ -51,7 +52,7 @@ class _Choices(ast.NodeTransformer):
     def find(self) -> None:
         """Find the names: all that is ever assigned to one is a function, or a choice between some."""
         assigned: dict[str, list[ast.expr]] = {}
-        for node in ast.walk(self.source.tree):
+        for node in nodes_of(self.source.tree):
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 assigned.setdefault(node.targets[0].id, []).append(node.value)
         counts = assigned_names(self.source.tree)
@@ -66,7 +67,7 @@ class _Choices(ast.NodeTransformer):
 
     def calls_one_of_two(self) -> bool:
         """Whether a function is chosen where it is called: `(f if c else g)(x)`."""
-        calls = (node for node in ast.walk(self.source.tree) if isinstance(node, ast.Call))
+        calls = (node for node in nodes_of(self.source.tree) if isinstance(node, ast.Call))
         return any(isinstance(node.func, ast.IfExp) and bool(self._functions_of(node.func)) for node in calls)
 
     def _functions_of(self, node: ast.expr) -> list[ast.expr]:

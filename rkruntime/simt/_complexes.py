@@ -11,6 +11,7 @@ import ast
 from collections.abc import Iterator
 
 from rkruntime.simt._assigned import assignment, followed, stored_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import PREFIX
 
 __all__ = ("reads_rows",)
@@ -29,9 +30,9 @@ def reads_rows(tree: ast.FunctionDef, arrays: frozenset[str]) -> ast.Subscript |
     if not arrays:
         return None
     names = followed(tree, _assigned)
-    for loop in ast.walk(tree):
+    for loop in nodes_of(tree):
         if isinstance(loop, ast.For | ast.While):
-            for part in (node for statement in loop.body for node in ast.walk(statement)):
+            for part in (node for statement in loop.body for node in nodes_of(statement)):
                 if not isinstance(part, ast.Subscript) or not isinstance(part.value, ast.Name):
                     continue
                 is_read = isinstance(part.ctx, ast.Load) and part.value.id in arrays
@@ -44,7 +45,7 @@ def _lies_apart(index: ast.expr, names: frozenset[str]) -> bool:
     """Whether an index is in a row of the thread's own: it differs in what is not its last part, or by a factor."""
     if isinstance(index, ast.Tuple):
         return any(_differs(one, names) for one in index.elts[:-1])
-    products = (one for one in ast.walk(index) if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult))
+    products = (one for one in nodes_of(index) if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult))
     return any(_differs(one, names) for one in products)
 
 
@@ -71,7 +72,7 @@ def _differs(value: ast.AST, names: frozenset[str]) -> bool:
     """Whether an expression has a name that differs, or asks where along x a thread is."""
     return any(
         (isinstance(one, ast.Name) and one.id in names) or _calls(one, ALONG_X | TUPLES) or _is_index(one)
-        for one in ast.walk(value)
+        for one in nodes_of(value)
     )
 
 

@@ -14,6 +14,7 @@ import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
 from rkruntime.simt import _atomics, _checks, _descent, _intrinsics, _shifts, _stubs
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import njit
 from rkruntime.simt._options import Options
 from rkruntime.simt._parts import PART
@@ -162,4 +163,4 @@ def _define(tree: ast.FunctionDef, unit: Unit, namespace: dict[str, Any]) -> Fun
 
 def _is_small(tree: ast.FunctionDef) -> bool:
     """Whether a device function is small enough to inline."""
-    return sum(1 for _ in ast.walk(tree)) < SMALL_NODES
+    return sum(1 for _ in nodes_of(tree)) < SMALL_NODES

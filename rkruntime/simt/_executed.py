@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator
 from functools import reduce
 from types import CodeType
 
+from rkruntime.simt._nodes import nodes_of
+
 __all__ = ("definition_of", "look_in")
 
 FUTURES = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
@@ -32,7 +34,7 @@ def definition_of(code: CodeType) -> ast.FunctionDef | None:
     """Return the definition that was compiled to a function's code, or None where its text is not known."""
     for file, text in reversed([one for texts in _known for one in texts]):
         if file == code.co_filename and code.co_name in text and _makes(text, code):
-            definitions = (one for one in ast.walk(ast.parse(text)) if isinstance(one, ast.FunctionDef))
+            definitions = (one for one in nodes_of(ast.parse(text)) if isinstance(one, ast.FunctionDef))
             return next((one for one in definitions if _begins(one, code)), None)
     return None
 

@@ -15,6 +15,7 @@ import attrs
 
 from rkruntime.simt._define import defined
 from rkruntime.simt._names import assigned_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._rewrite import CONTEXT, Unit, called
 from rkruntime.simt._stubs import END_OF_INDICES
 from rkruntime.simt._uniform import Kind, Prefix, Value, is_pure
@@ -223,7 +224,7 @@ class _Hoister:
         """Drop assignments that nothing reads any more: `tx = cuda.threadIdx.x`, once it has gone into a place."""
         dropped = True
         while dropped:
-            read = {one.id for one in ast.walk(self.tree) if isinstance(one, ast.Name) and _is_read(one)}
+            read = {one.id for one in nodes_of(self.tree) if isinstance(one, ast.Name) and _is_read(one)}
             unused = [
                 statement
                 for statement in self.tree.body
@@ -307,4 +308,4 @@ def _is_constant(statement: ast.stmt) -> bool:
 
 def _loaded(node: ast.AST) -> set[str]:
     """Names that an expression reads."""
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return {one.id for one in nodes_of(node) if isinstance(one, ast.Name)}

@@ -34,6 +34,7 @@ import numba
 from rkruntime.simt._copied import copied
 from rkruntime.simt._features import Category
 from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._rewrite import CONTEXT, PREFIX, Program, Unit, called
 from rkruntime.simt._stubs import STRIP
 
@@ -87,7 +88,7 @@ class _Interrupts(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
         """Look each time around, or between strips."""
-        parts = [inner for inner in ast.walk(node) if inner is not node]
+        parts = [inner for inner in nodes_of(node) if inner is not node]
         stands_alone = not any(self._is_long(part) or self._waits(part) for part in parts)
         self.generic_visit(node)
         if not self._is_long(node):
@@ -156,7 +157,7 @@ class _Interrupts(ast.NodeTransformer):
 def _counted(node: ast.For) -> list[ast.stmt] | None:
     """Return a loop's body with its counter, as an index, not counted from an array's end; None for no such body."""
     target = node.target
-    inside = [inner for statement in node.body for inner in ast.walk(statement)]
+    inside = [inner for statement in node.body for inner in nodes_of(statement)]
     if not isinstance(target, ast.Name) or len(inside) > LONGEST_TWICE:
         return None
     if any(isinstance(one, ast.Name) and one.id == target.id and not isinstance(one.ctx, ast.Load) for one in inside):

@@ -22,6 +22,7 @@ from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
 from rkruntime.simt._options import Options
 from rkruntime.simt._read import plain_function
@@ -93,7 +94,7 @@ class Special:
         self.lanes = choice.lanes
         self.together = choice.lanes if trees.wide and not has_barriers(program) else 1
         self.compile_s = compile_s
-        nodes = (node for unit in program.units.values() for node in ast.walk(unit.tree))
+        nodes = (node for unit in program.units.values() for node in nodes_of(unit.tree))
         self.has_open_loop = any(map(_is_open_loop, nodes))
         self.ns_per_block: float | None = None
         self.drive = compiled.entry_point
@@ -328,7 +329,7 @@ class Kernel:
         if row is not None:
             where = f"{unit.source.file}:{row.lineno}"
             raise LanesRefused(f"each thread reads complex numbers of its own, which lie apart: {where}")
-        turns = next((node for node in ast.walk(unit.tree) if isinstance(node, ast.While)), None)
+        turns = next((node for node in nodes_of(unit.tree) if isinstance(node, ast.While)), None)
         if turns is not None and max(sizes.values(), default=0) > 64 and register_bytes() < WIDEST:
             where = f"{unit.source.file}:{turns.lineno}"
             raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
@@ -373,7 +374,7 @@ def _check_for_lanes(program: Program) -> None:
 
 def _passes_tuples(tree: ast.FunctionDef) -> bool:
     """Whether a function takes `*args`, or passes them."""
-    return tree.args.vararg is not None or any(isinstance(node, ast.Starred) for node in ast.walk(tree))
+    return tree.args.vararg is not None or any(isinstance(node, ast.Starred) for node in nodes_of(tree))
 
 
 def _holds(type_: Any, kind: Any) -> bool:

@@ -7,6 +7,7 @@ import linecache
 from types import CodeType
 
 from rkruntime.simt._define import defined
+from rkruntime.simt._nodes import nodes_of
 
 __all__ = ("read_lambda",)
 
@@ -20,7 +21,7 @@ def read_lambda(code: CodeType) -> ast.FunctionDef | None:
         tree = ast.parse(text)
     except SyntaxError:
         return None
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno and _is(node, code):
             return defined(NAME, node.args, [ast.copy_location(ast.Return(node.body), node.body)], node)
     return None

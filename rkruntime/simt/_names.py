@@ -12,11 +12,14 @@ import builtins
 import importlib
 import operator
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any, Final
 
 import numpy as np
+
+from rkruntime.simt._nodes import nodes_of
 
 __all__ = ("UNKNOWN", "Names", "assigned_names")
 
@@ -47,32 +50,22 @@ _OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
 _SUBMODULES = ("cg", "fp16", "libdevice", "random")
 _CALLABLE = (int, float, bool, len, max, min, abs, round, tuple)
 _PLAIN = (int, float, bool, str, tuple, np.integer, np.floating)
+_SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-def assigned_names(tree: ast.AST) -> dict[str, int]:
+def assigned_names(tree: ast.AST) -> Counter[str]:
     """Count how often each name is bound in a function's body, nested functions' own names left out."""
-    counts: dict[str, int] = {}
-
-    def note(name: str) -> None:
-        counts[name] = counts.get(name, 0) + 1
-
-    def walk(node: ast.AST) -> None:
-        for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store | ast.Del):
-                note(child.id)
-            elif isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name):
-                note(child.target.id)  # bound before, and changed here: never fixed
-            elif isinstance(child, ast.alias):
-                note((child.asname or child.name).partition(".")[0])
-            elif isinstance(child, ast.ExceptHandler) and child.name:
-                note(child.name)
-            if isinstance(child, ast.FunctionDef):
-                note(child.name)
-            elif not isinstance(child, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
-                walk(child)
-
-    walk(tree)
-    return counts
+    counts: Counter[str] = Counter()
+    for node in nodes_of(tree, closed=_SCOPES)[1:]:
+        if isinstance(node, ast.Name):
+            counts[node.id] += not isinstance(node.ctx, ast.Load)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            counts[node.target.id] += 1  # bound before, and changed here: never fixed
+        elif isinstance(node, ast.alias):
+            counts[(node.asname or node.name).partition(".")[0]] += 1
+        elif isinstance(node, ast.FunctionDef | ast.ExceptHandler) and node.name:
+            counts[node.name] += 1
+    return +counts
 
 
 class Names:

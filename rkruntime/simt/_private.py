@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 
 from rkruntime.simt._names import assigned_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._uniform import EXTENTS
 
 __all__ = ("added_to_only",)
@@ -27,7 +28,7 @@ def added_to_only(tree: ast.FunctionDef) -> tuple[int, ...]:
     bound = assigned_names(tree)
     harmless: set[ast.AST] = set()
     added: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             call = node.value
             if isinstance(call.func, ast.Name) and call.func.id in _ADDING and isinstance(call.args[0], ast.Name):
@@ -36,7 +37,7 @@ def added_to_only(tree: ast.FunctionDef) -> tuple[int, ...]:
         elif isinstance(node, ast.Attribute) and node.attr in EXTENTS and isinstance(node.ctx, ast.Load):
             harmless.add(node.value)
     used_otherwise = {
-        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node not in harmless
+        node.id for node in nodes_of(tree) if isinstance(node, ast.Name) and node not in harmless
     } | bound.keys()
     found = [k for k, name in enumerate(parameters) if name in added and name not in used_otherwise]
     return tuple(found[:MOST])

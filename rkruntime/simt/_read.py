@@ -14,6 +14,7 @@ import attrs
 from rkruntime.errors import UnsupportedKernel
 from rkruntime.simt._executed import definition_of
 from rkruntime.simt._lambdas import read_lambda
+from rkruntime.simt._nodes import nodes_of
 
 __all__ = ("Source", "plain_function", "read", "refuse")
 
@@ -97,10 +98,9 @@ def _parse(function: FunctionType) -> ast.Module | None:
     indented = text[:1].isspace()
     for candidate, offset in (("if 1:\n" + text, 2), (textwrap.dedent(text), 1)) if indented else ((text, 1),):
         try:
-            tree = ast.parse(candidate)
+            return ast.parse("\n" * (max(first, 1) - offset) + candidate)
         except SyntaxError:
             continue
-        return ast.increment_lineno(tree, max(first, 1) - offset)
     return None
 
 
@@ -109,7 +109,7 @@ def _find(tree: ast.Module | None, code: CodeType) -> ast.FunctionDef | None:
     if tree is None:
         return None
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.FunctionDef) and node.name == code.co_name:
             given = node.args
             names = tuple(one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs))

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from types import FunctionType
 
 from rkruntime.simt._assigned import assignment, followed, stored_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import PREFIX, Program, Unit
 from rkruntime.simt._uniform import EXTENTS, SAME_IN_BLOCK
 
@@ -28,12 +29,12 @@ def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
         program: The kernel and its device functions.
         records: Parameters of the kernel that are arrays of records.
     """
-    if any(_stores_field(part) for node in _repeated(program) for part in ast.walk(node)):
+    if any(_stores_field(part) for node in _repeated(program) for part in nodes_of(node)):
         return False
     tree = program.kernel.tree
     differing, read = followed(tree, _assigned), False
     for loop in _loops(tree):
-        inside = [part for statement in loop.body for part in ast.walk(statement)]
+        inside = [part for statement in loop.body for part in nodes_of(statement)]
         same = {
             id(part.value)
             for part in inside
@@ -48,7 +49,7 @@ def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
 
 
 def _loops(tree: ast.AST) -> Iterator[ast.For | ast.While]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.For | ast.While))
+    return (node for node in nodes_of(tree) if isinstance(node, ast.For | ast.While))
 
 
 def _repeated(program: Program) -> Iterator[ast.AST]:
@@ -60,7 +61,7 @@ def _repeated(program: Program) -> Iterator[ast.AST]:
     while todo:
         unit, node = todo.pop()
         yield node
-        names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+        names = {part.id for part in nodes_of(node) if isinstance(part, ast.Name)}
         called = {function for name, function in unit.devices.items() if name in names} - seen
         seen |= called
         todo += [(program.units[function], program.units[function].tree) for function in called]
@@ -83,11 +84,11 @@ def _assigned(node: ast.AST, differing: frozenset[str]) -> Iterator[str]:
     if assigned is None:
         return
     targets, value = assigned
-    if _mentions(value, differing) or any(isinstance(part, ast.Subscript) for part in ast.walk(value)):
+    if _mentions(value, differing) or any(isinstance(part, ast.Subscript) for part in nodes_of(value)):
         yield from (name for one in targets for name in stored_names(one))
 
 
 def _mentions(node: ast.AST, differing: frozenset[str]) -> bool:
     """Whether an expression has a name whose value differs among threads, or calls what may tell where a thread is."""
-    names = (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+    names = (part.id for part in nodes_of(node) if isinstance(part, ast.Name))
     return any(name in differing or (name.startswith(PREFIX) and name not in SAME) for name in names)

@@ -26,6 +26,7 @@ from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
 from rkruntime.simt._linked import IN_PYTHON, Linked, is_linked
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._options import PLAIN, Options
 from rkruntime.simt._program import CONTEXT, PREFIX, Later, Program, Unit, called
@@ -71,8 +72,8 @@ def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device
 
 def _check_kernel(source: Source) -> None:
     """Refuse what is allowed in device functions alone."""
-    nested = {inner for node in ast.walk(source.tree) if _is_nested(node, source) for inner in ast.walk(node)}
-    for node in ast.walk(source.tree):
+    nested = {inner for node in nodes_of(source.tree) if _is_nested(node, source) for inner in nodes_of(node)}
+    for node in nodes_of(source.tree):
         if isinstance(node, ast.Return) and node not in nested:
             value = node.value
             if value is not None and not (isinstance(value, ast.Constant) and value.value is None):

@@ -10,6 +10,7 @@ import ast
 from itertools import count
 
 from rkruntime.simt._names import Names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import PREFIX, called
 
 __all__ = ("IN_PLACE", "with_shifts_called")
@@ -49,7 +50,7 @@ class _Shifts(ast.NodeTransformer):
         target, before = node.target, list[ast.stmt]()
         if isinstance(target, ast.Attribute | ast.Subscript):
             target.value = self._held(target.value, before)
-        if isinstance(target, ast.Subscript) and not any(isinstance(one, ast.Slice) for one in ast.walk(target.slice)):
+        if isinstance(target, ast.Subscript) and not any(isinstance(one, ast.Slice) for one in nodes_of(target.slice)):
             target.slice = self._held(target.slice, before)
         made = called(f"{name}_in_place", _loaded(target), node.value, at=node)
         return [_placed(one, node) for one in (*before, ast.Assign([target], made))]
@@ -62,7 +63,7 @@ class _Shifts(ast.NodeTransformer):
 
     def _held(self, node: ast.expr, before: list[ast.stmt]) -> ast.expr:
         """Return what reads a value without calling anything again; `before` gets what has to come first."""
-        if not any(isinstance(one, ast.Call | ast.NamedExpr) for one in ast.walk(node)):
+        if not any(isinstance(one, ast.Call | ast.NamedExpr) for one in nodes_of(node)):
             return node
         name = f"{PREFIX}held_{next(self.numbers)}"
         before.append(ast.Assign([ast.Name(name, ast.Store())], node))

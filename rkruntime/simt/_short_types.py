@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
 from rkruntime.simt._program import Program
 
@@ -36,7 +37,7 @@ def _named(unit: Any) -> Iterator[str]:
     """Yield the names of the types that one function names, as a value or in a string such as `float16`."""
     for value in (*unit.globals.values(), *unit.members.values()):
         yield from _types_of(value)
-    for node in ast.walk(unit.tree):
+    for node in nodes_of(unit.tree):
         if isinstance(node, ast.Constant) and node.value in SPELLINGS:
             yield HALF
 

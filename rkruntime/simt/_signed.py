@@ -22,6 +22,7 @@ from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
 from numba.core.registry import cpu_target
 
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._parts import INLINE
 from rkruntime.simt._program import CONTEXT, PREFIX
@@ -98,7 +99,7 @@ def is_check(callee: Any) -> bool:
 def _made(text: str, tree: ast.FunctionDef, file: str, namespace: Mapping[str, Any]) -> FunctionType:
     """Compile a definition that stands in the place of another one."""
     module = ast.parse(text)
-    for node in ast.walk(module):
+    for node in nodes_of(module):
         if isinstance(node, ast.stmt | ast.expr | ast.arg):
             node.lineno = node.end_lineno = tree.lineno
     made: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import attrs
 from rkruntime.simt._copied import copied
 from rkruntime.simt._guards import hoist_guards
 from rkruntime.simt._interrupt import add_interrupts, waiting_functions
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._recursion import add_descent, recursive_functions
 from rkruntime.simt._rewrite import PREFIX, Program
 
@@ -55,10 +56,10 @@ def trees_of(program: Program, *, guards: bool, scalar: bool = False) -> Trees:
     """
     kernel = program.kernel
     guarded = hoist_guards(kernel, copied(kernel.tree), take=guards)
-    trees = {function: copied(unit.tree) for function, unit in program.units.items()}
-    trees[kernel.source.function] = guarded.tree
+    units = program.units.items()
+    trees = {function: guarded.tree if unit is kernel else copied(unit.tree) for function, unit in units}
     recursive, waiting = recursive_functions(program.units), waiting_functions(program)
-    for function, unit in program.units.items():
+    for function, unit in units:
         trees[function] = add_interrupts(unit, trees[function], waiting, scalar=scalar)
         if function in recursive:
             trees[function] = add_descent(trees[function])
@@ -68,6 +69,6 @@ def trees_of(program: Program, *, guards: bool, scalar: bool = False) -> Trees:
 
 def _tells_blocks_apart(tree: ast.FunctionDef) -> bool:
     """Whether a function looks at the thread's index in its block, or at the block's."""
-    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    names = {node.id for node in nodes_of(tree) if isinstance(node, ast.Name)}
     told = not names.isdisjoint(PREFIX + name for name in WITHIN_BLOCK)
     return told or any(name.startswith(PREFIX + "in_place_of_extended") for name in names)  # an overload may look

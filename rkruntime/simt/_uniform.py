@@ -11,6 +11,7 @@ import attrs
 import numpy as np
 
 from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._nodes import nodes_of
 
 __all__ = ("EXTENTS", "SAME_IN_BLOCK", "Kind", "Prefix", "Value", "is_pure")
 
@@ -170,7 +171,7 @@ class Prefix:
 
 def is_pure(node: ast.expr, names: Names) -> bool:
     """Whether an expression can be left out where its value does not matter: it has no effects and does not raise."""
-    for inner in ast.walk(node):
+    for inner in nodes_of(node):
         if isinstance(inner, ast.Call):
             name = inner.func.id if isinstance(inner.func, ast.Name) else ""
             function: Any = names.value(name) if name else UNKNOWN

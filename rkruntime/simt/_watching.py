@@ -13,6 +13,7 @@ import numpy as np
 
 from rkruntime.simt._copied import copied
 from rkruntime.simt._names import UNKNOWN, Names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import CONTEXT, PREFIX, called
 
 __all__ = ("watched_atomic", "watched_subscript")
@@ -96,7 +97,7 @@ def _holds_no_elements(array: ast.expr, names: Names) -> bool:
 
 def _can_be_repeated(node: ast.expr, names: Names) -> bool:
     """Whether an expression may be computed twice: it calls nothing but what only looks."""
-    for one in ast.walk(node):
+    for one in nodes_of(node):
         if isinstance(one, ast.NamedExpr):
             return False
         if isinstance(one, ast.Call):

@@ -9,6 +9,7 @@ from types import FunctionType
 import numpy as np
 
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._rewrite import Program, Unit
 from rkruntime.simt._shifting import IN_PLACE
 
@@ -58,7 +59,7 @@ class _Stores(ast.NodeVisitor):
         self.program = program
         self.summaries = summaries
         bound = assigned_names(unit.tree)
-        slices = any(isinstance(node, ast.Name) and node.id == "slice" for node in ast.walk(unit.tree))
+        slices = any(isinstance(node, ast.Name) and node.id == "slice" for node in nodes_of(unit.tree))
         self.dimensions = {} if slices else {name: n for name, n in dimensions.items() if name not in bound}
         self.views: dict[str, Roots] = {name: frozenset({name}) for name in unit.source.parameters}
         self.written: set[str] = set()
@@ -134,7 +135,7 @@ class _Stores(ast.NodeVisitor):
                 self.written |= self._roots(value)
 
     def _bind(self, target: ast.AST, roots: Roots) -> None:
-        for one in ast.walk(target):
+        for one in nodes_of(target):
             if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
                 self.views[one.id] = self.views.get(one.id, NONE) | roots
 
