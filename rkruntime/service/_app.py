@@ -81,7 +81,11 @@ class _Front:
         if scope["type"] != "http":
             raise RuntimeError(f"{scope['type']} is not served")
         exchange = Exchange(scope, receive, self._limits)
-        _identify(exchange)
+        request_id = exchange.request_id = id_of(exchange.headers)
+        REQUEST_ID.set(request_id.decode())
+        traceparent = exchange.headers.get(b"traceparent")
+        if traceparent is not None:
+            TRACE.set(parse_traceparent(traceparent.decode("latin-1")))
         observed = self._observed
         if observed is not None:
             observed.begin(exchange)
@@ -115,13 +119,14 @@ class _Endpoint:
         self._limited = spec.limited
         self._state = state
         self._most_s = state.config.service.request_timeout
+        self._rated = spec.limited and state.config.service.rate_limit is not None
 
     def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         exchange.begin(self._most_s)
-        if self._limited:
+        if self._rated:
             self._state.limits.check_rate(exchange.scope)
-            if not exchange.enter_at_once():
-                return self._enter(exchange)
+        if self._limited and not exchange.enter_at_once():
+            return self._enter(exchange)
         return self._handler(self._state, exchange)
 
     async def _enter(self, exchange: Exchange) -> Reply:
@@ -135,13 +140,3 @@ async def _refuse(exchange: Exchange, error: Exception) -> Reply:
         get_logger("rkruntime.service").error("a request failed", request_id=REQUEST_ID.get(), exc_info=error)
     await exchange.discard()
     return problem_response(error)
-
-
-def _identify(exchange: Exchange) -> None:
-    """Give a request its id, and the caller's trace."""
-    told = exchange.headers
-    exchange.request_id = id_of(told)
-    REQUEST_ID.set(exchange.request_id.decode())
-    traceparent = told.get(b"traceparent")
-    if traceparent is not None:
-        TRACE.set(parse_traceparent(traceparent.decode("latin-1")))

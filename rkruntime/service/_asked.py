@@ -46,18 +46,23 @@ class Planned(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-class Launch(NamedTuple):
+class Launch:
     """What is asked for.
 
     Args:
         args: By name, in the kernel's order: numbers, arrays, or `Planned` for outputs and for arrays still to come.
         how: Some of `over`, `grid`, `block` and `shared`.
+
+    Attributes:
         output_bytes: Bytes of what is planned; known once `plan` has checked it.
     """
 
-    args: dict[str, Any]
-    how: dict[str, Any]
-    output_bytes: int = 0
+    __slots__ = ("args", "how", "output_bytes")
+
+    def __init__(self, args: dict[str, Any], how: dict[str, Any]) -> None:
+        self.args = args
+        self.how = how
+        self.output_bytes = 0
 
 
 def read_launch(spec: KernelSpec, text: bytes | bytearray | str) -> Launch:
@@ -80,7 +85,9 @@ def read_launch(spec: KernelSpec, text: bytes | bytearray | str) -> Launch:
         raise _refused(f"it has {', '.join(map(str, told.keys() - HOW))}")
     if not isinstance(args, dict):
         raise _refused(f"args is {_kind(args)}, not an object of values by name")
-    return Launch({name: _argument(spec, name, value) for name, value in args.items()}, _how(told))
+    for name, value in args.items():
+        args[name] = _argument(spec, name, value)
+    return Launch(args, _how(told))
 
 
 def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
@@ -90,19 +97,25 @@ def plan(spec: KernelSpec, launch: Launch, most_bytes: int) -> Launch:
         ArgumentMismatch: An argument is missing, or is not what the kernel's signature declares, or its body takes.
         RequestRefused: The outputs take more than `most_bytes` together.
     """
-    args = launch.args if (*launch.args,) == spec.parameters else _in_order(spec, launch)
+    if (*launch.args,) != spec.parameters:
+        launch.args = _in_order(spec, launch)
+    args = (*launch.args.values(),)
     if spec.declared:
-        as_declared(spec.name, spec.parameters, spec.declared, tuple(args.values()))
+        as_declared(spec.name, spec.parameters, spec.declared, args)
     else:
-        check_uses(spec, tuple(args.values()))
-    taken = sum([value.nbytes for value in args.values() if isinstance(value, Planned)])
+        check_uses(spec, args)
+    taken = 0
+    for value in args:
+        if type(value) is Planned:
+            taken += value.nbytes
+    launch.output_bytes = taken
     if taken > most_bytes:
         raise RequestRefused(
             413,
             f"the outputs take {taken:,} bytes, and {most_bytes:,} are allowed",
             "ask for less at once, or raise service.max_response_size",
         )
-    return Launch(args, launch.how, taken)
+    return launch
 
 
 def _in_order(spec: KernelSpec, launch: Launch) -> dict[str, Any]:
@@ -117,11 +130,11 @@ def _in_order(spec: KernelSpec, launch: Launch) -> dict[str, Any]:
 
 def take_memory(launch: Launch) -> tuple[Any, ...]:
     """Return the arguments as a launch takes them; what was planned becomes an array of zeros to write to."""
-    taken = [
-        Out(np.zeros(value.shape, value.dtype)) if isinstance(value, Planned) else value
-        for value in launch.args.values()
-    ]
-    return (*taken,)
+    taken = launch.args.copy()
+    for name, value in taken.items():
+        if type(value) is Planned:
+            taken[name] = Out(np.zeros(value.shape, value.dtype))
+    return (*taken.values(),)
 
 
 def dtype_of(spec: KernelSpec, name: str, text: object) -> np.dtype[Any]:
@@ -166,7 +179,7 @@ def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None)
         raise ArgumentMismatch(spec.name, name, "a text", "a list of numbers or booleans", mend)
     try:
         plain = np.array(value)
-        array = _as_dtype(value, plain, dtype)
+        array = plain if dtype is None else _as_dtype(value, plain, dtype)
     except (ValueError, TypeError) as error:
         raise ArgumentMismatch(spec.name, name, "a list", "numbers in lists of equal lengths", str(error)) from None
     if plain.dtype.kind not in "biuf" and plain.size:
@@ -178,13 +191,13 @@ def _array(spec: KernelSpec, name: str, value: Any, dtype: np.dtype[Any] | None)
     return array
 
 
-def _as_dtype(value: Any, plain: np.ndarray[Any, Any], dtype: np.dtype[Any] | None) -> np.ndarray[Any, Any] | None:
+def _as_dtype(value: Any, plain: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
     """Make an array of a dtype from a value and what NumPy makes of it; None where the numbers would be others.
 
     Floats may be rounded, but not to infinity.
     """
-    if dtype is None or not plain.size:
-        return plain if dtype is None else np.zeros(plain.shape, dtype)
+    if not plain.size:
+        return np.zeros(plain.shape, dtype)
     with np.errstate(invalid="ignore", over="ignore"):
         if dtype.kind not in "iu":
             array = plain.astype(dtype, casting="unsafe")

@@ -23,7 +23,7 @@ from starlette.types import Receive
 from rkruntime.errors import NotRunning
 from rkruntime.service._patience import Patience, Waited, out_of_time
 
-__all__ = ("Bridge", "Soon")
+__all__ = ("Bridge", "Call", "Soon")
 
 R = TypeVar("R")
 Soon: TypeAlias = Callable[..., Callable[[str], None] | None]
@@ -32,7 +32,7 @@ with a reason; or None where that cannot be done now."""
 LEFT = "its caller left"
 
 
-class _Call(Waited):
+class Call(Waited):
     """One call on its way: what to run, in which context, until when; and, later, how it ended."""
 
     __slots__ = ("args", "cancel", "context", "function", "outcome", "soon", "withdrawn")
@@ -46,7 +46,9 @@ class _Call(Waited):
         timeout_s: float,
         receive: Receive | None,
     ) -> None:
-        super().__init__(future, timeout_s, receive)
+        self.future = future
+        self.timeout_s = timeout_s
+        self.receive = receive
         self.function = function
         self.args = args
         self.context = contextvars.copy_context()
@@ -75,9 +77,9 @@ class Bridge:
         self._nursery = nursery
         self._loop: asyncio.AbstractEventLoop | None = None
         self._patience: Patience | None = None
-        self._asked: deque[_Call] = deque()
+        self._asked: deque[Call] = deque()
         self._crossing = False
-        self._answered: deque[_Call] = deque()
+        self._answered: deque[Call] = deque()
         self._returning = False
         self._carrier: trio.lowlevel.Task | None = None
         self._under_way = 0
@@ -114,20 +116,33 @@ class Bridge:
             NotRunning: The runtime's thread takes no more calls.
             RequestRefused: `timeout_s` passed (504).
         """
-        assert self._loop is not None
-        assert self._patience is not None
-        future: asyncio.Future[R] = self._loop.create_future()
-        call = _Call(function, args, soon, future, timeout_s, receive)
+        call = self.begin(function, args, timeout_s, receive, soon)
+        try:
+            result: R = await call.future
+        finally:
+            if call.outcome is None:
+                self.withdraw(call)
+        return result
+
+    def begin(
+        self,
+        function: Callable[..., Awaitable[Any]],
+        args: tuple[Any, ...],
+        timeout_s: float,
+        receive: Receive | None,
+        soon: Soon | None,
+    ) -> Call:
+        """Begin a call as `call` does; whoever waits for its `future` withdraws it, if it has no `outcome` by then."""
+        loop, patience = self._loop, self._patience
+        assert loop is not None
+        assert patience is not None
+        call = Call(function, args, soon, loop.create_future(), timeout_s, receive)
         self._asked.append(call)
         if not self._crossing:
             self._crossing = True
-            self._loop.call_soon(self._cross)
-        try:
-            self._patience.wait(call)
-            return await future
-        finally:
-            if call.outcome is None:
-                self._withdraw(call)
+            loop.call_soon(self._cross)
+        patience.wait(call)
+        return call
 
     def follow(self, future: asyncio.Future[R], timeout_s: float, receive: Receive | None) -> asyncio.Future[R]:
         """Give the future an end where the time is over or the client leaves, as `call` does; return it."""
@@ -145,7 +160,7 @@ class Bridge:
                 self._answered.append(self._asked.popleft())
             self._give()
 
-    def _withdraw(self, call: _Call) -> None:
+    def withdraw(self, call: Call) -> None:
         """Nobody waits for the call any more."""
         call.withdrawn = True
         with suppress(trio.RunFinishedError):
@@ -201,7 +216,7 @@ class Bridge:
             elif not self._begin_soon(call):
                 call.context.run(self._nursery.start_soon, self._run, call)
 
-    def _begin_soon(self, call: _Call) -> bool:
+    def _begin_soon(self, call: Call) -> bool:
         """Begin a call without a task, where it can be; false where it cannot."""
         if call.soon is None:
             return False
@@ -212,7 +227,7 @@ class Bridge:
             return True
         return call.cancel is not None
 
-    async def _run(self, call: _Call) -> None:
+    async def _run(self, call: Call) -> None:
         """Run one call to its end, whatever that is; nothing that it raises harms the others."""
         told: outcome.Outcome[Any] = outcome.Error(NotRunning("stopped"))
         try:
@@ -227,7 +242,7 @@ class Bridge:
         finally:
             self._return(call, told)
 
-    def _return(self, call: _Call, told: outcome.Outcome[Any]) -> None:
+    def _return(self, call: Call, told: outcome.Outcome[Any]) -> None:
         call.outcome = told
         self._under_way -= 1
         self._answered.append(call)

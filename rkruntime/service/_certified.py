@@ -18,17 +18,16 @@ _NAMES = "rkruntime.certificate_names"
 class CertifiedProtocol(HttpToolsProtocol):
     """Puts the names of a client's verified certificate into the scope of its requests."""
 
-    _names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Read the certificate, once for all requests of the connection."""
         super().connection_made(transport)
-        self._names = names_in(transport.get_extra_info("peercert"))
+        self.names = names_in(transport.get_extra_info("peercert"))
 
     def certify(self, scope: Any) -> None:
         """Put them into a request's scope."""
-        if self._names:
-            scope.setdefault("extensions", {})[_NAMES] = self._names
+        scope.setdefault("extensions", {})[_NAMES] = self.names
 
 
 def names_of(scope: Scope) -> tuple[str, ...]:

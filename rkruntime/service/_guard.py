@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
 from functools import lru_cache, partial
 from typing import Any
@@ -84,8 +84,16 @@ class Guard:
         if spec.permission is None:
             return inner
         permission = spec.permission
+        label = ANYONE.label
+        anyones = not self._demands and self._audit is None and permission not in ACTS and may(ANYONE.role, permission)
 
-        async def guarded(exchange: Exchange) -> Reply:
+        def guarded(exchange: Exchange) -> Awaitable[Reply]:
+            if anyones and self._foreign(exchange) is None:
+                IDENTITY.set(label)
+                return inner(exchange)
+            return looked_at(exchange)
+
+        async def looked_at(exchange: Exchange) -> Reply:
             scope = exchange.scope
             identity = self._admit_at_once(exchange, permission) or await self._admit(exchange, permission)
             IDENTITY.set(identity.label)
@@ -137,12 +145,10 @@ class Guard:
 
     def _admit_at_once(self, exchange: Exchange, permission: Permission) -> Identity | None:
         """Return who asks, where they may and nothing is put on record of it; else `_admit` has to say."""
-        if self._audit is not None or self._foreign(exchange) is not None:
+        if self._audit is not None or not self._demands or self._foreign(exchange) is not None:
             return None
-        found: Identity | Unproven | None = ANYONE
-        if self._demands:
-            bearer = _bearer(exchange.scope)
-            found = bearer if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(exchange.scope))
+        bearer = _bearer(exchange.scope)
+        found = bearer if isinstance(bearer, Unproven) else self._who.known(bearer, names_of(exchange.scope))
         return found if isinstance(found, Identity) and may(found.role, permission) else None
 
     async def _admit(self, exchange: Exchange, permission: Permission) -> Identity:

@@ -16,9 +16,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope
 
 from rkruntime.errors import RequestRefused
+from rkruntime.service._cycle import Cycle
 from rkruntime.service._limits import Limits
 from rkruntime.service._running import in_task
-from rkruntime.service._whole import cycle_of, has_body, take_body
 from rkruntime.units import parse_seconds
 
 __all__ = ("Exchange", "id_of")
@@ -57,6 +57,7 @@ class Exchange:
         scope: ASGI's.
         headers: By their names in lower case; of several with one name the last.
         body: What `read` returned.
+        length: Bytes of its body, as its header tells; None where none does.
         cycle: uvicorn's account of it; None where another server gave it.
         ended: Whether the body has been received to its end.
         deadline_s: When it is to be answered, by `time.monotonic`.
@@ -67,34 +68,31 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_has_place", "_held_bytes", "_invited", "_length", "_limits", "_receive"),
-        *("began_s", "body", "cycle", "deadline_s", "ended", "headers", "path_params", "request_id", "route", "scope"),
+        *("_has_place", "_held_bytes", "_invited", "_limits", "_receive"),
+        *("began_s", "body", "cycle", "deadline_s", "ended", "headers", "length", "path_params", "request_id"),
+        *("route", "scope"),
     )
 
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self.scope = scope
-        headers: dict[bytes, bytes] = dict(scope["headers"])
+        cycle = getattr(receive, "__self__", None)
+        self.cycle = cycle if isinstance(cycle, Cycle) else None
+        headers: dict[bytes, bytes] = dict(scope["headers"]) if self.cycle is None else self.cycle.told
         self.headers = headers
         self.body = NO_BODY
         length = headers.get(b"content-length")
-        self._length = None if length is None else int(length)
-        self.ended = not self._length and b"transfer-encoding" not in headers
+        self.length = None if length is None else int(length)
+        self.ended = not self.length and b"transfer-encoding" not in headers
         self.deadline_s = math.inf
         self.request_id = b""
         self.route = ""
         self.path_params: Mapping[str, str] = NO_NAMES
         self.began_s = 0.0
-        self.cycle = cycle_of(receive)
         self._receive = receive
         self._invited = b"expect" not in headers
         self._limits = limits
         self._held_bytes = 0
         self._has_place = False
-
-    @property
-    def length(self) -> int:
-        """Bytes of its body, as its header tells; 0 where none does."""
-        return self._length or 0
 
     def header(self, name: bytes) -> str | None:
         """Return a header by its name in lower case."""
@@ -137,8 +135,10 @@ class Exchange:
 
     def enter_at_once(self) -> bool:
         """Take a place among the requests in progress, until `leave`, if there is one."""
-        self._has_place = self._limits.enter_at_once()
-        return self._has_place
+        limits = self._limits
+        free = self._has_place = limits.in_progress < limits.most_requests
+        limits.in_progress += free
+        return free
 
     async def enter(self) -> None:
         """Wait for a place among the requests in progress, and take it until `leave`; see `Limits.enter`."""
@@ -151,7 +151,10 @@ class Exchange:
         Raises:
             RequestRefused: All requests together would hold more than they may (503).
         """
-        self._limits.reserve(count)
+        limits = self._limits
+        if limits.held_bytes + count > limits.most_bytes:
+            raise limits.no_room(count)
+        limits.held_bytes += count
         self._held_bytes += count
 
     def leave(self) -> None:
@@ -178,13 +181,14 @@ class Exchange:
         Raises:
             RequestRefused: It is larger (413), or finds no room beside others (503).
         """
-        cycle = self.cycle
-        if not self._length or cycle is None or not has_body(cycle):
-            return None
-        self._hold_told(most_bytes)
-        self.ended = True
-        self.body = take_body(cycle)
-        return self.body
+        body = self.cycle.take_whole() if self.length and self.cycle is not None else None
+        if body is not None:
+            self.ended = True
+            self.body = body
+            if len(body) > most_bytes:
+                raise _too_large(len(body), most_bytes)
+            self.hold(len(body))
+        return body
 
     async def read(self, most_bytes: int, check: Check | None = None) -> bytearray:
         """Return the body.
@@ -203,7 +207,10 @@ class Exchange:
             if check is not None:
                 check(body)
             return body
-        self._hold_told(most_bytes)
+        if self.length is not None:
+            if self.length > most_bytes:
+                raise _too_large(self.length, most_bytes)
+            self.hold(self.length)
         if b"request-timeout" not in self.headers:  # the connection bounds the time of every body by itself
             return await self._gather(most_bytes, check)
         await in_task()
@@ -214,13 +221,6 @@ class Exchange:
             mend = "send it faster, or ask for more time with the header Request-Timeout"
             raise RequestRefused(408, "the body did not come in time", mend) from None
 
-    def _hold_told(self, most_bytes: int) -> None:
-        """Make room for a body whose length is told."""
-        if self._length is not None:
-            if self._length > most_bytes:
-                raise _too_large(self._length, most_bytes)
-            self.hold(self._length)
-
     async def _gather(self, most_bytes: int, check: Check | None) -> bytearray:
         body = bytearray()
         while True:
@@ -230,7 +230,7 @@ class Exchange:
             part: bytes = message.get("body", b"")
             if len(body) + len(part) > most_bytes:
                 raise _too_large(len(body) + len(part), most_bytes)
-            if self._length is None:
+            if self.length is None:
                 self.hold(len(part))
             body += part
             if check is not None and (len(body) >= BEGINNING_BYTES or not message.get("more_body", False)):

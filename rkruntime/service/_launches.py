@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from functools import partial
 from http import HTTPStatus
 
 from rkruntime.errors import RequestRefused
-from rkruntime.kernels import KernelSpec
+from rkruntime.kernels import KernelSpec, LaunchRecord
 from rkruntime.service._answers import JSON, Answer, Reply
 from rkruntime.service._asked import Launch, take_memory
 from rkruntime.service._idempotency import fingerprint
@@ -24,19 +25,28 @@ __all__ = ("launch",)
 KEY = re.compile(r"[!-~]{1,128}")
 
 
-async def launch(state: ServiceState, request: Exchange) -> Reply:
+def launch(state: ServiceState, request: Exchange) -> Awaitable[Reply]:
     """Launch one kernel; with an Idempotency-Key that was seen before, answer as then."""
     name = request.path_params["name"]
     spec = state.catalogue.spec(name)
-    state.check_admission()
+    if not state.runtime.admits:
+        state.refuse()
     headers = request.headers
     asked_in = form_of(headers.get(b"content-type"))
     form = answer_form(headers.get(b"accept"), asked_in)
     if b"idempotency-key" in headers:
-        return await _run_once(state, request, spec, name, asked_in, form)
-    limits = state.config.service
-    asked = read_at_once(spec, request, asked_in, limits) or await read_asked(spec, request, asked_in, limits)
-    return await _run(state, request, name, asked, form)
+        return _run_once(state, request, spec, name, asked_in, form)
+    asked = read_at_once(spec, request, asked_in, state.config.service)
+    if asked is None:
+        return _read_and_run(state, request, spec, name, asked_in, form)
+    return _run(state, request, spec, name, asked, form)
+
+
+async def _read_and_run(
+    state: ServiceState, request: Exchange, spec: KernelSpec, name: str, asked_in: str, form: str
+) -> Reply:
+    asked = await read_asked(spec, request, asked_in, state.config.service)
+    return await _run(state, request, spec, name, asked, form)
 
 
 async def _run_once(
@@ -52,7 +62,7 @@ async def _run_once(
     return await state.answers.once(
         place,
         of,
-        lambda: _run(state, request, name, asked, form),
+        lambda: _run(state, request, spec, name, asked, form),
         partial(_wait_for_other, state, request),
     )
 
@@ -74,20 +84,19 @@ async def _wait_for_other(
         raise RequestRefused(HTTPStatus.GATEWAY_TIMEOUT, why, mend) from None
 
 
-async def _run(state: ServiceState, request: Exchange, name: str, asked: Launch, form: str) -> Reply:
+async def _run(state: ServiceState, request: Exchange, spec: KernelSpec, name: str, asked: Launch, form: str) -> Reply:
     request.hold(asked.output_bytes)
     args = take_memory(asked)
-    catalogue = state.catalogue
-    record = await state.bridge.call(
-        catalogue.launch,
-        name,
-        args,
-        asked.how,
-        timeout_s=request.left_s,
-        receive=request.receive,
-        soon=catalogue.launch_soon,
+    bridge, catalogue = state.bridge, state.catalogue
+    call = bridge.begin(
+        catalogue.launch, (name, args, asked.how), request.left_s, request.receive, catalogue.launch_soon
     )
-    results = results_of(catalogue.spec(name), args, record)
+    try:
+        record: LaunchRecord = await call.future
+    finally:
+        if call.outcome is None:
+            bridge.withdraw(call)
+    results = results_of(spec, args, record)
     wanted = request.asked("result")
     if wanted is None and form == JSON and (small := json_at_once(results, record)) is not None:
         return small

@@ -34,16 +34,24 @@ def caller_of(scope: Scope) -> str:
 
 
 class Limits:
-    """The limits of one service.
+    """The limits of one service, and what is taken up of them.
 
     Args:
         config: What they are.
+
+    Attributes:
+        most_requests: Requests that may be in progress at once.
+        most_bytes: Bytes that they may hold together.
+        in_progress: Requests that are.
+        held_bytes: Bytes that they do.
     """
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
         self._rates = Rates(config.rate_limit, config.rate_burst)
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self.most_requests = config.max_requests
+        self.most_bytes = config.max_request_memory
         self.in_progress = 0
         self.held_bytes = 0
 
@@ -67,12 +75,6 @@ class Limits:
                 429, f"more than {limit} requests a second came from this caller", "ask less often", wait_s
             )
 
-    def enter_at_once(self) -> bool:
-        """Take a place among the requests in progress, if there is one; give it back with `leave`."""
-        free = self.in_progress < self._config.max_requests
-        self.in_progress += free
-        return free
-
     async def enter(self, deadline_s: float) -> None:
         """Wait for a place among the requests in progress, in turn; give it back with `leave`.
 
@@ -83,7 +85,8 @@ class Limits:
             RequestRefused: Too many wait already, or the deadline came (503).
         """
         await in_task()
-        if not self._waiting and self.enter_at_once():  # one has left meanwhile
+        if not self._waiting and self.in_progress < self.most_requests:  # one has left meanwhile
+            self.in_progress += 1
             return
         if len(self._waiting) >= self._config.max_waiting_requests:
             raise _busy(f"{self.in_progress} requests are in progress and {self.waiting} wait")
@@ -115,16 +118,9 @@ class Limits:
         elif place in self._waiting:
             self._waiting.remove(place)
 
-    def reserve(self, count: int) -> None:
-        """Count bytes as held.
-
-        Raises:
-            RequestRefused: There would be too many (503).
-        """
-        most = self._config.max_request_memory
-        if self.held_bytes + count > most:
-            raise _busy(f"requests hold {self.held_bytes:,} of {most:,} bytes, and this one needs {count:,}")
-        self.held_bytes += count
+    def no_room(self, count: int) -> RequestRefused:
+        """Return the refusal of a request that would hold so many bytes more than there are (503)."""
+        return _busy(f"requests hold {self.held_bytes:,} of {self.most_bytes:,} bytes, and this one needs {count:,}")
 
 
 def _busy(why: str) -> RequestRefused:

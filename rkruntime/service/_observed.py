@@ -32,9 +32,9 @@ class Observed:
 
     def begin(self, exchange: Exchange) -> None:
         """Begin a request's span."""
-        trace = self._observability.begin_request(TRACE.get())
-        if trace is not None:
-            TRACE.set(trace)
+        caller = TRACE.get()
+        if caller is not None or self._observability.tracing is not None:
+            TRACE.set(self._observability.begin_request(caller))
         self._in_flight += 1
         exchange.began_s = time.perf_counter()
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import attrs
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from rkruntime.config import ServiceConfig
@@ -45,6 +46,7 @@ class GuardedProtocol(CertifiedProtocol):
 
     bounds: ClassVar[ServiceConfig]
     header_lines: ClassVar[bytes]
+    cycle: Cycle
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -91,7 +93,8 @@ class GuardedProtocol(CertifiedProtocol):
             self.send_400_response(INVALID)
         except httptools.HttpParserUpgrade:
             self._unsupported_upgrade_warning()
-        self._bound(data)
+        if self._in_header or self.cycle.more_body:
+            self._bound(data)
         begun, self._next = self._next, None
         if begun is not None:
             begun.begin()
@@ -116,7 +119,7 @@ class GuardedProtocol(CertifiedProtocol):
 
         A client that has left and one that only sends no more look the same; launches are not to run for nobody.
         """
-        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        cycle: Cycle | None = self.cycle  # None before the first request
         asked = cycle is not None and not cycle.response_complete
         if cycle is not None and asked and cycle.response_started:
             return
@@ -160,8 +163,12 @@ class GuardedProtocol(CertifiedProtocol):
             self._refuse_header()
             raise httptools.HttpParserError("the header is too large")
         version = parser.get_http_version()
-        self._refuse_ambiguous(version)
-        path, raw_path, query = _split(self.url)
+        told = dict(headers)
+        if len(told) != len(headers) or b"host" not in told or parser.should_upgrade():
+            self._refuse_ambiguous(version)
+        url = self.url
+        split = _split if len(url) <= SHORT_URL_BYTES else _split.__wrapped__
+        path, raw_path, query = split(url)
         scope: Any = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -177,15 +184,27 @@ class GuardedProtocol(CertifiedProtocol):
             "raw_path": raw_path,
             "query_string": query,
         }
-        self.certify(scope)
+        if self.names:
+            self.certify(scope)
         self.scope = scope
-        before: RequestResponseCycle | None = self.cycle
-        cycle = self.cycle = Cycle(self, scope, keep_alive=version != "1.0" and parser.should_keep_alive())
+        before: Cycle | None = self.cycle
+        cycle = self.cycle = Cycle(self, scope, told, keep_alive=version != "1.0" and parser.should_keep_alive())
         if before is None or before.response_complete:
             self._next = self._run(cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def on_body(self, body: bytes) -> None:
+        """Have more of a body."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        if cycle.event is not None:
+            cycle.event.set()
 
     def on_message_complete(self) -> None:
         """Have a request as a whole."""
@@ -194,14 +213,16 @@ class GuardedProtocol(CertifiedProtocol):
         cycle = self.cycle
         if not cycle.response_complete:
             cycle.more_body = False
-            cycle.message_event.set()
+            if cycle.event is not None:
+                cycle.event.set()
 
     def on_response_complete(self) -> None:
         """Begin the next request, where one waits, or rest; uvicorn's own starts and stops a timer for each answer."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
             self.loop.call_soon(self._run(*self.pipeline.pop()).begin)
         else:
@@ -282,7 +303,7 @@ class GuardedProtocol(CertifiedProtocol):
         self._refusal = RequestRefused(status, what, mend, retry_after_s)
         request_id = id_of(dict(self.headers or ()))
         body = as_json(attrs.evolve(problem_of(self._refusal), request_id=request_id.decode()))
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle: Cycle | None = self.cycle
         if cycle is None or cycle.response_complete or not cycle.response_started:
             head = [
                 STATUS_LINE[status],
@@ -305,15 +326,11 @@ class GuardedProtocol(CertifiedProtocol):
 
 
 @lru_cache(maxsize=MOST_URLS)
-def _split_short(url: bytes) -> tuple[str, bytes, bytes]:
+def _split(url: bytes) -> tuple[str, bytes, bytes]:
+    """Return a request's path, the same as it was sent, and its query, as uvicorn has them."""
     parsed = httptools.parse_url(url)
     path: str = parsed.path.decode("ascii")
     return unquote(path) if "%" in path else path, parsed.path, parsed.query or b""
-
-
-def _split(url: bytes) -> tuple[str, bytes, bytes]:
-    """Return a request's path, the same as it was sent, and its query, as uvicorn has them."""
-    return _split_short(url) if len(url) <= SHORT_URL_BYTES else _split_short.__wrapped__(url)
 
 
 async def _as_it_ended(error: BaseException | None, *_: object) -> None:

@@ -66,7 +66,7 @@ def read_at_once(spec: KernelSpec, request: Exchange, form: str, limits: Service
     Raises:
         RequestRefused, ArgumentMismatch: As for `read_asked`.
     """
-    if form != JSON or b"content-encoding" in request.headers or request.length >= LARGE_BYTES:
+    if form != JSON or b"content-encoding" in request.headers or (request.length or 0) >= LARGE_BYTES:
         return None
     body = request.read_at_once(limits.max_request_size)
     return None if body is None else plan(spec, read_launch(spec, body), limits.max_response_size)

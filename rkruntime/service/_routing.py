@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
@@ -15,6 +16,8 @@ from rkruntime.service._routes import RouteSpec
 __all__ = ("Routing",)
 
 T = TypeVar("T")
+MOST_PATHS = 256
+"""Of which it is remembered what answers them."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -38,7 +41,9 @@ class Routing(Generic[T]):
             for method in ("GET", "HEAD") if spec.method == "GET" else (spec.method,):
                 methods[method] = made
 
-    def find(self, method: str, path: str) -> tuple[RouteSpec, T, Mapping[str, str]]:
+        self.find = lru_cache(maxsize=MOST_PATHS)(self._find)
+
+    def _find(self, method: str, path: str) -> tuple[RouteSpec, T, Mapping[str, str]]:
         """Return a request's route, what answers it, and the names in its path.
 
         Raises:

@@ -8,11 +8,9 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from starlette.types import Send
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from rkruntime.service._answers import Answer, Reply, Streamed
 from rkruntime.service._incoming import Exchange
-from rkruntime.service._whole import send_whole
 
 __all__ = ("Headers", "HeadersFor", "Sender", "lines_of")
 
@@ -48,9 +46,9 @@ class Sender:
         """
         cycle = exchange.cycle
         if cycle is not None and isinstance(reply, Answer):
-            if cycle.flow.write_paused and not cycle.disconnected:
+            while cycle.flow.write_paused and not cycle.disconnected:
                 await cycle.flow.drain()
-            self._send_whole(cycle, exchange, reply, closes=closes)
+            self.send_at_once(exchange, reply, closes=closes)
             return
         headers = [*self._of_kind(reply.kind), (b"x-request-id", exchange.request_id), *_own(reply)]
         length = len(reply.body) if isinstance(reply, Answer) else reply.length
@@ -67,20 +65,15 @@ class Sender:
         await send({"type": "http.response.body", "body": reply.body if isinstance(reply, Answer) else b""})
 
     def send_at_once(self, exchange: Exchange, reply: Reply, *, closes: bool) -> bool:
-        """Send a whole answer to a client that reads; false where it takes `send`."""
+        """Send a whole answer to a client that reads, or has left; false where it takes `send`."""
         cycle = exchange.cycle
-        if cycle is None or not isinstance(reply, Answer) or cycle.flow.write_paused:
+        if cycle is None or not isinstance(reply, Answer) or (cycle.flow.write_paused and not cycle.disconnected):
             return False
-        self._send_whole(cycle, exchange, reply, closes=closes)
+        if not cycle.disconnected:
+            lines = self._lines_for(reply.kind) + b"x-request-id: %b\r\n" % exchange.request_id
+            lines += lines_of(_own(reply)) if reply.headers else NO_STORE_LINE
+            cycle.send_whole(reply.status, lines, reply.body, closes=closes)
         return True
-
-    def _send_whole(self, cycle: RequestResponseCycle, exchange: Exchange, reply: Answer, *, closes: bool) -> None:
-        """Send a whole answer, unless the client has left."""
-        if cycle.disconnected:
-            return
-        lines = self._lines_for(reply.kind) + b"x-request-id: %b\r\n" % exchange.request_id
-        lines += lines_of(_own(reply)) if reply.headers else NO_STORE_LINE
-        send_whole(cycle, reply.status, lines, reply.body, closes=closes)
 
     def _of_kind(self, kind: str) -> Headers:
         """Return the headers that every reply of a media type has."""

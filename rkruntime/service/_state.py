@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 import attrs
 
@@ -77,15 +78,15 @@ class ServiceState:
     activity: Activity = attrs.field(factory=Activity)
     feed: Feed = attrs.field(factory=Feed)
 
-    def check_admission(self) -> None:
-        """Refuse new work as the runtime would, before anything of it is read; for the server's thread.
+    def refuse(self) -> NoReturn:
+        """Refuse new work as the runtime would, which does not admit it, before any of it is read.
+
+        For the server's thread.
 
         Raises:
             Draining: The runtime drains, and its grace is over.
             NotRunning: It has not started yet, or has ended.
         """
-        if self.runtime.admits:
-            return
         if self.runtime.state is State.DRAINING:
             limits = self.config.runtime
             raise Draining(self.drain.retry_after_s(limits.drain_grace + limits.shutdown_timeout))

@@ -75,7 +75,9 @@ def json_at_once(results: Results, record: LaunchRecord) -> Answer | None:
     Raises:
         RequestRefused: One has no such form (406).
     """
-    size = sum([array.nbytes for array in results.values()])
+    size = 0
+    for array in results.values():
+        size += array.nbytes
     return Answer(_as_json(results, record)) if size < LARGE_BYTES else None
 
 
