@@ -27,6 +27,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,6 +45,8 @@ from rkruntime.log import configure_logging
 from rkruntime.observability import Metrics, Observability
 from rkruntime.service._activity import Activity
 
+WITH_COLLECTOR = ("asks", "launches", "requests")
+PARTS = (*WITH_COLLECTOR, "scrape")
 ROUNDS = 21
 TURNS = 4
 """Turns in a round, of which the lower quartile counts."""
@@ -177,10 +180,9 @@ class Arm:
         await trio.sleep(SETTLE_S)
 
 
-async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int) -> list[Figure]:
+async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int, parts: Sequence[str]) -> list[Figure]:
     settings = rk.RuntimeConfig(gpu_enabled=False, health_check_interval=3600.0, worker_threads=1)
-    took: dict[str, list[float]] = {name: [] for name in wanted}
-    launched: dict[str, list[float]] = {name: [] for name in wanted}
+    figures: list[Figure] = []
     async with AsyncExitStack() as opened:
         closing = opened.enter_context(ExitStack())
         armed = {}
@@ -192,28 +194,44 @@ async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int) ->
             runtime = await opened.enter_async_context(rk.open_runtime(settings, hooks=hooks))
             sends = "all traced" in name
             armed[name] = Arm(runtime, await runtime.spawn(Echo), await runtime.spawn(empty), told, sends)
-        looks = [armed["off"].looks() for _ in range(rounds + 1)]
-        for _ in range(rounds + 1):
-            asked: dict[str, list[float]] = {name: [] for name in wanted}
-            for turn in range(TURNS):
-                for name in armed if turn % 2 else reversed(armed):
-                    asked[name].append(await armed[name].asks())
-            begun: dict[str, list[float]] = {name: [] for name in wanted}
-            for turn in range(TURNS):
-                for name in armed if turn % 2 else reversed(armed):
-                    begun[name].append(await armed[name].launches())
-            for name in wanted:
-                took[name].append(typical(asked[name]))
-                launched[name].append(typical(begun[name]))
-    for kept in (took, launched):
-        charge_sending(kept)
-    figures = [Figure.of("an ask with nothing on", [each * 1e6 for each in took["off"][1:]], unit="us CPU")]
-    shares = [100 * look / ask for look, ask in zip(looks[1:], took["off"][1:], strict=True)]
-    figures.append(Figure.of("of it, to see that nobody listens", shares, unit="%", target="<= 1"))
-    on = [name for name in wanted if name != "off"]
-    figures += [figure(f"ask: {name} / off", took[name], took["off"], TARGETS.get(name, "")) for name in on]
-    figures += [figure(f"empty launch: {name} / off", launched[name], launched["off"], "") for name in on]
+        if "asks" in parts:
+            figures += asks_figures(await in_rounds(armed, Arm.asks, rounds), armed["off"], rounds)
+        if "launches" in parts:
+            launched = await in_rounds(armed, Arm.launches, rounds)
+            figures += [
+                figure(f"empty launch: {name} / off", launched[name], launched["off"], "") for name in on(armed)
+            ]
     return figures
+
+
+async def in_rounds(
+    armed: dict[str, Arm], work: Callable[[Arm], Awaitable[float]], rounds: int
+) -> dict[str, list[float]]:
+    """What a piece of work takes each arm, round by round."""
+    took: dict[str, list[float]] = {name: [] for name in armed}
+    for _ in range(rounds + 1):
+        turns: dict[str, list[float]] = {name: [] for name in armed}
+        for turn in range(TURNS):
+            for name in armed if turn % 2 else reversed(armed):
+                turns[name].append(await work(armed[name]))
+        for name, those in turns.items():
+            took[name].append(typical(those))
+    charge_sending(took)
+    return took
+
+
+def asks_figures(took: dict[str, list[float]], off: Arm, rounds: int) -> list[Figure]:
+    looks = [off.looks() for _ in range(rounds)]
+    shares = [100 * look / ask for look, ask in zip(looks, took["off"][1:], strict=True)]
+    return [
+        Figure.of("an ask with nothing on", [each * 1e6 for each in took["off"][1:]], unit="us CPU"),
+        Figure.of("of it, to see that nobody listens", shares, unit="%", target="<= 1"),
+        *[figure(f"ask: {name} / off", took[name], took["off"], TARGETS.get(name, "")) for name in on(took)],
+    ]
+
+
+def on(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name != "off"]
 
 
 def typical(turns: list[float]) -> float:
@@ -397,14 +415,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", metavar="PARTS", default=",".join(PARTS), help="of %(default)s")
     options = parser.parse_args()
     configure_logging("info", "json")
     with open(os.devnull, "w") as nowhere:
         logging.getLogger("rkruntime").handlers[0].setStream(nowhere)  # type: ignore[attr-defined]
-        tell("observability", [*run(options.rounds), *scrape()], options.json)
+        parts = options.only.split(",")
+        figures = run(options.rounds, parts) if set(parts) & set(WITH_COLLECTOR) else []
+        tell("observability", [*figures, *(scrape() if "scrape" in parts else [])], options.json)
 
 
-def run(rounds: int) -> list[Figure]:
+def run(rounds: int, parts: Sequence[str]) -> list[Figure]:
     """Measure with a collector beside."""
     context = multiprocessing.get_context("spawn")
     ready = context.Queue()
@@ -413,8 +434,10 @@ def run(rounds: int) -> list[Figure]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             port = ready.get(timeout=60)
-            figures = trio.run(measure, arms(Path(folder), port), rounds)
-            return figures + requests(Path(folder), port, rounds)
+            figures = []
+            if "asks" in parts or "launches" in parts:
+                figures += trio.run(measure, arms(Path(folder), port), rounds, parts)
+            return figures + (requests(Path(folder), port, rounds) if "requests" in parts else [])
     finally:
         collector.terminate()
         collector.join()
