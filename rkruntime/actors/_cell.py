@@ -245,9 +245,10 @@ class Cell:
         Nothing may wait between taking a message and handling it: until then it counts as one that waits.
         """
         turns = 0
+        until_s = math.inf  # the deadline that the scope has
         take, wait = self.mailbox.take, self.mailbox.wait_for_message
         while not self._ending:
-            if scope.deadline != math.inf and scope.cancel_called:  # which asks the clock
+            if until_s != math.inf and scope.cancel_called:  # which asks the clock
                 return
             if turns == FAIR_TURNS:
                 turns = 0
@@ -263,8 +264,8 @@ class Cell:
             if deadline_s != math.inf and deadline_s <= trio.current_time():
                 self._settle(envelope, "cancelled", self._too_late(envelope))
                 continue
-            if deadline_s != scope.deadline:
-                scope.deadline = deadline_s
+            if deadline_s != until_s:
+                scope.deadline = until_s = deadline_s
             envelope.scope = scope
             await self._handle(envelope, slot)
             if envelope.stop_reason:  # it was cancelled, and its handler ended all the same

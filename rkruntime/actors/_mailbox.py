@@ -130,7 +130,8 @@ class Mailbox:
             if not has_place:
                 self.taken_up += 1
             self._queue.append(envelope)
-        self.wake_server()
+        if self._servers and not self._woken:
+            self.wake_server()
 
     def wake_server(self) -> None:
         """Wake a server where messages wait, unless one is on its way: it takes all that end without waiting.
@@ -151,7 +152,10 @@ class Mailbox:
         while self._queue:
             envelope = self._queue.popleft()
             if envelope.state is QUEUED:
-                self.give_place()
+                if self._senders:
+                    self.give_place()
+                else:
+                    self.taken_up -= 1
                 return envelope
             self._gone -= 1
         return None

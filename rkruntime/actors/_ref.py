@@ -160,8 +160,10 @@ class Ref(Generic[A]):
             raise
 
     def _has_room(self) -> bool:
-        self._check_admission()
-        return not self._cell.mailbox.full
+        cell = self._cell
+        if cell.state == "stopped" or cell.system.refusal is not None:
+            self._check_admission()
+        return not cell.mailbox.full
 
     async def _wait_for_room(self) -> bool:
         """Wait until the mailbox has room; True where a place is kept for the caller."""

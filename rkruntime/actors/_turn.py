@@ -16,17 +16,13 @@ __all__ = ("TURNS", "Turn", "turns_at_work")
 class Turn:
     """One message's turn at an actor: over when its handler has ended, though tasks it left behind may go on."""
 
-    __slots__ = ("cell", "over", "slot")
+    __slots__ = ("actor", "cell", "over", "slot")
 
     def __init__(self, cell: Cell, slot: int) -> None:
         self.cell = cell
+        self.actor = cell.name
         self.slot = slot
         self.over = False
-
-    @property
-    def actor(self) -> str:
-        """The actor's name."""
-        return self.cell.name
 
 
 TURNS = cast("ContextVar[tuple[Turn, ...]]", context.TURNS)

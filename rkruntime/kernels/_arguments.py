@@ -6,18 +6,20 @@ Nothing here touches a device: the answer is a list of `Passed`, one an argument
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from rkruntime.errors import ArgumentMismatch
-from rkruntime.kernels._directions import DIRECTIONS, unwrap
+from rkruntime.kernels._directions import DIRECTIONS, OWN, unwrap
 
 if TYPE_CHECKING:
     from rkruntime.kernels._spec import KernelSpec
 
-__all__ = ("Direct", "Passed", "bind", "describe", "is_plain", "read_direct", "writable_alias")
+__all__ = ("NOT_DIRECT", "Direct", "Passed", "bind", "describe", "is_plain", "read_direct", "writable_alias")
 
+Direct: TypeAlias = tuple[Any, Sequence[Any], Sequence[Any]]
+NOT_DIRECT: Direct = (None, (), ())
 SCALARS = (bool, int, float, complex, np.generic)
 KINDS = "biufcmMV"
 WRITEABLE = 0x400
@@ -64,28 +66,12 @@ def is_plain(value: Any) -> bool:
     return isinstance(value, SCALARS) or (isinstance(value, tuple) and all(is_plain(each) for each in value))
 
 
-class Direct:
-    """Arguments that all go to the device as they are.
-
-    Args:
-        key: What the compiled kernel depends on: the same key means the same types, and that the arguments are good.
-        values: What the device takes, in order.
-        pooled: The device arrays among the arguments.
-    """
-
-    __slots__ = ("key", "pooled", "values")
-
-    def __init__(self, key: Any, values: list[Any], pooled: list[Any]) -> None:
-        self.key = key
-        self.values = values
-        self.pooled = pooled
-
-
-def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct | None:
+def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct:
     """Read arguments without checking or copying any: for launches like one that was checked before.
 
     Returns:
-        What to look the compiled kernel up by, or None where an argument may have to be copied or refused.
+        What the compiled kernel depends on (the same means the same types, and that the arguments are good), or None
+        where one may have to be copied or refused; what the device takes, in order; the device arrays among that.
     """
     parts: list[Any] = []
     values: list[Any] = []
@@ -93,8 +79,11 @@ def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct | None:
     part: Any
     for argument in args:
         kind = type(argument)
-        plain = kind is np.ndarray or kind.__name__ not in DIRECTIONS
-        value, direction = (argument, None) if plain else unwrap(argument)
+        value, direction = argument, OWN.get(kind)
+        if direction is not None:
+            value = argument.value
+        elif kind.__name__ in DIRECTIONS:
+            value, direction = unwrap(argument)
         if isinstance(value, np.ndarray):
             flags = value.flags.num
             usable = host_accessible and flags & WRITEABLE
@@ -106,10 +95,10 @@ def read_direct(args: Sequence[Any], host_accessible: bool) -> Direct | None:
         else:
             part = None if direction else _type_key(value)
         if part is None:
-            return None
+            return NOT_DIRECT
         parts.append(part)
         values.append(value)
-    return Direct(tuple(parts), values, pooled)
+    return tuple(parts), values, pooled
 
 
 def _type_key(value: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-__all__ = ("DIRECTIONS", "In", "InOut", "Out", "unwrap")
+__all__ = ("DIRECTIONS", "OWN", "In", "InOut", "Out", "unwrap")
 
 DIRECTIONS = ("In", "Out", "InOut")
 """Names of the classes, here and in numba.cuda."""
@@ -44,11 +46,15 @@ class InOut(_Directed):
     __slots__ = ()
 
 
+OWN: Mapping[type, str] = MappingProxyType({kind: kind.__name__.lower() for kind in (In, Out, InOut)})
+"""The direction that each class here stands for."""
+
+
 def unwrap(argument: Any) -> tuple[Any, str | None]:
     """Return the value and its direction: `in`, `out`, `inout`, or None where the argument carries none."""
-    if isinstance(argument, _Directed):
-        return argument.value, type(argument).__name__.lower()
     kind = type(argument)
+    if kind in OWN:
+        return argument.value, OWN[kind]
     if kind.__name__ in DIRECTIONS and kind.__module__.startswith("numba"):
         return argument.value, kind.__name__.lower()
     return argument, None

@@ -11,7 +11,7 @@ import numpy as np
 import trio
 
 from rkruntime.device import Compiled, Device, DeviceEvent, DeviceStream, Dim3
-from rkruntime.kernels._arguments import bind, read_direct
+from rkruntime.kernels._arguments import NOT_DIRECT, bind, read_direct
 from rkruntime.kernels._compilations import Compilations
 from rkruntime.kernels._grid import Extent, resolve
 from rkruntime.kernels._records import LaunchRecord
@@ -67,6 +67,7 @@ class Launcher:
         self._last: KernelSpec | None = None
         self._last_compiled: dict[Any, Compiled] = {}
         self._turn_at = 0.0
+        self._clock: trio.abc.Clock | None = None
 
     def launch(
         self,
@@ -102,7 +103,12 @@ class Launcher:
             LaunchCancelled: Somebody else stopped the launch.
         """
         launch = self._launch(spec, args, over, grid, block, shared)
-        return launch if self._on_launch is None else watched(spec.name, launch, self._on_launch)
+        if self._on_launch is None:
+            return launch
+        clock = self._clock
+        if clock is None:
+            clock = self._clock = trio.lowlevel.current_clock()
+        return watched(spec.name, launch, self._on_launch, clock)
 
     async def _launch(
         self,
@@ -119,24 +125,23 @@ class Launcher:
         if spec.declared and whole:
             args = as_declared(spec.name, spec.parameters, spec.declared, args)
         shape = resolve(spec.name, over, grid, block, spec.block)
-        direct = read_direct(args, self._host_accessible) if whole else None
+        key, values, pooled = read_direct(args, self._host_accessible) if whole else NOT_DIRECT
         if spec is not self._last:
             self._last, self._last_compiled = spec, self._compiled.setdefault(spec, {})
-        compiled = None if direct is None else self._last_compiled.get(direct.key)
-        if direct is not None and compiled is not None and self._chosen(spec, over, block):
+        compiled = None if key is None else self._last_compiled.get(key)
+        if compiled is not None and (not self._has_occupancy or self._is_chosen(spec, over, block)):
             ready = perf_counter()
-            event = self.device.launch(compiled, *shape, direct.values, self.stream, shared)
-            for array in direct.pooled:
+            event = self.device.launch(compiled, *shape, values, self.stream, shared)
+            for array in pooled:
                 array.touch(event, self.stream)
             if not event.done or ready >= self._turn_at:
-                await self._end(event, direct.values)
+                await self._end(event, values)
             elif event.error is not None:
                 raise event.error
             return self._record(compiled, shape, event, begun, ready, perf_counter())
         staged = Staged(spec, bind(spec, args), self._properties, self.memory)
         events: list[DeviceEvent] = []
         try:
-            key = None if direct is None else direct.key
             return await self._launch_staged(spec, staged, (over, block, shape, shared), key, begun, events)
         finally:
             staged.free(events[0] if events and not events[0].done else None, self.stream)
@@ -158,7 +163,7 @@ class Launcher:
         await staged.fill(compiled)
         if key is not None and staged.direct:
             self._compiled.setdefault(spec, {})[key] = compiled
-        if not self._chosen(spec, over, block):
+        if self._has_occupancy and not self._is_chosen(spec, over, block):
             shape = _with_preferred_block(compiled, spec.name, over, shape, shared)
         ready = perf_counter()
         event = self.device.launch(compiled, *shape, staged.args, self.stream, shared)
@@ -205,9 +210,9 @@ class Launcher:
             compiled.written,
         )
 
-    def _chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
-        """Whether the block is settled, and not the device's occupancy calculator's to choose."""
-        return not self._has_occupancy or block is not None or spec.block is not None or over is None
+    def _is_chosen(self, spec: KernelSpec, over: Extent | None, block: Extent | None) -> bool:
+        """Whether the block is settled, and not the device's occupancy calculator's to choose, where it has one."""
+        return block is not None or spec.block is not None or over is None
 
     async def _stop(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         """End a launch whose caller is gone, or leave it to its event where it cannot be ended in time."""

@@ -19,14 +19,15 @@ OnLaunch = Callable[[LaunchDone], None]
 _NUMBERS = itertools.count(1)
 
 
-async def watched(kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: OnLaunch) -> LaunchRecord:
-    """Await `launch` under ids of its own, and tell how it ended."""
+async def watched(
+    kernel: str, launch: Coroutine[Any, Any, LaunchRecord], tell: OnLaunch, clock: trio.abc.Clock
+) -> LaunchRecord:
+    """Await `launch` under ids of its own, and tell how it ended, by this run's clock."""
     above = TRACE.get()
     trace = above.child() if above is not None and above.sampled else above
     number = next(_NUMBERS)
     of_launch = LAUNCH.set(number)
     of_trace = None if trace is above else TRACE.set(trace)
-    clock = trio.lowlevel.current_clock()
     began_s = clock.current_time()
     try:
         record = await launch

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextvars import Context
+from collections.abc import Coroutine
 from typing import Any
 
-from rkruntime.actors import Answer, Ref
+from rkruntime.actors import Ref
 from rkruntime.errors import RkError
 from rkruntime.kernels import KernelSpec, LaunchRecord
 from rkruntime.runtime._actor import Actor
@@ -60,28 +59,3 @@ class KernelRef(Ref[KernelActor]):
             OutOfDeviceMemory: The arrays do not fit.
         """
         return self.ask(KernelActor.launch, *args, **how)
-
-    def launch_soon(
-        self,
-        answer: Answer,
-        args: tuple[Any, ...],
-        how: dict[str, Any],
-        context: Context,
-    ) -> Callable[[str], None]:
-        """Launch from outside any task, as `ask_soon` asks: `answer` gets the `LaunchRecord` or the error.
-
-        Args:
-            answer: Called once with an `outcome.Outcome`, on the Trio thread; it must not raise.
-            args: The kernel's arguments, as for `launch`.
-            how: `over`, or `grid` and `block`; `shared`.
-            context: The context variables that the launch sees.
-
-        Returns:
-            What cancels it, with a reason.
-
-        Raises:
-            Overloaded: The mailbox is full.
-            ActorStopped: The actor is gone.
-            Draining: The runtime takes nothing new.
-        """
-        return self.ask_soon(answer, KernelActor.launch, args, how, context)

@@ -12,7 +12,7 @@ import trio
 from rkruntime.actors import Answer, Policy, Restart
 from rkruntime.errors import ActorStopped, KernelNotFound, Overloaded
 from rkruntime.kernels import KernelSpec, LaunchRecord
-from rkruntime.runtime import KernelRef, Runtime
+from rkruntime.runtime import KernelActor, KernelRef, Runtime
 
 __all__ = ("Catalogue",)
 
@@ -85,7 +85,7 @@ class Catalogue:
         if ref is None:
             return None
         try:
-            return ref.launch_soon(answer, args, how, context)
+            return ref.ask_soon(answer, KernelActor.launch, args, how, context)
         except ActorStopped:
             del self._refs[name]
         except Overloaded:

@@ -51,24 +51,21 @@ class Run:
         except BaseException as error:
             self._end(error)
         else:
-            self._wait_for(wanted)
+            if wanted is TASK:
+                task = self._loop.create_task(_rest_of(self._coroutine), context=self._context)
+                self._waits_for = task
+                task.add_done_callback(self._end_with)
+            elif wanted is None:
+                self._loop.call_soon(self._go_on, context=self._context)
+            else:
+                wanted._asyncio_future_blocking = False  # as a task says that it has taken notice
+                self._waits_for = wanted
+                wanted.add_done_callback(self._go_on, context=self._context)
 
     def cancel(self, msg: object = None) -> None:
         """Cancel it, as a task would be."""
         if self._waits_for is not None:
             self._waits_for.cancel(msg)
-
-    def _wait_for(self, wanted: Any) -> None:
-        if wanted is TASK:
-            task = self._loop.create_task(_rest_of(self._coroutine), context=self._context)
-            self._waits_for = task
-            task.add_done_callback(self._end_with)
-        elif wanted is None:
-            self._loop.call_soon(self._go_on, context=self._context)
-        else:
-            wanted._asyncio_future_blocking = False  # as a task says that it has taken notice
-            self._waits_for = wanted
-            wanted.add_done_callback(self._go_on, context=self._context)
 
     def _end_with(self, task: asyncio.Future[None]) -> None:
         self._end(asyncio.CancelledError() if task.cancelled() else task.exception())
