@@ -134,9 +134,12 @@ class Launcher:
             event = self.device.launch(compiled, *shape, values, self.stream, shared)
             for array in pooled:
                 array.touch(event, self.stream)
-            if not event.done or ready >= self._turn_at:
+            if not event.done:
                 await self._end(event, values)
-            elif event.error is not None:
+            elif ready >= self._turn_at:
+                self._turn_at = ready + TURN_S  # before it waits: launches beside it need not give way too
+                await trio.lowlevel.checkpoint()
+            if event.error is not None:
                 raise event.error
             return self._record(compiled, shape, event, begun, ready, perf_counter())
         staged = Staged(spec, bind(spec, args), self._properties, self.memory)
@@ -176,7 +179,7 @@ class Launcher:
 
     async def _end(self, event: DeviceEvent, args: Sequence[Any]) -> None:
         """Wait for the launch, and raise its error; others have had a turn by then, also where it is done already."""
-        self._turn_at = perf_counter() + TURN_S  # before it waits: launches beside it need not give way too
+        self._turn_at = perf_counter() + TURN_S
         try:
             await self.device.wait(event)
         except trio.Cancelled:

@@ -72,7 +72,8 @@ def check_uses(spec: KernelSpec, args: Sequence[Any]) -> None:
         ArgumentMismatch: The kernel cannot compile for one of them.
     """
     uses, good = _seen(spec)
-    kinds = (*map(_kind, args),)
+    # All that a use depends on.
+    kinds = tuple([(type(arg), arg.dtype, len(arg.shape)) if hasattr(arg, "shape") else type(arg) for arg in args])
     if kinds in good:
         return
     values = dict(zip(spec.parameters, args, strict=True))
@@ -88,12 +89,6 @@ def check_uses(spec: KernelSpec, args: Sequence[Any]) -> None:
 def _seen(spec: KernelSpec) -> tuple[tuple[Use, ...], set[tuple[Any, ...]]]:
     """Return a kernel's uses, and the kinds of arguments that were found to fit them."""
     return uses_of(spec), set()
-
-
-def _kind(value: Any) -> Any:
-    """Return all that a use depends on."""
-    shape = getattr(value, "shape", None)
-    return type(value) if shape is None else (type(value), value.dtype, len(shape))
 
 
 def uses_of(spec: KernelSpec) -> tuple[Use, ...]:

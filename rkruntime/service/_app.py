@@ -122,10 +122,10 @@ class _Endpoint:
         self._rated = spec.limited and state.config.service.rate_limit is not None
 
     def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
-        exchange.begin(self._most_s)
+        ready = exchange.begin(self._most_s, limited=self._limited)
         if self._rated:
             self._state.limits.check_rate(exchange.scope)
-        if self._limited and not exchange.enter_at_once():
+        if not ready:
             return self._enter(exchange)
         return self._handler(self._state, exchange)
 

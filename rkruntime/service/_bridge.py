@@ -213,19 +213,15 @@ class Bridge:
             self._under_way += 1
             if self._closed:
                 self._return(call, outcome.Error(NotRunning("stopped")))
-            elif not self._begin_soon(call):
+                continue
+            if call.soon is not None:
+                try:
+                    call.cancel = call.soon(partial(self._return, call), call.context, *call.args)
+                except Exception as error:
+                    self._return(call, outcome.Error(error))
+                    continue
+            if call.cancel is None:  # it takes a task
                 call.context.run(self._nursery.start_soon, self._run, call)
-
-    def _begin_soon(self, call: Call) -> bool:
-        """Begin a call without a task, where it can be; false where it cannot."""
-        if call.soon is None:
-            return False
-        try:
-            call.cancel = call.soon(partial(self._return, call), call.context, *call.args)
-        except Exception as error:
-            self._return(call, outcome.Error(error))
-            return True
-        return call.cancel is not None
 
     async def _run(self, call: Call) -> None:
         """Run one call to its end, whatever that is; nothing that it raises harms the others."""

@@ -106,14 +106,27 @@ class Exchange:
 
     # Its time
 
-    def begin(self, most_s: float) -> None:
+    def begin(self, most_s: float, *, limited: bool) -> bool:
         """Let its time begin: what its header Request-Timeout asks for, `most_s` at most.
+
+        Args:
+            most_s: Seconds that it may take.
+            limited: Whether it takes a place among the requests in progress, until `leave`.
+
+        Returns:
+            Whether it has what it needs; else it has to `enter`.
 
         Raises:
             RequestRefused: The header is no time (400).
         """
         asked = self.headers.get(b"request-timeout")
         self.deadline_s = time.monotonic() + (most_s if asked is None else min(_seconds(asked), most_s))
+        if not limited:
+            return True
+        limits = self._limits
+        free = self._has_place = limits.in_progress < limits.most_requests
+        limits.in_progress += free
+        return free
 
     @property
     def left_s(self) -> float:
@@ -132,13 +145,6 @@ class Exchange:
         return True
 
     # What it takes up
-
-    def enter_at_once(self) -> bool:
-        """Take a place among the requests in progress, until `leave`, if there is one."""
-        limits = self._limits
-        free = self._has_place = limits.in_progress < limits.most_requests
-        limits.in_progress += free
-        return free
 
     async def enter(self) -> None:
         """Wait for a place among the requests in progress, and take it until `leave`; see `Limits.enter`."""

@@ -225,8 +225,10 @@ class GuardedProtocol(CertifiedProtocol):
             self.flow.resume_reading()
         if self.pipeline:
             self.loop.call_soon(self._run(*self.pipeline.pop()).begin)
-        else:
+        elif self._idle is None:
             self._rest()
+        else:
+            self._idle_since_s = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be parsed, unless it has been refused already."""
@@ -254,8 +256,7 @@ class GuardedProtocol(CertifiedProtocol):
 
     def _rest(self) -> None:
         self._idle_since_s = self.loop.time()
-        if self._idle is None:
-            self._idle = self.loop.call_later(self.bounds.idle_timeout, self._look_whether_idle)
+        self._idle = self.loop.call_later(self.bounds.idle_timeout, self._look_whether_idle)
 
     def _look_whether_idle(self) -> None:
         """Close a connection that has rested for too long; one timer goes on over many answers."""
