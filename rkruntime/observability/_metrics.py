@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from rkruntime.actors import ActorEvent, EndedMessages, MessageDone
@@ -213,19 +212,13 @@ class Metrics:
 
     def _write_launches(self, page: Page) -> None:
         kernels = tuple(self.kernels.items())
-        for place, family in enumerate(LAUNCH_FAMILIES):
-            page.kept(family, kernels, partial(_lines_in, place, page.openmetrics))
+        page.kept(LAUNCH_FAMILIES, kernels, lambda kernel: kernel[1].lines(kernel[0], openmetrics=page.openmetrics))
         page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
 
     def _write_requests(self, page: Page) -> None:
         page.family("rkruntime_http_requests", self.requests.by_answer())
         page.histograms("rkruntime_http_request_seconds", self.requests.took())
         page.family("rkruntime_http_requests_in_flight", [((), self.requests_in_flight())])
-
-
-def _lines_in(place: int, openmetrics: bool, kernel: tuple[str, KernelCounts]) -> bytes:
-    name, counts = kernel
-    return counts.lines(name, openmetrics=openmetrics)[place]
 
 
 def _by_one(counts: dict[str, int]) -> list[tuple[tuple[str], int]]:
