@@ -377,13 +377,13 @@ class Cell:
             if trace is not None and trace.sampled:
                 envelope.trace = trace.child()  # its handler, which would have begun its span, never ran
         ended = log.ended
-        ended += (  # a MessageDone's fields
+        ended += (  # a MessageDone's fields, with times in place of durations, which the log works out for many at once
             self.name,
             envelope.method.__name__,
             how,
-            began_s - envelope.came_s,
-            now_s - began_s,
-            began_s + log.to_trio_s,
+            envelope.came_s,
+            now_s,
+            began_s,
             envelope.slot,
             envelope.trace,
         )

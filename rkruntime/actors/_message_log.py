@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from operator import sub
 from typing import Any
 
 import trio
@@ -19,6 +20,7 @@ OnMessages = Callable[["EndedMessages"], None]
 
 FIELDS = len(MessageDone._fields)
 PLACES = {name: place for place, name in enumerate(MessageDone._fields)}
+WAITED, RAN, BEGAN = PLACES["waited_s"], PLACES["ran_s"], PLACES["began_s"]
 HAND_OVER_S = 1.0
 
 
@@ -66,7 +68,8 @@ class MessageLog:
         begin_trace: Begins a trace, or none, for a message that comes from no handler and belongs to none.
 
     Attributes:
-        ended: The fields of the messages that wait, one message after another.
+        ended: The fields of the messages that wait, one message after another. In place of how long they waited and ran
+            stand when they came and ended, by `now`, as their beginning is.
         most: How many fields may wait.
         now: A clock, in seconds.
         to_trio_s: What Trio's clock is ahead of it.
@@ -108,7 +111,15 @@ class MessageLog:
             ended = self.ended[:]
             del self.ended[: len(ended)]
         if ended:
+            self._work_out(ended)
             try:
                 self._hook(EndedMessages(ended))
             except Exception:
                 get_logger("rkruntime.actors").exception("a hook raised, and was ignored", record="MessageDone")
+
+    def _work_out(self, ended: list[Any]) -> None:
+        """Put durations in place of the times that were taken: of many messages at once, a third of what each costs."""
+        came_s, ended_s, began_s = ended[WAITED::FIELDS], ended[RAN::FIELDS], ended[BEGAN::FIELDS]
+        ended[WAITED::FIELDS] = [*map(sub, began_s, came_s)]
+        ended[RAN::FIELDS] = [*map(sub, ended_s, began_s)]
+        ended[BEGAN::FIELDS] = [each_s + self.to_trio_s for each_s in began_s]

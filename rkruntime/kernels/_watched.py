@@ -57,4 +57,5 @@ def _done(
 ) -> LaunchDone:
     turns = TURNS.get()
     actor, slot = (turns[-1].actor, turns[-1].slot) if turns else ("", 0)
-    return LaunchDone(number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)
+    fields = (number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)
+    return tuple.__new__(LaunchDone, fields)  # as its own `__new__` does, in half the time

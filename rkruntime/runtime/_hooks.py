@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from rkruntime.actors import EndedMessages, MessageDone, OnMessages
 from rkruntime.context import Trace
+from rkruntime.kernels import LaunchDone
 from rkruntime.log import get_logger
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class Hooks:
     def tell_if_any(self) -> Hook | None:
         """What to call with each record; None where nobody listens, so that none need be made."""
         return self.tell if self._hooks else None
+
+    @property
+    def on_launch(self) -> Hook | None:
+        """What to call with each `LaunchDone`; None where nobody takes launches, so that none need be numbered."""
+        return self.tell if self._of(LaunchDone) else None
 
     @property
     def on_messages(self) -> OnMessages | None:

@@ -130,5 +130,5 @@ class Parts:
                 compilations=self.compilations,
                 cleanup_s=self.config.cleanup_timeout,
                 on_unstoppable=lambda event: self._unstoppable.append((actor.name, event)),
-                on_launch=self._hooks.tell_if_any,
+                on_launch=self._hooks.on_launch,
             )

@@ -8,7 +8,7 @@ import trio
 
 from rkruntime.actors import EndedMessages, MessageDone
 from rkruntime.config import MemoryConfig, RuntimeConfig
-from rkruntime.context import TRACE, Trace, current_ids, following
+from rkruntime.context import LAUNCH, TRACE, Trace, current_ids, following
 from rkruntime.errors import LaunchCancelled, RkError
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange, PressureLevel
@@ -256,3 +256,16 @@ async def test_nobody_who_takes_messages_means_that_none_is_kept(autojump_clock:
         assert runtime._parts.system.message_log is None
         await (await runtime.spawn(fill)).launch(np.zeros(4), over=4)
     assert [type(record) for record in hook.records] == [LaunchDone]
+
+
+async def test_nobody_who_takes_launches_means_that_none_is_numbered(autojump_clock: trio.testing.MockClock) -> None:
+    numbered: list[int] = []
+
+    def note_number(out: Any) -> None:
+        numbered.append(LAUNCH.get())
+
+    for kind in (Transition, LaunchDone):
+        async with open_runtime(device=FakeDevice(), hooks=[HookFor(kind, RecordingHook())]) as runtime:
+            await (await runtime.spawn(note_number)).launch(np.zeros(4), over=4)
+    assert numbered[0] == 0
+    assert numbered[-1] > 0
