@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from rkruntime.actors import MessageDone
 from rkruntime.context import Trace
@@ -11,9 +11,9 @@ from rkruntime.kernels import LaunchDone
 from rkruntime.observability._requests import RequestDone
 from rkruntime.observability._stages import stages_of
 
-__all__ = ("SpanData", "Value", "spans_of")
+__all__ = ("SpanData", "spans_of")
 
-Value: TypeAlias = str | int | float
+Value = str | int | float
 LEAST_WAIT_S = 1e-4
 """A shorter wait in a mailbox has no span of its own: the message tells of it."""
 

@@ -1,18 +1,25 @@
 """Spans for OpenTelemetry: made from records once the work is over, and sent by OTLP over HTTP from a thread.
 
-OpenTelemetry's SDK is not used: a span that is begun and ended in the hot path costs several times the message that it
-describes, and its encoder five times what making the span does.
+The SDK's batch processor and exporter send them; its tracer is not used, since a span that is begun and ended in the
+hot path costs several times the message that it describes.
 """
 
 from __future__ import annotations
 
-import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import trio
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
+from opentelemetry.trace.status import Status, StatusCode
 
 import rkruntime
 from rkruntime.actors import EndedMessages, MessageDone
@@ -20,14 +27,17 @@ from rkruntime.context import UNSAMPLED, Trace
 from rkruntime.kernels import LaunchDone
 from rkruntime.observability._requests import RequestDone
 from rkruntime.observability._sampling import begin_traces
-from rkruntime.observability._sender import SpanSender
-from rkruntime.observability._spans import spans_of
+from rkruntime.observability._spans import SpanData, spans_of
 from rkruntime.runtime import Transition
 
 __all__ = ("Tracing", "otlp_headers", "otlp_url")
 
 RATE_LIMIT = 100
 """Traces that begin here in a second at most, unless another number is given."""
+MOST_WAITING = 8192
+"""Spans that wait to be sent at most; more are dropped, and counted."""
+SEND_WITHIN_S = 5.0
+"""What a collector gets to take a batch, tries again included; at the end, as long for what is left."""
 
 
 class Tracing:
@@ -54,26 +64,25 @@ class Tracing:
         rate_limit: float = RATE_LIMIT,
         resource: Mapping[str, str] | None = None,
     ) -> None:
-        said = {
-            "service.name": "rkruntime",
-            "telemetry.sdk.language": "python",
-            "telemetry.sdk.name": "rkruntime",
-            "telemetry.sdk.version": rkruntime.__version__,
-            **_pairs(os.environ.get("OTEL_RESOURCE_ATTRIBUTES")),
-            **(resource or {}),
-        }
-        self._sender = SpanSender(otlp_url(endpoint), headers or {}, said, ("rkruntime", rkruntime.__version__))
+        exporter = OTLPSpanExporter(otlp_url(endpoint), headers=dict(headers or {}), timeout=SEND_WITHIN_S)
+        self._counting = _Counting(exporter)
+        self._processor = BatchSpanProcessor(self._counting, max_queue_size=MOST_WAITING)
+        self._resource = Resource.create({"service.name": "rkruntime", **(resource or {})})
+        self._scope = InstrumentationScope("rkruntime", rkruntime.__version__)
         self.sample_ratio = sample_ratio
+        self._given = 0
+        self._refused = 0
         self._to_unix_s = 0.0
+        self._sending = threading.Lock()
         self._of_requests = begin_traces(sample_ratio, rate_limit)
-        self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self._take_work}
+        self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self}
         self.begin_trace: Callable[[], Trace | None] = begin_traces(sample_ratio, rate_limit).__next__
         """Begins a trace, or says that this work is not traced; on the runtime's thread."""
 
     @property
     def dropped(self) -> int:
         """Spans that never reached the collector: it did not answer, or they came faster than it took them."""
-        return self._sender.dropped
+        return self._refused + self._counting.failed
 
     def begin_request(self) -> Trace:
         """Begin a request's trace, or decide that it is not traced; on the service's thread."""
@@ -83,17 +92,14 @@ class Tracing:
         """Send the spans of a record, where its trace is sampled."""
         if isinstance(record, Transition):
             self._set_clock(record)
-        elif isinstance(record, MessageDone | LaunchDone):
-            self._take_work(record)
-
-    def _take_work(self, done: MessageDone | LaunchDone) -> None:
-        if done.trace is not None and done.trace.sampled:
-            self._send(done, self._to_unix_s)
+        elif isinstance(record, MessageDone | LaunchDone) and record.trace is not None and record.trace.sampled:
+            for span in spans_of(record):
+                self._send(span, self._to_unix_s)
 
     def take_messages(self, ended: EndedMessages) -> None:
         """Send the spans of those messages whose trace is sampled; on any thread."""
         for done in ended.traced():
-            self._take_work(done)
+            self(done)
 
     def _set_clock(self, _: Transition) -> None:
         """Note how Trio's clock and Unix time differ."""
@@ -102,19 +108,63 @@ class Tracing:
     def end_request(self, done: RequestDone) -> None:
         """Send the span of a request, where its trace is sampled; by the service, on its own thread."""
         if done.trace is not None and done.trace.sampled:
-            self._send(done, 0.0)
+            for span in spans_of(done):
+                self._send(span, 0.0)
 
-    def _send(self, record: MessageDone | LaunchDone | RequestDone, to_unix_s: float) -> None:
-        for span in spans_of(record):
-            self._sender.give(span, to_unix_s)
+    def _send(self, span: SpanData, to_unix_s: float) -> None:
+        with self._sending:
+            if self._given - self._counting.taken >= MOST_WAITING:
+                self._refused += 1
+                return
+            self._given += 1
+        trace = span.trace
+        parent = _context(trace.trace_id, trace.parent_id, remote=span.serves) if trace.parent_id else None
+        made = ReadableSpan(
+            span.name,
+            _context(trace.trace_id, trace.span_id),
+            parent,
+            self._resource,
+            dict(span.attributes),
+            kind=SpanKind.SERVER if span.serves else SpanKind.INTERNAL,
+            status=Status(StatusCode.ERROR, span.error) if span.error else Status(StatusCode.UNSET),
+            start_time=round((span.began_s + to_unix_s) * 1e9),
+            end_time=round((span.ended_s + to_unix_s) * 1e9),
+            instrumentation_scope=self._scope,
+        )
+        self._processor.on_end(made)
 
     def flush(self) -> None:
         """Send what waits now, and not in some seconds; blocks until the collector has answered."""
-        self._sender.flush()
+        self._processor.force_flush()
 
     def close(self) -> None:
         """Send what is left, and end the thread; blocks for some seconds where the collector does not answer."""
-        self._sender.close()
+        self._processor.shutdown()  # type: ignore[no-untyped-call]
+
+
+class _Counting(SpanExporter):
+    """Counts what an exporter takes, and what it does not deliver."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self.taken = 0
+        self.failed = 0
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Hand on a batch."""
+        self.taken += len(spans)
+        result = self._inner.export(spans)
+        if result is not SpanExportResult.SUCCESS:
+            self.failed += len(spans)
+        return result
+
+    def shutdown(self) -> None:
+        """End the exporter."""
+        self._inner.shutdown()
+
+
+def _context(trace_id: int, span_id: int, remote: bool = False) -> SpanContext:
+    return SpanContext(trace_id, span_id, remote, TraceFlags(TraceFlags.SAMPLED))
 
 
 def otlp_url(endpoint: str) -> str:
@@ -124,9 +174,5 @@ def otlp_url(endpoint: str) -> str:
 
 def otlp_headers(text: str | None) -> dict[str, str]:
     """Read headers as `OTEL_EXPORTER_OTLP_HEADERS` holds them: `name=value`, commas between, values URL-encoded."""
-    return {name.lower(): value for name, value in _pairs(text).items()}
-
-
-def _pairs(text: str | None) -> dict[str, str]:
     pairs = (pair.partition("=") for pair in (text or "").split(",") if "=" in pair)
-    return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+    return {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}

@@ -22,7 +22,6 @@ class Collector:
         headers: The headers of each request.
         paths: Where each was sent.
         status: What requests are answered with.
-        refused: Set once one was answered with another than 200.
     """
 
     def __init__(self) -> None:
@@ -31,7 +30,6 @@ class Collector:
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
         self.status = 200
-        self.refused = threading.Event()
         self.url = ""
 
     def take(self, path: str, headers: dict[str, str], body: bytes) -> None:
@@ -62,8 +60,6 @@ def collecting() -> Iterator[Collector]:
             body = self.rfile.read(int(self.headers["content-length"]))
             if collector.status == 200:
                 collector.take(self.path, {key.lower(): value for key, value in self.headers.items()}, body)
-            else:
-                collector.refused.set()
             answer = ExportTraceServiceResponse().SerializeToString()
             self.send_response(collector.status)
             self.send_header("content-type", "application/x-protobuf")

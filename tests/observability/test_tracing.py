@@ -14,8 +14,7 @@ from rkruntime.actors import MessageDone
 from rkruntime.config import ObservabilityConfig, ProductionConfig
 from rkruntime.context import TRACE, Trace, following, parse_traceparent
 from rkruntime.observability import Observability, RequestDone, Tracing
-from rkruntime.observability._sender import MOST_WAITING
-from rkruntime.observability._tracing import otlp_headers, otlp_url
+from rkruntime.observability._tracing import MOST_WAITING, otlp_headers, otlp_url
 from rkruntime.runtime import Actor, open_runtime
 from rkruntime.testing import FakeDevice
 
@@ -139,7 +138,7 @@ def test_what_a_collector_refuses_is_counted(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_collector_that_does_not_answer_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="rkruntime.observability")
+    caplog.set_level(logging.CRITICAL, logger="opentelemetry")
     tracing = Tracing("http://127.0.0.1:9")  # the port of discard: nothing listens there
     for _ in range(3 * MOST_WAITING):
         tracing.end_request(RequestDone("/", "GET", 200, 0.1, Trace.begin()))
