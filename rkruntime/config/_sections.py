@@ -36,7 +36,7 @@ class ObservabilityConfig:
         metadata=about("The fraction of requests, and of messages outside of any, that begin a trace."),
     )
     trace_rate_limit: int = attrs.field(
-        default=100,
+        default=10,
         validator=Count(),
         metadata=about("Traces that requests begin in a second at most, and as many messages outside of any."),
     )
