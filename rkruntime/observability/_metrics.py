@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
 from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, histogram_lines, stack_lines, wants_openmetrics
 from rkruntime.observability._histogram import Histogram
-from rkruntime.observability._requests import RequestCounts, RequestDone
+from rkruntime.observability._requests import MOST_UNCOUNTED, RequestCounts, RequestDone
 from rkruntime.observability._runtime_page import write_actors, write_device, write_memory
 from rkruntime.runtime import DrainReport, Runtime, State, Transition
 
@@ -31,7 +31,7 @@ LAUNCH_FAMILIES = ("rkruntime_launches", "rkruntime_launch_seconds", "rkruntime_
 
 
 class KernelCounts:
-    """What is counted of one kernel, on the runtime's thread; any thread may read it.
+    """What is counted of one kernel; one thread at a time counts, any may read it.
 
     Attributes:
         outcomes: Launches by how they ended.
@@ -78,8 +78,8 @@ class KernelCounts:
 class Metrics:
     """Counts for Prometheus: give it to `open_runtime(hooks=[metrics])`, then `render()` answers a scrape.
 
-    Every metric stands in `docs/metrics.md`. Records are counted on the runtime's thread; `render` may be called on
-    any, so that a scrape keeps neither the runtime nor its callers waiting. `REGISTRY.register(metrics)` adds them to
+    Every metric stands in `docs/metrics.md`. Records come on the runtime's thread; `render` may be called on any, so
+    that a scrape keeps neither the runtime nor its callers waiting. `REGISTRY.register(metrics)` adds them to
     an application's own prometheus-client registry.
     """
 
@@ -98,9 +98,10 @@ class Metrics:
         self._queued = Histogram()
         self._drain_began_s: float | None = None
         self._report: DrainReport | None = None
-        self._counting_messages = threading.Lock()
+        self._launched: deque[LaunchDone] = deque()
+        self._counting = threading.Lock()
         self.takes: dict[type, Callable[[Any], None]] = {
-            LaunchDone: self._count_launch,
+            LaunchDone: self._note_launch,
             ActorEvent: self._count_event,
             Transition: self._count_transition,
             PressureChange: self._count_pressure,
@@ -121,7 +122,7 @@ class Metrics:
 
     def take_messages(self, ended: EndedMessages) -> None:
         """Count messages; on any thread."""
-        with self._counting_messages:
+        with self._counting:
             outcomes, waited_s, ran_s = ended.columns("outcome", "waited_s", "ran_s")
             for outcome in ENDS:
                 self._messages[outcome] += outcomes.count(outcome)
@@ -132,13 +133,23 @@ class Metrics:
                 self._waited.remember(done.waited_s, done.trace)
                 self._ran.remember(done.ran_s, done.trace)
 
-    def _count_launch(self, done: LaunchDone) -> None:
-        kernel = self.kernels.get(done.kernel)
-        if kernel is None:
-            kernel = self.kernels[done.kernel] = KernelCounts()
-        kernel.count(done)
-        if done.record is not None:
-            self._queued.observe(done.record.queue_s, done.trace)
+    def _note_launch(self, done: LaunchDone) -> None:
+        """Put a launch aside to be counted; on the runtime's thread."""
+        self._launched.append(done)
+        recorded = done.trace is not None and done.trace.sampled  # an exemplar tells when it was
+        if recorded or len(self._launched) >= MOST_UNCOUNTED:
+            self._count_launches()
+
+    def _count_launches(self) -> None:
+        """Count what was put aside; on any thread."""
+        with self._counting:
+            for done in [self._launched.popleft() for _ in range(len(self._launched))]:
+                kernel = self.kernels.get(done.kernel)
+                if kernel is None:
+                    kernel = self.kernels[done.kernel] = KernelCounts()
+                kernel.count(done)
+                if done.record is not None:
+                    self._queued.observe(done.record.queue_s, done.trace)
 
     def _count_event(self, event: ActorEvent) -> None:
         self._events[event.what] += 1
@@ -171,6 +182,7 @@ class Metrics:
         Returns:
             The page, and its content type.
         """
+        self._count_launches()
         page = Page(wants_openmetrics(accept))
         runtime = self._runtime
         if runtime is not None:

@@ -20,7 +20,7 @@ from rkruntime.kernels import LaunchDone, LaunchRecord
 from rkruntime.observability import Metrics, RequestDone
 from rkruntime.observability._exposition import OPENMETRICS, TEXT
 from rkruntime.observability._histogram import Histogram
-from rkruntime.observability._requests import RequestCounts
+from rkruntime.observability._requests import MOST_UNCOUNTED, RequestCounts
 from rkruntime.observability._table import BOUNDS_S, TABLE
 from rkruntime.runtime import Actor, open_runtime
 from rkruntime.testing import FakeDevice
@@ -259,6 +259,34 @@ def test_no_request_is_lost_between_its_end_and_a_scrape_on_another_thread() -> 
     ((_, took),) = counts.took()
     assert sum(took.counts) == 5_000
     assert took.sum_s == pytest.approx(50.0)
+
+
+def test_no_launch_is_lost_between_its_end_and_a_scrape_on_another_thread() -> None:
+    metrics = Metrics()
+    record = LaunchRecord("fill", "fake", "loop", (1, 1, 1), (1, 1, 1), 0.0, 0.25, 0.5, 1.0, 0.0, 1.75)
+
+    def launch_many() -> None:
+        for number in range(5_000):
+            metrics(LaunchDone(number, "fill", "a", "completed", 0.0, 1.75, record))
+
+    with ThreadPoolExecutor(1) as other:
+        launched = other.submit(launch_many)
+        while not launched.done():
+            metrics.render()
+        launched.result()
+    assert told(metrics, "rkruntime_launches_total", kernel="fill", outcome="completed") == 5_000
+    assert told(metrics, "rkruntime_launch_seconds_count", kernel="fill") == 5_000
+    assert told(metrics, "rkruntime_launch_queue_seconds_sum") == 2_500
+
+
+def test_launches_are_counted_too_where_nobody_scrapes_and_at_once_where_they_are_traced() -> None:
+    metrics = Metrics()
+    for number in range(3 * MOST_UNCOUNTED):
+        metrics(LaunchDone(number, "fill", "a", "failed", 0.0, 1.75, None))
+    assert metrics.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED
+    metrics(LaunchDone(0, "fill", "a", "failed", 0.0, 1.75, None))
+    metrics(LaunchDone(0, "fill", "a", "failed", 0.0, 1.75, None, "", 0, Trace.begin()))
+    assert metrics.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED + 2
 
 
 def test_an_applications_own_registry_takes_them() -> None:
