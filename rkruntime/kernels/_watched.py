@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 
-from rkruntime.context import LAUNCH, TRACE, TURNS, Trace
+from rkruntime.context import LAUNCH, TRACE, TURNS
 from rkruntime.errors import LaunchCancelled
 from rkruntime.kernels._records import LaunchDone, LaunchRecord
 
@@ -28,34 +28,23 @@ async def watched(
     number = next(_NUMBERS)
     of_launch = LAUNCH.set(number)
     of_trace = None if trace is above else TRACE.set(trace)
+    outcome, why, record = "completed", "", None
     began_s = clock.current_time()
     try:
         record = await launch
+        return record
+    except (trio.Cancelled, LaunchCancelled):
+        outcome = "cancelled"
+        raise
     except BaseException as error:
-        cancelled = isinstance(error, trio.Cancelled | LaunchCancelled)
-        why = "" if cancelled else f"{type(error).__name__}: {error}"
-        took_s = clock.current_time() - began_s
-        tell(_done(number, kernel, began_s, took_s, trace, "cancelled" if cancelled else "failed", why, None))
+        outcome, why = "failed", f"{type(error).__name__}: {error}"
         raise
     finally:
+        took_s = clock.current_time() - began_s
         LAUNCH.reset(of_launch)
         if of_trace is not None:
             TRACE.reset(of_trace)
-    tell(_done(number, kernel, began_s, clock.current_time() - began_s, trace, "completed", "", record))
-    return record
-
-
-def _done(
-    number: int,
-    kernel: str,
-    began_s: float,
-    took_s: float,
-    trace: Trace | None,
-    outcome: str,
-    why: str,
-    record: LaunchRecord | None,
-) -> LaunchDone:
-    turns = TURNS.get()
-    actor, slot = (turns[-1].actor, turns[-1].slot) if turns else ("", 0)
-    fields = (number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)
-    return tuple.__new__(LaunchDone, fields)  # as its own `__new__` does, in half the time
+        turns = TURNS.get()
+        actor, slot = (turns[-1].actor, turns[-1].slot) if turns else ("", 0)
+        fields = (number, kernel, actor, outcome, began_s, took_s, record, why, slot, trace)
+        tell(tuple.__new__(LaunchDone, fields))  # as its own `__new__` does, in half the time
