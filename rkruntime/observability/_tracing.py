@@ -32,7 +32,7 @@ from rkruntime.runtime import Transition
 
 __all__ = ("Tracing", "otlp_headers", "otlp_url")
 
-RATE_LIMIT = 100
+RATE_LIMIT = 10
 """Traces that begin here in a second at most, unless another number is given."""
 MOST_WAITING = 8192
 """Spans that wait to be sent at most; more are dropped, and counted."""
@@ -75,7 +75,7 @@ class Tracing:
         self._to_unix_s = 0.0
         self._sending = threading.Lock()
         self._of_requests = begin_traces(sample_ratio, rate_limit)
-        self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self}
+        self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self._take_work}
         self.begin_trace: Callable[[], Trace | None] = begin_traces(sample_ratio, rate_limit).__next__
         """Begins a trace, or says that this work is not traced; on the runtime's thread."""
 
@@ -92,14 +92,18 @@ class Tracing:
         """Send the spans of a record, where its trace is sampled."""
         if isinstance(record, Transition):
             self._set_clock(record)
-        elif isinstance(record, MessageDone | LaunchDone) and record.trace is not None and record.trace.sampled:
-            for span in spans_of(record):
-                self._send(span, self._to_unix_s)
+        elif isinstance(record, MessageDone | LaunchDone):
+            self._take_work(record)
 
     def take_messages(self, ended: EndedMessages) -> None:
         """Send the spans of those messages whose trace is sampled; on any thread."""
         for done in ended.traced():
-            self(done)
+            self._take_work(done)
+
+    def _take_work(self, done: MessageDone | LaunchDone) -> None:
+        if done.trace is not None and done.trace.sampled:
+            for span in spans_of(done):
+                self._send(span, self._to_unix_s)
 
     def _set_clock(self, _: Transition) -> None:
         """Note how Trio's clock and Unix time differ."""
