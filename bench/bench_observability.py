@@ -28,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -183,17 +183,9 @@ class Arm:
 async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int, parts: Sequence[str]) -> list[Figure]:
     settings = rk.RuntimeConfig(gpu_enabled=False, health_check_interval=3600.0, worker_threads=1)
     figures: list[Figure] = []
-    async with AsyncExitStack() as opened:
-        closing = opened.enter_context(ExitStack())
-        armed = {}
-        for name, settled in wanted.items():
-            told = None
-            if settled is not None:
-                told = closing.enter_context(Observability(ProductionConfig(observability=settled)))
-            hooks = [] if told is None else [*told.hooks, *([Activity()] if "everything" in name else [])]
-            runtime = await opened.enter_async_context(rk.open_runtime(settings, hooks=hooks))
-            sends = "all traced" in name
-            armed[name] = Arm(runtime, await runtime.spawn(Echo), await runtime.spawn(empty), told, sends)
+    ended = trio.Event()
+    async with trio.open_nursery() as nursery:
+        armed = {name: await nursery.start(keep_arm, name, told, settings, ended) for name, told in wanted.items()}
         if "asks" in parts:
             figures += asks_figures(await in_rounds(armed, Arm.asks, rounds), armed["off"], rounds)
         if "launches" in parts:
@@ -201,7 +193,28 @@ async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int, pa
             figures += [
                 figure(f"empty launch: {name} / off", launched[name], launched["off"], "") for name in on(armed)
             ]
+        ended.set()
     return figures
+
+
+async def keep_arm(
+    name: str,
+    settled: ObservabilityConfig | None,
+    settings: rk.RuntimeConfig,
+    ended: trio.Event,
+    *,
+    task_status: trio.TaskStatus[Arm],
+) -> None:
+    """Keep an arm in a task of its own: who asks is under as few cancel scopes as in a program with one runtime."""
+    with ExitStack() as closing:
+        told = None
+        if settled is not None:
+            told = closing.enter_context(Observability(ProductionConfig(observability=settled)))
+        hooks = [] if told is None else [*told.hooks, *([Activity()] if "everything" in name else [])]
+        async with rk.open_runtime(settings, hooks=hooks) as runtime:
+            sends = "all traced" in name
+            task_status.started(Arm(runtime, await runtime.spawn(Echo), await runtime.spawn(empty), told, sends))
+            await ended.wait()
 
 
 async def in_rounds(
