@@ -165,11 +165,15 @@ class Exchange:
 
     def leave(self) -> None:
         """Hold nothing any more."""
-        self._limits.held_bytes -= self._held_bytes
+        limits = self._limits
+        limits.held_bytes -= self._held_bytes
         self._held_bytes = 0
         if self._has_place:
             self._has_place = False
-            self._limits.leave()
+            if limits.waiting:
+                limits.leave()
+            else:
+                limits.in_progress -= 1
 
     # Its body
 

@@ -11,11 +11,11 @@ from http import HTTPStatus
 from rkruntime.errors import RequestRefused
 from rkruntime.kernels import KernelSpec, LaunchRecord
 from rkruntime.service._answers import JSON, Answer, Reply
-from rkruntime.service._asked import Launch, take_memory
+from rkruntime.service._asked import Launch, plan, read_launch, take_memory
 from rkruntime.service._idempotency import fingerprint
 from rkruntime.service._incoming import Exchange
 from rkruntime.service._limits import caller_of
-from rkruntime.service._reading import form_of, read_asked, read_at_once
+from rkruntime.service._reading import LARGE_BYTES, form_of, read_asked
 from rkruntime.service._results import results_of
 from rkruntime.service._state import ServiceState
 from rkruntime.service._writing import answer, answer_form, json_at_once
@@ -36,10 +36,13 @@ def launch(state: ServiceState, request: Exchange) -> Awaitable[Reply]:
     form = answer_form(headers.get(b"accept"), asked_in)
     if b"idempotency-key" in headers:
         return _run_once(state, request, spec, name, asked_in, form)
-    asked = read_at_once(spec, request, asked_in, state.config.service)
-    if asked is None:
+    limits = state.config.service
+    body = None
+    if asked_in == JSON and b"content-encoding" not in headers and (request.length or 0) < LARGE_BYTES:
+        body = request.read_at_once(limits.max_request_size)
+    if body is None:
         return _read_and_run(state, request, spec, name, asked_in, form)
-    return _run(state, request, spec, name, asked, form)
+    return _run(state, request, spec, name, plan(spec, read_launch(spec, body), limits.max_response_size), form)
 
 
 async def _read_and_run(

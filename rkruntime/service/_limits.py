@@ -44,21 +44,17 @@ class Limits:
         most_bytes: Bytes that they may hold together.
         in_progress: Requests that are.
         held_bytes: Bytes that they do.
+        waiting: Requests that wait for their turn.
     """
 
     def __init__(self, config: ServiceConfig) -> None:
         self._config = config
         self._rates = Rates(config.rate_limit, config.rate_burst)
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[asyncio.Future[None]] = deque()
         self.most_requests = config.max_requests
         self.most_bytes = config.max_request_memory
         self.in_progress = 0
         self.held_bytes = 0
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for their turn."""
-        return len(self._waiting)
 
     def check_rate(self, scope: Scope) -> None:
         """Count a request with its caller: the name that was authenticated, else the address.
@@ -85,13 +81,13 @@ class Limits:
             RequestRefused: Too many wait already, or the deadline came (503).
         """
         await in_task()
-        if not self._waiting and self.in_progress < self.most_requests:  # one has left meanwhile
+        if not self.waiting and self.in_progress < self.most_requests:  # one has left meanwhile
             self.in_progress += 1
             return
-        if len(self._waiting) >= self._config.max_waiting_requests:
-            raise _busy(f"{self.in_progress} requests are in progress and {self.waiting} wait")
+        if len(self.waiting) >= self._config.max_waiting_requests:
+            raise _busy(f"{self.in_progress} requests are in progress and {len(self.waiting)} wait")
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        self.waiting.append(place)
         try:
             async with asyncio.timeout(max(0.0, deadline_s - time.monotonic())):
                 await place
@@ -104,8 +100,8 @@ class Limits:
 
     def leave(self) -> None:
         """Give a place back: to the first of those who wait, if any do."""
-        while self._waiting:
-            place = self._waiting.popleft()
+        while self.waiting:
+            place = self.waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 return
@@ -115,8 +111,8 @@ class Limits:
         """Stop waiting; a place that was given at the same moment goes to the next."""
         if place.done() and not place.cancelled():
             self.leave()
-        elif place in self._waiting:
-            self._waiting.remove(place)
+        elif place in self.waiting:
+            self.waiting.remove(place)
 
     def no_room(self, count: int) -> RequestRefused:
         """Return the refusal of a request that would hold so many bytes more than there are (503)."""

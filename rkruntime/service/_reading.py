@@ -18,7 +18,7 @@ from rkruntime.service._incoming import Exchange
 from rkruntime.service._multipart import MULTIPART, Part, read_parts
 from rkruntime.service._npy import NPY, check_length, read_npy, read_npy_header
 
-__all__ = ("FORMS", "form_of", "off_loop", "read_asked", "read_at_once")
+__all__ = ("FORMS", "form_of", "off_loop", "read_asked")
 
 LARGE_BYTES = 128 * 1024
 """Bytes from which on decoding and encoding go to a thread, so that other requests do not wait for it."""
@@ -58,18 +58,6 @@ async def read_asked(spec: KernelSpec, request: Exchange, form: str, limits: Ser
     if b"content-encoding" in request.headers and request.headers[b"content-encoding"].lower() != b"identity":
         raise RequestRefused(415, "compressed bodies are not read", "send it as it is")
     return plan(spec, await FORMS[form](spec, request, limits), limits.max_response_size)
-
-
-def read_at_once(spec: KernelSpec, request: Exchange, form: str, limits: ServiceConfig) -> Launch | None:
-    """Read a small launch in JSON that has come as a whole; None where it takes `read_asked`.
-
-    Raises:
-        RequestRefused, ArgumentMismatch: As for `read_asked`.
-    """
-    if form != JSON or b"content-encoding" in request.headers or (request.length or 0) >= LARGE_BYTES:
-        return None
-    body = request.read_at_once(limits.max_request_size)
-    return None if body is None else plan(spec, read_launch(spec, body), limits.max_response_size)
 
 
 async def _read_json(spec: KernelSpec, request: Exchange, limits: ServiceConfig) -> Launch:
