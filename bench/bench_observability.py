@@ -48,14 +48,14 @@ from rkruntime.service._activity import Activity
 WITH_COLLECTOR = ("asks", "launches", "requests")
 PARTS = (*WITH_COLLECTOR, "scrape")
 ROUNDS = 21
-TURNS = 4
-"""Turns in a round, of which the lower quartile counts."""
-ASKS = 2_000
+TURNS = 12
+"""Turns in a round, of which the lower quartile counts; short, since no machine is equally fast all the time."""
+ASKS = 500
 LAUNCHES = 250
-UNCOUNTED = 150
-"""At the start of each turn."""
+UNCOUNTED = 50
+"""At the start of each turn: more than the traces that may begin after a quiet time."""
 SETTLE_S = 0.13
-"""After each turn, for what the thread of a trace file has still to write."""
+"""After each turn of those who have a trace file, for what its thread has still to write."""
 KERNELS = 1_000
 SAMPLED = 0.01
 RATE_LIMIT = ObservabilityConfig().trace_rate_limit
@@ -130,12 +130,14 @@ class Arm:
         kernel: rk.KernelRef,
         told: Observability | None,
         sends: bool,
+        writes: bool,
     ) -> None:
         self._runtime = runtime
         self._echo = echo
         self._kernel = kernel
         self._told = told
         self._sends = sends
+        self._writes = writes
 
     def looks(self) -> float:
         """CPU seconds that an ask with nothing on takes to see that nobody listens, which it does three times."""
@@ -177,7 +179,8 @@ class Arm:
 
     async def _settle(self) -> None:
         await self._hand_over()
-        await trio.sleep(SETTLE_S)
+        if self._writes:
+            await trio.sleep(SETTLE_S)
 
 
 async def measure(wanted: dict[str, ObservabilityConfig | None], rounds: int, parts: Sequence[str]) -> list[Figure]:
@@ -212,8 +215,8 @@ async def keep_arm(
             told = closing.enter_context(Observability(ProductionConfig(observability=settled)))
         hooks = [] if told is None else [*told.hooks, *([Activity()] if "everything" in name else [])]
         async with rk.open_runtime(settings, hooks=hooks) as runtime:
-            sends = "all traced" in name
-            task_status.started(Arm(runtime, await runtime.spawn(Echo), await runtime.spawn(empty), told, sends))
+            echo, kernel = await runtime.spawn(Echo), await runtime.spawn(empty)
+            task_status.started(Arm(runtime, echo, kernel, told, "all traced" in name, "trace file" in name))
             await ended.wait()
 
 
@@ -266,7 +269,7 @@ def figure(name: str, mine: list[float], floor: list[float], target: str) -> Fig
     return Figure.of(name, [one / other for one, other in zip(mine[1:], floor[1:], strict=True)], target=target)
 
 
-REQUESTS = 100
+REQUESTS, REQUEST_TURNS = 100, 4
 LAUNCH = json.dumps({"args": {"x": [1.0, 2.0]}, "over": 2})
 SERVED = """\
 from numba import cuda
@@ -347,7 +350,7 @@ def requests(folder: Path, port: int, rounds: int) -> list[Figure]:
     try:
         for _ in range(rounds + 1):
             turns: dict[str, list[tuple[float, float]]] = {name: [] for name in services}
-            for turn in range(TURNS):
+            for turn in range(REQUEST_TURNS):
                 for name in services if turn % 2 else reversed(services):
                     turns[name].append(services[name].launch(REQUESTS))
             for name, told in turns.items():
