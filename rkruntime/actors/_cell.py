@@ -376,17 +376,16 @@ class Cell:
             trace = envelope.context.get(TRACE)
             if trace is not None and trace.sampled:
                 envelope.trace = trace.child()  # its handler, which would have begun its span, never ran
-        ended = log.ended
-        ended += (  # a MessageDone's fields, with times in place of durations, which the log works out for many at once
-            self.name,
-            envelope.method.__name__,
-            how,
-            envelope.came_s,
-            now_s,
-            began_s,
-            envelope.slot,
-            envelope.trace,
-        )
+        trace = envelope.trace
+        if log.whole or (
+            trace is not None and trace.sampled
+        ):  # times here: the log works durations out for many at once
+            ended = log.ended
+            name = envelope.method.__name__
+            ended += (self.name, name, how, envelope.came_s, now_s, began_s, envelope.slot, trace)
+        else:
+            ended = log.counted
+            ended += (how, envelope.came_s, now_s, began_s)
         if len(ended) >= log.most:
             log.hand_over()
 

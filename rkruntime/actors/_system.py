@@ -50,6 +50,7 @@ class ActorSystem:
         restart: The root supervisor's settings.
         begin_trace: Begins a trace, or none, for a message that comes from no handler and belongs to none; asked only
             where there is `on_messages`.
+        whole_messages: Whether messages that are not traced are wanted with more than their outcome and times.
         random: Gives numbers from 0 up to 1, for the jitter of backoffs.
     """
 
@@ -64,6 +65,7 @@ class ActorSystem:
         on_messages: OnMessages | None = None,
         messages_at_once: int = 1,
         begin_trace: Callable[[], Trace | None] | None = None,
+        whole_messages: bool = True,
         restart: Restart | None = None,
         random: Callable[[], float] = random_module.random,
     ) -> None:
@@ -72,7 +74,9 @@ class ActorSystem:
         self.memory_for = memory_for
         self.prepare = prepare
         self.on_record = on_record
-        self.message_log = None if on_messages is None else MessageLog(on_messages, messages_at_once, begin_trace)
+        self.message_log = (
+            None if on_messages is None else MessageLog(on_messages, messages_at_once, begin_trace, whole_messages)
+        )
         self.random = random
         self.ledger = Ledger()
         self.refusal: Callable[[], Exception] | None = None

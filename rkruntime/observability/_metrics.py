@@ -100,6 +100,7 @@ class Metrics:
         self._report: DrainReport | None = None
         self._launched: deque[LaunchDone] = deque()
         self._counting = threading.Lock()
+        self.counts_alone = True
         self.takes: dict[type, Callable[[Any], None]] = {
             LaunchDone: self._note_launch,
             ActorEvent: self._count_event,

@@ -75,6 +75,7 @@ class Tracing:
         self._to_unix_s = 0.0
         self._sending = threading.Lock()
         self._of_requests = begin_traces(sample_ratio, rate_limit)
+        self.counts_alone = True
         self.takes: dict[type, Callable[[Any], None]] = {Transition: self._set_clock, LaunchDone: self._take_work}
         self.begin_trace: Callable[[], Trace | None] = begin_traces(sample_ratio, rate_limit).__next__
         """Begins a trace, or says that this work is not traced; on the runtime's thread."""

@@ -13,7 +13,7 @@ from rkruntime.log import get_logger
 if TYPE_CHECKING:
     from rkruntime.runtime._runtime import Runtime
 
-__all__ = ("Attached", "BeginsTraces", "Choosy", "Hook", "HookFor", "Hooks", "Patient")
+__all__ = ("Attached", "BeginsTraces", "Choosy", "Counts", "Hook", "HookFor", "Hooks", "Patient")
 
 MESSAGES_AT_ONCE = 512
 
@@ -56,6 +56,17 @@ class Patient(Protocol):
     def take_messages(self, ended: EndedMessages) -> None:
         """Take messages in the order of their ends."""
         ...
+
+
+@runtime_checkable
+class Counts(Patient, Protocol):
+    """A patient hook that is content with less: of messages that are not traced, their outcome and times alone.
+
+    Attributes:
+        counts_alone: Whether it is; where all hooks are, the rest is not kept.
+    """
+
+    counts_alone: bool
 
 
 class HookFor:
@@ -114,6 +125,12 @@ class Hooks:
     def messages_at_once(self) -> int:
         """How many messages a batch may have: one, where a hook wants each as it ends."""
         return 1 if self._of(MessageDone) else MESSAGES_AT_ONCE
+
+    @property
+    def whole_messages(self) -> bool:
+        """Whether somebody wants more of messages that are not traced than their outcome and times."""
+        content = all(isinstance(hook, Counts) and hook.counts_alone for hook in self._patient)
+        return not content or bool(self._of(MessageDone))
 
     @property
     def begin_trace(self) -> Callable[[], Trace | None] | None:

@@ -54,6 +54,7 @@ class Parts:
             on_messages=hooks.on_messages,
             messages_at_once=hooks.messages_at_once,
             begin_trace=hooks.begin_trace,
+            whole_messages=hooks.whole_messages,
         )
 
     @classmethod

@@ -269,3 +269,33 @@ async def test_nobody_who_takes_launches_means_that_none_is_numbered(autojump_cl
             await (await runtime.spawn(note_number)).launch(np.zeros(4), over=4)
     assert numbered[0] == 0
     assert numbered[-1] > 0
+
+
+class CountingHook(PatientHook):
+    counts_alone = True
+
+    def take_messages(self, ended: EndedMessages) -> None:
+        self.batches.append((trio.current_time(), len(ended)))
+        self.waited_s, self.ran_s = (sum(column) for column in ended.columns("waited_s", "ran_s"))
+        self.records += ended.traced()
+
+
+@pytest.mark.parametrize("beside", [[], [PatientHook()], [RecordingHook()]])
+async def test_a_hook_that_only_counts_gets_outcomes_and_times_and_what_is_traced(
+    beside: list[Any], autojump_clock: trio.testing.MockClock
+) -> None:
+    hook = CountingHook()
+    async with open_runtime(device=FakeDevice(), hooks=[hook, *beside]) as runtime:
+        assert runtime._parts is not None
+        log = runtime._parts.system.message_log
+        assert log is not None
+        assert log.whole == bool(beside), "somebody wants to know more"
+        nested = await runtime.spawn(Nested, name="nested")
+        await nested.ask(Nested.both, 2.0)
+        runtime.hand_over_messages()
+        assert (hook.waited_s, hook.ran_s, hook.records) == (0.0, 2.0, [])
+        with following(HEADER):
+            await nested.ask(Nested.both, 1.0)
+    (traced,) = hook.records
+    assert (traced.actor, traced.message, traced.outcome, traced.ran_s) == ("nested", "both", "completed", 1.0)
+    assert sum(count for _, count in hook.batches) == 2
