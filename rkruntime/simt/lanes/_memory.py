@@ -20,10 +20,18 @@ from rkruntime.simt.lanes._shapes import Shape, is_uniform
 from rkruntime.simt.lanes._slots import Value
 from rkruntime.simt.lanes._spots import Spots, from_memory, to_memory
 
-__all__ = ("ComplexElements", "Elements", "Places")
+__all__ = ("ComplexElements", "Elements", "Places", "bytes_in_lines")
 
 LINE_BYTES = 64  # of a cache
 WORD, INDEX, BYTE = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+
+
+def bytes_in_lines(size: int) -> tuple[int, ...]:
+    """Return bytes of a vector of `size` that are in all of its lines, wherever it begins.
+
+    The last is in a line of its own where the first begins none, as numpy's large arrays begin 16 bytes after one.
+    """
+    return (*range(0, size - 1, LINE_BYTES), size - 1)
 
 
 @attrs.frozen
@@ -173,8 +181,8 @@ class Elements:
         ahead = builder.bitcast(builder.gep(self.first(), [distance]), BYTE.as_pointer())
         kind = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INDEX, INDEX, INDEX])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        for line in range(-(-self.width * self.item_bytes // LINE_BYTES)):
-            builder.call(function, [builder.gep(ahead, [WORD(line * LINE_BYTES)]), INDEX(0), INDEX(3), INDEX(1)])
+        for byte in bytes_in_lines(self.width * self.item_bytes):
+            builder.call(function, [builder.gep(ahead, [WORD(byte)]), INDEX(0), INDEX(3), INDEX(1)])
 
     def blend(self, value: Any, mask: ir.Value | None) -> None:
         """Store neighbours, and where the mask is off what was there: for memory that no other worker sees.
