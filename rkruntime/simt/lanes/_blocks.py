@@ -17,13 +17,14 @@ from typing import Any
 from llvmlite import ir as llvm
 from numba.core import cgutils, ir
 
-from rkruntime.simt import _state
+from rkruntime.simt import _state, _stubs
 from rkruntime.simt._context import LoopContext
 from rkruntime.simt._numba import types
 from rkruntime.simt._refused import refused_at
 from rkruntime.simt._rows import Rows
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._cutting import CutLower
+from rkruntime.simt.lanes._forms import has_rows
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._reducing import Tally
 from rkruntime.simt.lanes._segments import Segment
@@ -48,6 +49,7 @@ class BlockLower(CutLower):
         self.analyse()
         self.pre_lower()
         self._extents()
+        self._is_flat = not any(map(has_rows, self.shapes.forms.values()))
         self._homes: dict[str, list[tuple[Slot, llvm.Value]]] = {}
         self._chunk: llvm.Value | None = None
         self._context: llvm.Value | None = None
@@ -119,6 +121,8 @@ class BlockLower(CutLower):
         ends = self._label == self._segment.last and not self._is_gone
         if ends and self._comes_after(self._label, inst):
             return
+        if self._label == self._segment.first and self._calls(inst) is _stubs.interrupt and self._looks(self._segment):
+            return
         if self._calls(inst) in REDUCING:
             self._count(inst)
             return
@@ -184,6 +188,9 @@ class BlockLower(CutLower):
 
     def _emit_for_threads(self, segment: Segment) -> None:
         """Run a segment for all vectors of the block: without masks where rows are whole vectors, else with."""
+        for inst in self._looks(segment):
+            self.loc = inst.loc
+            self._lower_assignment(inst)
         if self._everybody is not None:
             self._emit_for_those_left(segment, self._everybody)
             return
@@ -197,6 +204,13 @@ class BlockLower(CutLower):
             with masked:
                 self._emit_rows(segment, whole=False)
 
+    def _looks(self, segment: Segment) -> list[Any]:
+        """Return where a segment looks whether the launch is cancelled as it begins: once is enough for its vectors."""
+        first = segment.first
+        if any(first in loop.body and loop.body <= segment.labels for loop in self.flow.loops.values()):
+            return []
+        return [inst for inst in self.blocks[first].body if self._calls(inst) is _stubs.interrupt]
+
     def _emit_rows(self, segment: Segment, *, whole: bool) -> None:
         with self._each_vector() as (chunk, thread):
             self._emit_vector_of_threads(segment, chunk, thread, None if whole else self._row_mask(thread))
@@ -209,16 +223,20 @@ class BlockLower(CutLower):
     def _each_vector(self) -> Iterator[tuple[llvm.Value, tuple[llvm.Value, ...]]]:
         """Loop over vectors, giving the number and the first thread of each.
 
-        It goes down their columns: what does not depend on y is then the same from turn to turn.
+        It goes down their columns: what does not depend on y is then the same from turn to turn. Where nothing depends
+        on y, blocks have one row as a rule, and it goes along that.
         """
         builder, (_, y, z) = self.builder, self._dims
-        with cgutils.for_range(builder, z) as at_z, cgutils.for_range(builder, self._vectors_of_row) as at_x:
-            first = builder.mul(at_x.index, WORD(self.width))
+        extents = [self._vectors_of_row, y]
+        if self._is_flat:
+            extents.reverse()
+        with cgutils.for_range(builder, z) as at_z:
             layer = builder.mul(at_z.index, y)
-            with cgutils.for_range(builder, y) as at_y:
+            with cgutils.for_range(builder, extents[0]) as outer, cgutils.for_range(builder, extents[1]) as inner:
+                at_x, at_y = (inner, outer) if self._is_flat else (outer, inner)
                 row = builder.add(layer, at_y.index)
                 chunk = builder.add(builder.mul(row, self._vectors_of_row), at_x.index)
-                yield chunk, (first, at_y.index, at_z.index)
+                yield chunk, (builder.mul(at_x.index, WORD(self.width)), at_y.index, at_z.index)
 
     # Those that are left
 

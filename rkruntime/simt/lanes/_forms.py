@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TypeAlias
 
-__all__ = ("Form", "Shape", "is_uniform", "join", "mixed", "widest")
+__all__ = ("Form", "Shape", "has_rows", "is_uniform", "join", "mixed", "widest")
 
 
 class Shape(IntEnum):
@@ -28,6 +28,11 @@ Form: TypeAlias = "Shape | tuple[Form, ...]"
 def is_uniform(form: Form) -> bool:
     """Whether all threads of a vector see the same."""
     return all(map(is_uniform, form)) if isinstance(form, tuple) else form <= Shape.ROW
+
+
+def has_rows(form: Form) -> bool:
+    """Whether some part is the same for all threads of a vector, and not for those of all vectors."""
+    return any(map(has_rows, form)) if isinstance(form, tuple) else form is Shape.ROW
 
 
 def widest(form: Form) -> Shape:

@@ -33,7 +33,7 @@ def compare_ramp(builder: ir.IRBuilder, name: str, base: ir.Value, bound: ir.Val
         bound: What all are compared with, int64.
         width: Lanes.
     """
-    away = _saturating_difference(builder, bound, base)
+    away = builder.sub(bound, base)  # a number without sign, if the bound is not below; then it cannot wrap around
     if name in ("eq", "ne"):
         here = builder.icmp_unsigned("<", away, WORD(width))
         if not has_masks():
@@ -42,22 +42,24 @@ def compare_ramp(builder: ir.IRBuilder, name: str, base: ir.Value, bound: ir.Val
         bit = builder.shl(WORD(1), builder.select(here, away, WORD(0)))
         return _mask(builder, builder.select(here, bit, WORD(0)), width, negated=name == "ne")
     if name in ("le", "gt"):  # one lane more than below the bound
-        count = builder.add(_clamped(builder, away, -1, width - 1), WORD(1))
+        count = builder.add(_at_most(builder, away, width - 1), WORD(1))
     else:
-        count = _clamped(builder, away, 0, width)
+        count = _at_most(builder, away, width)
+    count = builder.select(builder.icmp_signed("<", bound, base), WORD(0), count)
     return _first(builder, count, width, negated=name in ("gt", "ge"))
 
 
 def first_lanes(builder: ir.IRBuilder, count: ir.Value, width: int) -> ir.Value:
     """Return the mask of the first `count` lanes, of which there may be fewer than `width` or more; int64."""
-    return _first(builder, _clamped(builder, count, 0, width), width, negated=False)
+    some = builder.select(builder.icmp_signed("<", count, WORD(0)), WORD(0), count)
+    return _first(builder, _at_most(builder, some, width), width, negated=False)
 
 
 def _first(builder: ir.IRBuilder, count: ir.Value, width: int, *, negated: bool) -> ir.Value:
     """Return the mask of the first `count` lanes, of 0 to `width`, or of all others."""
     if not has_masks():
         return _compare_bytes(builder, ">=" if negated else "<", builder.trunc(count, BYTE), width)
-    return _mask(builder, _low_bits(builder, count), width, negated=negated)
+    return _mask(builder, _low_bits(builder, count, width), width, negated=negated)
 
 
 def _compare_bytes(builder: ir.IRBuilder, sign: str, number: ir.Value, width: int) -> ir.Value:
@@ -65,18 +67,15 @@ def _compare_bytes(builder: ir.IRBuilder, sign: str, number: ir.Value, width: in
     return builder.icmp_signed(sign, vectors.iota(BYTE, width), vectors.splat(builder, number, width))
 
 
-def _saturating_difference(builder: ir.IRBuilder, one: ir.Value, other: ir.Value) -> ir.Value:
-    kind = ir.FunctionType(WORD, [WORD, WORD])
-    return builder.call(builder.module.declare_intrinsic("llvm.ssub.sat", [WORD], kind), [one, other])
+def _at_most(builder: ir.IRBuilder, number: ir.Value, high: int) -> ir.Value:
+    """Return a number without sign, or `high` if it is more."""
+    return builder.select(builder.icmp_unsigned("<", number, WORD(high)), number, WORD(high))
 
 
-def _clamped(builder: ir.IRBuilder, value: ir.Value, low: int, high: int) -> ir.Value:
-    value = builder.select(builder.icmp_signed("<", value, WORD(low)), WORD(low), value)
-    return builder.select(builder.icmp_signed(">", value, WORD(high)), WORD(high), value)
-
-
-def _low_bits(builder: ir.IRBuilder, count: ir.Value) -> ir.Value:
-    """Return a word with its lowest `count` bits set; shifting by 64 is undefined, so none is a case of its own."""
+def _low_bits(builder: ir.IRBuilder, count: ir.Value, width: int) -> ir.Value:
+    """Return a word with its lowest `count` bits set; shifting by 64 is undefined."""
+    if width < 64:
+        return builder.sub(builder.shl(WORD(1), count), WORD(1))
     some = builder.lshr(WORD(-1), builder.and_(builder.sub(WORD(64), count), WORD(63)))
     return builder.select(builder.icmp_unsigned("==", count, WORD(0)), WORD(0), some)
 
