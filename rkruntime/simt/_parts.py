@@ -112,7 +112,17 @@ class WholeLibrary(LazyLibrary):
 class VectorLibrary(WholeLibrary):
     """The same for code whose vectors are explicit: LLVM need look for none, and not take branches out of loops."""
 
+    def _hide_parts(self) -> None:
+        """Let no other module call the parts: a body that one place calls becomes part of the loop over blocks.
+
+        Otherwise LLVM finds it too long for that, and hands it some 40 numbers on the stack for each block.
+        """
+        for one in self._final_module.functions:
+            if not (one.is_declaration or self.name in one.name):
+                one.linkage = "internal"
+
     def _optimize_final_module(self) -> None:
+        self._hide_parts()
         builder = self._codegen._pass_builder(opt=3, loop_vectorize=False)
         first = llvm.newpassmanagers.create_new_module_pass_manager()
         for add in (first.add_always_inliner_pass, first.add_sroa_pass, first.add_instruction_combine_pass):

@@ -57,6 +57,22 @@ def test_a_part_has_no_machine_code_of_its_own(monkeypatch):
 
 
 @cuda.jit
+def neighbours(x, out):
+    t = cuda.threadIdx.x
+    out[t] = x[t]
+    cuda.syncthreads()
+    out[t] += x[t - 1]
+
+
+def test_a_body_for_blocks_is_part_of_the_loop_over_them(monkeypatch):
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    x, out = np.arange(32), np.zeros(32, np.int64)
+    special = run(neighbours, 1, 32, x, out, lowering="lanes")
+    np.testing.assert_array_equal(out, x + np.roll(x, 1))
+    assert not any("neighbours" in one.name for one in special._compiled.library.get_defined_functions())
+
+
+@cuda.jit
 def telling_places():
     print(cuda.threadIdx, cuda.blockDim)
 
