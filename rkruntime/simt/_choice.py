@@ -154,7 +154,7 @@ def choose_width(
     width = _on_wide_registers(program, argument_types, joined=joined)
     if register_bytes >= WIDEST or width.lanes == NORMAL:
         return width
-    return _on_narrow_registers(program, argument_types, width, register_bytes, joined=joined)
+    return _on_narrow_registers(program, width, register_bytes, joined=joined)
 
 
 def choose_rows(program: Program) -> Rows:
@@ -173,22 +173,18 @@ def choose_rows(program: Program) -> Rows:
     return Rows.WHOLE if has_barriers(program) else Rows.MASKED
 
 
-def _on_narrow_registers(
-    program: Program, argument_types: Sequence[Any], width: Width, register_bytes: int, *, joined: bool
-) -> Width:
+def _on_narrow_registers(program: Program, width: Width, register_bytes: int, *, joined: bool) -> Width:
     """Choose for processors without mask registers of their own: a mask is a byte for each thread, in one register.
 
     Measured on one with registers of 32 bytes (`bench/bench_lowerings.py`): masks for 64 threads come apart, and
     kernels whose threads part take 5 to 14 times as long as with 32. There are 16 registers, of which a number takes
     four with 32: n-body, whose loop has 11, takes 0.87 of the time with 16 (Zen 1), a scan, with few, 1.5. Of numbers
-    of eight bytes, 32 in a `while` loop that each thread ends take three times what 16 take, and of one byte twice.
+    of eight bytes, 32 in a `while` loop that each thread ends take three times what 16 take. A histogram of bytes takes
+    0.75 of the time with 32 (with AVX2's instructions alone, on a processor that has more).
     """
-    sizes = [_bits(one.dtype) for one in argument_types if isinstance(one, types.Array)]
     has_while = any(isinstance(node, ast.While) for unit in program.units.values() for node in nodes_of(unit.tree))
     if joined and has_while:
         return Width(NORMAL, "each turn of a while loop makes a mask, and those of 16 threads take a register or less")
-    if sizes and min(sizes) == 8:
-        return Width(NORMAL, "16 elements of one byte, as four bytes each, fill the registers")
     names = max((_names_at_hand(loop) for unit in program.units.values() for loop in _innermost(unit.tree)), default=0)
     if names > MANY_NAMES:
         return Width(NORMAL, f"a loop has {names} numbers at hand, and more lanes of those do not fit the registers")

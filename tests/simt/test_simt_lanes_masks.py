@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,6 +203,38 @@ def halves(x, out):
         step //= 2
     if t == 0:
         out[cuda.blockIdx.x] = part[0]
+
+
+@cuda.jit
+def counted(x, counts):
+    """Add up how often there is each byte."""
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        cuda.atomic.add(counts, x[i], 1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [3, 100, 1000, 1024])
+def test_short_numbers_are_loaded_whole_where_all_lanes_are_on(
+    dtype: type, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without registers for masks, LLVM makes a branch for each lane of a masked load of one or two bytes."""
+    monkeypatch.setenv("RKRUNTIME_CACHE_DIR", "")
+    for module in (_expressions, _lower, _masked, _ramps):
+        monkeypatch.setattr(module, "has_masks", lambda: False)
+    loads = []
+    load_some = _masked._load_some
+
+    def noted(builder: Any, *given: Any) -> Any:
+        loads.append(builder.block.name)
+        return load_some(builder, *given)
+
+    monkeypatch.setattr(_masked, "_load_some", noted)
+    x, counts = np.random.default_rng(5).integers(0, 256, size).astype(dtype), np.zeros(256, np.int32)
+    special = simt.Kernel(counted, lowering="lanes").specialize((x, counts))
+    simt.run(special, 2, 64, (x, counts))
+    np.testing.assert_array_equal(counts, np.bincount(x, minlength=256))
+    assert loads
+    assert all(".else" in name for name in loads), "behind a look whether all lanes are on"
 
 
 SLOW = {"bit by bit": r"\spinsrb|\svpinsrb", "masked store": r"\svp?maskmov\w+\s+%\w+, %\w+, [^%\n]*\("}

@@ -20,6 +20,9 @@ INDEX, BIT = ir.IntType(32), ir.IntType(1)
 def load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
     """Load neighbours; lanes that are off have no value.
 
+    Where registers have no masks, there is no such load of numbers of one or two bytes: LLVM makes a branch for each
+    lane, so that most masks, which want all lanes, have a load of their own.
+
     Args:
         builder: Where to emit.
         vector: What to load.
@@ -32,6 +35,21 @@ def load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir
         loaded = builder.load(place)
         loaded.align = align
         return loaded
+    if has_masks() or not _is_short(vector.element):
+        return _load_some(builder, vector, place, mask, align)
+    with builder.if_else(vectors.all_lanes(builder, mask), likely=True) as (every, some):
+        with every:
+            whole, whole_from = builder.load(place), builder.block
+            whole.align = align
+        with some:
+            partly, partly_from = _load_some(builder, vector, place, mask, align), builder.block
+    loaded = builder.phi(vector)
+    loaded.add_incoming(whole, whole_from)
+    loaded.add_incoming(partly, partly_from)
+    return loaded
+
+
+def _load_some(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value, align: int) -> ir.Value:
     args = [place, INDEX(align), mask, ir.Constant(vector, ir.Undefined)]
     return builder.call(_declared(builder, f"llvm.masked.load.{_kind(vector)}.p0", vector, args), args)
 
@@ -83,6 +101,10 @@ def _pointers(builder: ir.IRBuilder, item: ir.Type, places: ir.Value) -> ir.Valu
 def _every(places: ir.Value, mask: ir.Value | None) -> ir.Value:
     count = places.type.count
     return ir.Constant(ir.VectorType(BIT, count), [1] * count) if mask is None else mask
+
+
+def _is_short(item: ir.Type) -> bool:
+    return isinstance(item, ir.IntType) and item.width < 32
 
 
 def _kind(vector: ir.VectorType) -> str:
