@@ -5,6 +5,7 @@ import pytest
 from numba import cuda
 from simt_launching import run
 
+from rkruntime.errors import KernelFault
 from rkruntime.simt.lanes._lower import LanesLower
 
 
@@ -76,3 +77,38 @@ def test_copies_that_all_lanes_make_at_once_are_made_where_they_leave_a_loop(ana
     (lower,) = analysed
     made = {one.inst.target.name for copies in lower._late.values() for one in copies}
     assert in_source(made) == {"value", "last", "count"}, "how often `own` goes round, each lane decides by itself"
+
+
+@cuda.jit
+def by_zero(x, out):
+    i = cuda.grid(1)
+    out[i] = x[i] // 0
+
+
+@cuda.jit
+def rest_of_zero(x, out):
+    i = cuda.grid(1)
+    out[i] = x[i] % 0
+
+
+@cuda.jit
+def by_minus_one(x, out):
+    i = cuda.grid(1)
+    out[i] = x[i] // -1 + x[i] % -1
+
+
+@pytest.mark.parametrize("kernel", [by_zero, rest_of_zero])
+@pytest.mark.parametrize("lowering", ["lanes", "loop"])
+def test_a_division_by_a_zero_in_the_source_is_a_fault(kernel, lowering):
+    x = np.arange(40)
+    with pytest.raises(KernelFault, match="ZeroDivisionError"):
+        run(kernel, 1, 40, x, np.zeros_like(x), lowering=lowering)
+
+
+def test_a_division_by_minus_one_in_the_source_is_the_same_on_lanes():
+    x = np.arange(40) - 3
+    x[5] = np.iinfo(np.int64).min
+    by_lanes, by_loop = np.zeros((2, 40), np.int64)
+    run(by_minus_one, 1, 40, x, by_lanes, lowering="lanes")
+    run(by_minus_one, 1, 40, x, by_loop, lowering="loop")
+    np.testing.assert_array_equal(by_lanes, by_loop)

@@ -194,7 +194,7 @@ def compare(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Val
 
 def _divide(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Value) -> ir.Value | None:
     """Divide by a constant other than 0 and -1, rounding down; other divisors may have to raise."""
-    if not isinstance(y, ir.Constant) or not isinstance(y.constant, list) or y.constant[0] in (0, -1):
+    if not isinstance(y, ir.Constant) or not isinstance(y.constant, list) or y.constant[0].constant in (0, -1):
         return None
     if not type_.signed:
         return builder.udiv(x, y) if name == "floordiv" else builder.urem(x, y)
