@@ -112,3 +112,60 @@ def test_a_division_by_minus_one_in_the_source_is_the_same_on_lanes():
     run(by_minus_one, 1, 40, x, by_lanes, lowering="lanes")
     run(by_minus_one, 1, 40, x, by_loop, lowering="loop")
     np.testing.assert_array_equal(by_lanes, by_loop)
+
+
+@cuda.jit
+def by_constants(x, out):
+    i = cuda.grid(1)
+    number = x[i]
+    out[0, i], out[1, i] = number // 9, number % 9
+    out[2, i], out[3, i] = number // 1_000_003, number % 1_000_003
+    out[4, i], out[5, i] = number // 8, number % 8
+    out[6, i], out[7, i] = number // 5_000_000_000, number % 5_000_000_000
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32])
+@pytest.mark.parametrize("width", [8, 64])
+def test_numbers_large_and_small_are_divided_by_constants(dtype, width):
+    """Where all are small, as numbers of 32 bits."""
+    ends, some = np.iinfo(dtype), np.iinfo(np.int32)
+    edges = {ends.min, ends.max, 0, 1, 8, 9, 10, some.max, some.max + 1, 2**32 - 1, 2**32}
+    edges |= {-one for one in edges} | {some.min - 1}
+    large = [one for one in sorted(edges) if ends.min <= one <= ends.max]
+    small = [one for one in large if abs(one) < 2**31] * 20
+    x = np.array([*large, *small[:150]], dtype)
+    out = np.zeros((8, x.size), np.int64)
+    run(by_constants, 1, x.size, x, out, lowering="lanes", width=width)
+    for k, divisor in enumerate((9, 1_000_003, 8, 5_000_000_000)):
+        np.testing.assert_array_equal(out[2 * k], [int(one) // divisor for one in x])
+        np.testing.assert_array_equal(out[2 * k + 1], [int(one) % divisor for one in x])
+
+
+NINE = np.uint64(9)
+
+
+@cuda.jit
+def without_sign(x, out):
+    i = cuda.grid(1)
+    out[0, i], out[1, i] = x[i] // NINE, x[i] % NINE
+
+
+@pytest.mark.parametrize("first", [0, 2**31 - 20, 2**32 - 20, 2**64 - 40])
+def test_numbers_without_sign_are_divided_by_constants(first):
+    x = np.arange(40, dtype=np.uint64) + np.uint64(first)
+    out = np.zeros((2, 40), np.uint64)
+    run(without_sign, 1, 40, x, out, lowering="lanes")
+    np.testing.assert_array_equal(out, [x // NINE, x % NINE])
+
+
+@cuda.jit
+def negatively(x, out):
+    i = cuda.grid(1)
+    out[0, i], out[1, i] = x[i] // -7, x[i] % -7
+
+
+def test_small_numbers_are_divided_by_negative_constants():
+    x = np.arange(-60, 60)
+    out = np.zeros((2, x.size), np.int64)
+    run(negatively, 1, x.size, x, out, lowering="lanes")
+    np.testing.assert_array_equal(out, [x // -7, x % -7])

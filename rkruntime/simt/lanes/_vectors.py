@@ -193,10 +193,37 @@ def compare(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Val
 
 
 def _divide(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Value) -> ir.Value | None:
-    """Divide by a constant other than 0 and -1, rounding down; other divisors may have to raise."""
-    if not isinstance(y, ir.Constant) or not isinstance(y.constant, list) or y.constant[0].constant in (0, -1):
+    """Divide by a constant other than 0 and -1, rounding down; other divisors may have to raise.
+
+    No processor has the upper half of a product of 64 bits for vectors, so that LLVM divides lane by lane. Numbers of
+    64 bits are Python's, and small as a rule: where those of all lanes are, they are divided as numbers of 32 bits.
+    """
+    if not isinstance(y, ir.Constant) or not isinstance(y.constant, list):
         return None
-    if not type_.signed:
+    divisor, signed = y.constant[0].constant, type_.signed
+    if not isinstance(divisor, int) or divisor in (0, -1):
+        return None
+    is_shift = divisor > 0 and divisor & (divisor - 1) == 0
+    if type_.bitwidth < 64 or is_shift or not (-(2**31) if signed else 0) <= divisor < 2**31:
+        return _divide_by(builder, name, x, y, signed=signed)
+    small = ir.VectorType(ir.IntType(32), x.type.count)
+    halves = builder.trunc(x, small)
+    widen = builder.sext if signed else builder.zext
+    are_small = all_lanes(builder, builder.icmp_unsigned("==", widen(halves, x.type), x))
+    with builder.if_else(are_small, likely=True) as (short, long):
+        with short:
+            by = ir.Constant(small, [divisor] * small.count)
+            one, one_from = widen(_divide_by(builder, name, halves, by, signed=signed), x.type), builder.block
+        with long:
+            other, other_from = _divide_by(builder, name, x, y, signed=signed), builder.block
+    made = builder.phi(x.type)
+    made.add_incoming(one, one_from)
+    made.add_incoming(other, other_from)
+    return made
+
+
+def _divide_by(builder: ir.IRBuilder, name: str, x: ir.Value, y: ir.Value, *, signed: bool) -> ir.Value:
+    if not signed:
         return builder.udiv(x, y) if name == "floordiv" else builder.urem(x, y)
     zero = ir.Constant(x.type, None)
     rest = builder.srem(x, y)
