@@ -11,6 +11,7 @@ numbers of both sizes. One worker, interleaved, processor time, which other prog
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,6 +58,28 @@ def row_sums(a, out):
         for k in range(a.shape[1]):
             total += a[row, k]
         out[row] = total
+
+
+@cuda.jit
+def box_filter(x, out):
+    j, i = cuda.grid(2)
+    if 0 < i < x.shape[0] - 1 and 0 < j < x.shape[1] - 1:
+        total = 0
+        for a in range(-1, 2):
+            for b in range(-1, 2):
+                total += x[i + a, j + b]
+        out[i, j] = total // 9
+
+
+@cuda.jit
+def life(x, out):
+    j, i = cuda.grid(2)
+    if 0 < i < x.shape[0] - 1 and 0 < j < x.shape[1] - 1:
+        around = 0
+        for a in range(-1, 2):
+            for b in range(-1, 2):
+                around += x[i + a, j + b]
+        out[i, j] = 1 if around == 3 or (around == 4 and x[i, j]) else 0
 
 
 @cuda.jit
@@ -157,6 +180,16 @@ def complex_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]
             yield name, lambda kernel=kernel, args=args: [(kernel, -(-count // 256), 256, args)]  # type: ignore[misc]
 
 
+def image_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return kernels that sum what is around a pixel, with images of each size of pixel."""
+    side = 1024 // scale // 16 * 16 or 16
+    image = np.random.default_rng(2).integers(0, 2, (side, side))
+    for kernel, dtype in itertools.product((box_filter, life), (np.uint8, np.int16, np.int32, np.float32)):
+        args = (image.astype(dtype), np.zeros(image.shape, dtype))
+        name = f"{kernel.__name__}, {dtype.__name__}"
+        yield name, lambda kernel=kernel, args=args: [(kernel, (side // 16,) * 2, (16, 16), args)]  # type: ignore[misc]
+
+
 def own_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     """Return the kernels here, with arguments."""
     random = np.random.default_rng(0)
@@ -216,6 +249,7 @@ def measure(name: str, make: Callable[[], list[Launch]], rounds: int) -> Figure 
 def all_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     yield from own_cases(scale)
     yield from complex_cases(scale)
+    yield from image_cases(scale)
     yield from table_cases(scale)
 
 

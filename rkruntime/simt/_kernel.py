@@ -17,8 +17,8 @@ import numpy.typing as npt
 from rkruntime.errors import RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
-from rkruntime.simt._choice import WIDEST, Choice, choose, choose_rows, choose_width, counts_by_turns, has_barriers
-from rkruntime.simt._complexes import reads_rows
+from rkruntime.simt._by_types import check_types
+from rkruntime.simt._choice import Choice, choose, choose_rows, choose_width, has_barriers
 from rkruntime.simt._explain import explain
 from rkruntime.simt._faults import compile_error, fault_of
 from rkruntime.simt._features import Category
@@ -26,7 +26,6 @@ from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
 from rkruntime.simt._options import Options
 from rkruntime.simt._read import plain_function
-from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._recursion import recursive_functions
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registered import registered_may_matter
@@ -263,8 +262,7 @@ class Kernel:
         signature = _signature(argument_types)
         whole = has_barriers(self.program)
         if choice.lowering == "lanes" and self._wanted is None and not whole:
-            self._check_records(argument_types)
-            self._check_numbers(argument_types)
+            check_types(self.program, argument_types)
         if whole and choice.lowering == "loop":
             raise ValueError(f"{self.name} waits at barriers, which a loop over its threads cannot do")
         guards = not whole and choice.lowering != "fibers" and not self.options.debug
@@ -310,30 +308,6 @@ class Kernel:
             _cache.store(self.name, key, compiled)
         return Special(self.program, choice, argument_types, trees, compiled, compile_s)
 
-    def _check_records(self, argument_types: tuple[Any, ...]) -> None:
-        """Refuse lanes where fields of records are read better by one thread after the other."""
-        parameters = zip(self.program.kernel.source.parameters, argument_types, strict=True)
-        records = frozenset(name for name, type_ in parameters if _holds(type_, types.Record))
-        if records and not loops_read_same_records(self.program, records):
-            raise LanesRefused("threads read fields of their own records, which one after the other does best")
-
-    def _check_numbers(self, argument_types: tuple[Any, ...]) -> None:
-        """Refuse lanes where numbers of some types are read or tested better by one thread after the other."""
-        where = counts_by_turns(self.program, argument_types, register_bytes())
-        if where is not None:
-            raise LanesRefused(f"each thread ends its own loop over whole numbers: {where}")
-        unit = self.program.kernel
-        parameters = zip(unit.source.parameters, argument_types, strict=True)
-        sizes = {name: type_.dtype.bitwidth for name, type_ in parameters if _holds(type_, types.Complex)}
-        row = reads_rows(unit.tree, frozenset(sizes))
-        if row is not None:
-            where = f"{unit.source.file}:{row.lineno}"
-            raise LanesRefused(f"each thread reads complex numbers of its own, which lie apart: {where}")
-        turns = next((node for node in nodes_of(unit.tree) if isinstance(node, ast.While)), None)
-        if turns is not None and max(sizes.values(), default=0) > 64 and register_bytes() < WIDEST:
-            where = f"{unit.source.file}:{turns.lineno}"
-            raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
-
     def _cache_key(self, lowering: str, signature: str, trees: Trees) -> str | None:
         """Return the name of the entry on disk, or None where the kernel depends on what cannot be told."""
         units = self.program.units.values()
@@ -375,11 +349,6 @@ def _check_for_lanes(program: Program) -> None:
 def _passes_tuples(tree: ast.FunctionDef) -> bool:
     """Whether a function takes `*args`, or passes them."""
     return tree.args.vararg is not None or any(isinstance(node, ast.Starred) for node in nodes_of(tree))
-
-
-def _holds(type_: Any, kind: Any) -> bool:
-    """Whether a type is that of arrays of a kind of elements."""
-    return isinstance(type_, types.Array) and isinstance(type_.dtype, kind)
 
 
 def _signature(argument_types: Sequence[Any]) -> str:

@@ -1,0 +1,69 @@
+"""What lanes are refused for once the types of the arguments are known: what one thread after the other does better."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from rkruntime.simt._choice import WIDEST, counts_by_turns
+from rkruntime.simt._complexes import reads_rows
+from rkruntime.simt._nodes import nodes_of
+from rkruntime.simt._numba import types
+from rkruntime.simt._program import Program
+from rkruntime.simt._records import loops_read_same_records
+from rkruntime.simt._refused import LanesRefused
+from rkruntime.simt._registers import register_bytes
+from rkruntime.simt._unrolled import unrolls_short_numbers
+
+__all__ = ("check_types",)
+
+
+def check_types(program: Program, argument_types: Sequence[Any]) -> None:
+    """Refuse lanes for elements that are read, tested or summed better by one thread after the other.
+
+    Args:
+        program: The kernel, which has no barriers, and its device functions.
+        argument_types: Numba's types of its arguments.
+
+    Raises:
+        LanesRefused: One thread after the other does it better.
+    """
+    _check_records(program, argument_types)
+    _check_whole_numbers(program, argument_types)
+    _check_complex_numbers(program, argument_types)
+
+
+def _check_records(program: Program, argument_types: Sequence[Any]) -> None:
+    records = _arrays_of(types.Record, program, argument_types)
+    if records and not loops_read_same_records(program, frozenset(records)):
+        raise LanesRefused("threads read fields of their own records, which one after the other does best")
+
+
+def _check_whole_numbers(program: Program, argument_types: Sequence[Any]) -> None:
+    where = counts_by_turns(program, argument_types, register_bytes())
+    if where is not None:
+        raise LanesRefused(f"each thread ends its own loop over whole numbers: {where}")
+    where = unrolls_short_numbers(program, argument_types)
+    if where is not None:
+        raise LanesRefused(f"LLVM unrolls loops of few turns, and has many short numbers in a vector: {where}")
+
+
+def _check_complex_numbers(program: Program, argument_types: Sequence[Any]) -> None:
+    unit, arrays = program.kernel, _arrays_of(types.Complex, program, argument_types)
+    row = reads_rows(unit.tree, frozenset(arrays))
+    if row is not None:
+        where = f"{unit.source.file}:{row.lineno}"
+        raise LanesRefused(f"each thread reads complex numbers of its own, which lie apart: {where}")
+    turns = next((node for node in nodes_of(unit.tree) if isinstance(node, ast.While)), None)
+    are_large = any(dtype.bitwidth > 64 for dtype in arrays.values())
+    if turns is not None and are_large and register_bytes() < WIDEST:
+        where = f"{unit.source.file}:{turns.lineno}"
+        raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
+
+
+def _arrays_of(kind: Any, program: Program, argument_types: Sequence[Any]) -> dict[str, Any]:
+    """Return the parameters that are arrays of a kind of elements, and the types of those."""
+    parameters = zip(program.kernel.source.parameters, argument_types, strict=True)
+    arrays = ((name, one.dtype) for name, one in parameters if isinstance(one, types.Array))
+    return {name: dtype for name, dtype in arrays if isinstance(dtype, kind)}

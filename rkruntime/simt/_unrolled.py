@@ -1,0 +1,95 @@
+"""Which kernels LLVM runs best one thread after the other though they loop: few turns over short whole numbers. Pure.
+
+It unrolls such loops, makes vectors of neighbouring threads, and finds that sums of bytes that are stored as bytes need
+no more than bytes, so that a vector has eight times as many. Lanes are made before that is known, and sum in int64 as
+Python does.
+
+Measured on registers of 64 bytes, lanes' time over the loop's, of kernels over uint8, int16 and uint16: box filters of
+3 x 3, 5 x 5 and 7 x 7 1.5 to 8, the greatest of 3 x 3 and 5 x 5 neighbours 6 and 9, a threshold at the mean 1.9, bits
+turned round 13, means in float32 and float64 1.0 to 1.3, local binary patterns 1.2. Over 32 bits and more: 0.3 to 1.5.
+Where threads part by what they read (the game of life), 0.7: LLVM makes no vectors of those.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rkruntime.simt._assigned import assignment, followed, stored_names
+from rkruntime.simt._nodes import nodes_of
+from rkruntime.simt._numba import types
+from rkruntime.simt._program import Program, Unit
+from rkruntime.simt._uniform import EXTENTS
+
+__all__ = ("unrolls_short_numbers",)
+
+MOST_TURNS = 64
+MOST_BITS = 16
+PARTING = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Break, ast.Continue, ast.Return)
+
+
+def unrolls_short_numbers(program: Program, argument_types: Sequence[Any]) -> str | None:
+    """Return where a kernel's first loop is, if LLVM unrolls all of them over short whole numbers; or None.
+
+    Args:
+        program: The kernel and its device functions.
+        argument_types: Numba's types of its arguments.
+    """
+    items = [one.dtype for one in argument_types if isinstance(one, types.Array)]
+    if not items or not all(map(_is_short, items)) or any(unit.local_bytes for unit in program.units.values()):
+        return None
+    if any(_parts_by_what_it_reads(unit.tree) for unit in program.units.values()):
+        return None
+    nodes = ((unit, node) for unit in program.units.values() for node in nodes_of(unit.tree))
+    loops = [(unit, node) for unit, node in nodes if isinstance(node, ast.For | ast.While)]
+    if not loops or math.prod(_turns(*loop) for loop in loops) > MOST_TURNS:
+        return None
+    unit, first = loops[0]
+    return f"{unit.source.file}:{first.lineno}"
+
+
+def _is_short(dtype: Any) -> bool:
+    return isinstance(dtype, types.Boolean) or (isinstance(dtype, types.Integer) and dtype.bitwidth <= MOST_BITS)
+
+
+def _turns(unit: Unit, loop: Any) -> float:
+    """Return how often a loop turns, if that is known before the kernel runs and nothing in it parts threads."""
+    call = loop.iter if isinstance(loop, ast.For) else None
+    inside = (part for statement in loop.body for part in nodes_of(statement))
+    if not isinstance(call, ast.Call) or call.keywords or any(isinstance(part, PARTING) for part in inside):
+        return math.inf
+    bounds = [unit.names.evaluate(argument) for argument in call.args]
+    if unit.names.evaluate(call.func) is not range or not all(type(bound) is int for bound in bounds):
+        return math.inf
+    return len(range(*bounds))
+
+
+def _parts_by_what_it_reads(tree: ast.FunctionDef) -> bool:
+    """Whether threads part by what they have read or summed; a choice between two numbers parts nobody."""
+    told = followed(tree, _told_at)
+    nodes = nodes_of(tree)
+    tests = [node.test for node in nodes if isinstance(node, ast.If | ast.While)]
+    return any(_is_told(test, told) for test in (*tests, *(node for node in nodes if isinstance(node, ast.BoolOp))))
+
+
+def _told_at(node: ast.AST, told: frozenset[str]) -> Iterator[str]:
+    """Yield the names that a node assigns what was read, or changes in place."""
+    assigned = assignment(node)
+    if assigned is not None and (isinstance(node, ast.AugAssign) or _is_told(assigned[1], told)):
+        for target in assigned[0]:
+            yield from stored_names(target)
+
+
+def _is_told(expression: ast.expr, told: frozenset[str]) -> bool:
+    """Whether an expression reads an array's elements, or one of some names."""
+    return any(
+        (isinstance(part, ast.Name) and part.id in told)
+        or (isinstance(part, ast.Subscript) and not _is_extent(part.value))
+        for part in nodes_of(expression)
+    )
+
+
+def _is_extent(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in EXTENTS
