@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 
 from rkruntime.simt._nodes import nodes_of
 
-__all__ = ("assignment", "followed", "stored_names")
+__all__ = ("assignment", "comes_from", "followed", "reads_elements", "stored_names")
 
 
 def assignment(node: ast.AST) -> tuple[list[ast.expr], ast.expr] | None:
@@ -33,3 +33,17 @@ def followed(tree: ast.AST, found_at: Callable[[ast.AST, frozenset[str]], Iterat
         more = frozenset(name for node in nodes_of(tree) for name in found_at(node, found))
         grown, found = not more <= found, found | more
     return found
+
+
+def comes_from(expression: ast.expr, names: Set[str]) -> bool:
+    """Whether an expression reads elements of arrays, or has one of some names."""
+    named = (part.id in names for part in nodes_of(expression) if isinstance(part, ast.Name))
+    return reads_elements(expression) or any(named)
+
+
+def reads_elements(expression: ast.expr) -> bool:
+    """Whether an expression reads elements of arrays; their extents are none."""
+    return any(
+        isinstance(part, ast.Subscript) and not (isinstance(part.value, ast.Attribute) and part.value.attr == "shape")
+        for part in nodes_of(expression)
+    )

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from rkruntime.simt._assigned import comes_from, reads_elements
 from rkruntime.simt._features import FIBERS, Category
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
@@ -284,7 +285,7 @@ def _reading_by_data(tree: ast.FunctionDef) -> Iterator[ast.For]:
     """
     read = _names_read(tree)
     for node in nodes_of(tree):
-        if isinstance(node, ast.For) and _comes_from(node.iter, read):
+        if isinstance(node, ast.For) and comes_from(node.iter, read):
             turn = {part.id for part in nodes_of(node.target) if isinstance(part, ast.Name)}
             inside = (part for statement in node.body for part in nodes_of(statement))
             places = (part.slice for part in inside if isinstance(part, ast.Subscript))
@@ -311,7 +312,7 @@ def _loops_by_data(program: Program) -> bool:
     """Whether the turns of a `for` loop are read from memory, at once or by a name that was."""
     for unit in program.units.values():
         read = _names_read(unit.tree)
-        if any(isinstance(node, ast.For) and _comes_from(node.iter, read) for node in nodes_of(unit.tree)):
+        if any(isinstance(node, ast.For) and comes_from(node.iter, read) for node in nodes_of(unit.tree)):
             return True
     return False
 
@@ -321,20 +322,7 @@ def _names_read(tree: ast.FunctionDef) -> set[str]:
     return {
         target.id
         for node in nodes_of(tree)
-        if isinstance(node, ast.Assign) and _reads(node.value)
+        if isinstance(node, ast.Assign) and reads_elements(node.value)
         for target in nodes_of(node.targets[0])
         if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
     }
-
-
-def _comes_from(expression: ast.expr, read: set[str]) -> bool:
-    """Whether an expression reads memory, or has a name that was read."""
-    return _reads(expression) or any(isinstance(part, ast.Name) and part.id in read for part in nodes_of(expression))
-
-
-def _reads(expression: ast.expr) -> bool:
-    """Whether an expression reads elements of arrays; their extents are none."""
-    return any(
-        isinstance(part, ast.Subscript) and not (isinstance(part.value, ast.Attribute) and part.value.attr == "shape")
-        for part in nodes_of(expression)
-    )

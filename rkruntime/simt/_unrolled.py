@@ -17,11 +17,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rkruntime.simt._assigned import assignment, followed, stored_names
+from rkruntime.simt._assigned import assignment, comes_from, followed, stored_names
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
 from rkruntime.simt._program import Program, Unit
-from rkruntime.simt._uniform import EXTENTS
 
 __all__ = ("unrolls_short_numbers",)
 
@@ -71,25 +70,12 @@ def _parts_by_what_it_reads(tree: ast.FunctionDef) -> bool:
     told = followed(tree, _told_at)
     nodes = nodes_of(tree)
     tests = [node.test for node in nodes if isinstance(node, ast.If | ast.While)]
-    return any(_is_told(test, told) for test in (*tests, *(node for node in nodes if isinstance(node, ast.BoolOp))))
+    return any(comes_from(test, told) for test in (*tests, *(node for node in nodes if isinstance(node, ast.BoolOp))))
 
 
 def _told_at(node: ast.AST, told: frozenset[str]) -> Iterator[str]:
     """Yield the names that a node assigns what was read, or changes in place."""
     assigned = assignment(node)
-    if assigned is not None and (isinstance(node, ast.AugAssign) or _is_told(assigned[1], told)):
+    if assigned is not None and (isinstance(node, ast.AugAssign) or comes_from(assigned[1], told)):
         for target in assigned[0]:
             yield from stored_names(target)
-
-
-def _is_told(expression: ast.expr, told: frozenset[str]) -> bool:
-    """Whether an expression reads an array's elements, or one of some names."""
-    return any(
-        (isinstance(part, ast.Name) and part.id in told)
-        or (isinstance(part, ast.Subscript) and not _is_extent(part.value))
-        for part in nodes_of(expression)
-    )
-
-
-def _is_extent(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in EXTENTS
