@@ -46,9 +46,7 @@ class Call(Waited):
         timeout_s: float,
         receive: Receive | None,
     ) -> None:
-        self.future = future
-        self.timeout_s = timeout_s
-        self.receive = receive
+        super().__init__(future, timeout_s, receive)
         self.function = function
         self.args = args
         self.context = contextvars.copy_context()
