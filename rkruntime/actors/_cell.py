@@ -377,11 +377,9 @@ class Cell:
             if trace is not None and trace.sampled:
                 envelope.trace = trace.child()  # its handler, which would have begun its span, never ran
         trace = envelope.trace
-        if log.whole or (
-            trace is not None and trace.sampled
-        ):  # times here: the log works durations out for many at once
-            ended = log.ended
-            name = envelope.method.__name__
+        is_traced = trace is not None and trace.sampled
+        if log.whole or is_traced:  # with times: the log works durations out, for many messages at once
+            ended, name = log.ended, envelope.method.__name__
             ended += (self.name, name, how, envelope.came_s, now_s, began_s, envelope.slot, trace)
         else:
             ended = log.counted
