@@ -17,6 +17,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._borrowed import without_counts
 from rkruntime.simt._context import BLOCK_MASK, THREAD_MASK, LoopContext
 from rkruntime.simt._numba import types
+from rkruntime.simt._refused import refused_at
 from rkruntime.simt.lanes import _complex as complexes
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._arguments import taken_apart
@@ -201,7 +202,8 @@ class LaneValues(Lower):
             return [self._fit(*one) for one in zip(value.held, parts, form, strict=True)]
         if form is Shape.VARYING:
             held = self._vector(value, type_)
-            assert held is not None, f"{value.type} as a vector of {type_}"
+            if held is None:
+                raise refused_at(self.loc, f"{type_} differs among threads")
             return held
         return self.context.cast(self.builder, value.held, value.type, type_)
 
