@@ -7,6 +7,7 @@ from pathlib import Path
 
 from programs import SCRIPTS, run, run_dropin
 
+SIMT = SCRIPTS.parents[1] / "simt"  # where one way to run a kernel on a lowering is
 HOST_API = ["device", "arrays", "host_memory", "hints", "streams_and_events", "interface", "dispatchers"]
 HOST_API += ["memory_is_given_back", "imported_inside"]
 
@@ -46,6 +47,18 @@ def test_kernels_that_a_program_writes_as_text_are_compiled() -> None:
 def test_extensions_give_arguments_in_parts() -> None:
     done = run_dropin(str(SCRIPTS / "prepared.py"), RKRUNTIME_DROPIN_STRICT="1")
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+
+
+def test_what_numba_makes_kernels_of_runs_on_every_lowering() -> None:
+    done = run_dropin(str(SCRIPTS / "ufuncs.py"), RKRUNTIME_DROPIN_STRICT="1", PYTHONPATH=str(SIMT))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok ") == 5
+
+
+def test_options_and_signatures_are_obeyed_on_every_lowering() -> None:
+    done = run_dropin(str(SCRIPTS / "options.py"), RKRUNTIME_DROPIN_STRICT="1", PYTHONPATH=str(SIMT))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("ok ") == 4
 
 
 def test_what_kernels_allocate_is_counted() -> None:

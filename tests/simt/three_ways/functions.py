@@ -168,7 +168,31 @@ def variadic(x, out):
         out[i] += total(x[i], 1.0) + total(*pair) + total(x[i], 2.0, x[i]) + applied(with_defaults, x[i], 3.0)
 
 
+@cuda.jit(device=True)
+def above(x, bound):
+    if x > bound:
+        return x - bound
+    return None
+
+
+@cuda.jit
+def optionals(x, weights, out):
+    i = cuda.grid(1)
+    first = None
+    for k in range(x.size):
+        if first is None and x[k] > i:
+            first = k
+    out[i, 0] = -1 if first is None else first
+    more = above(x[i], 3)
+    if more is not None:
+        out[i, 1] = more
+    if weights is not None:
+        out[i, 2] = weights[i]
+
+
 CASES = [
+    Case(optionals, 2, 4, (np.arange(8) * 5 % 8, None, np.zeros((8, 3), np.int64))),
+    Case(optionals, 2, 4, (np.arange(8) * 5 % 8, np.arange(8), np.zeros((8, 3), np.int64))),
     Case(with_closure(successor, 40), 2, 4, (np.zeros((8, 2), np.int64),)),
     Case(calls, 2, 4, (np.zeros((8, 6)),)),
     Case(

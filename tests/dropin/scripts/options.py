@@ -1,0 +1,97 @@
+"""What `cuda.jit` is told: options and signatures. Every lowering obeys them; a GPU does the same."""
+
+import numpy as np
+import pytest
+from cuda.core._utils.cuda_utils import CUDAError
+from numba import cuda, float32, float64, void
+from simt_launching import run
+
+X = np.arange(300.0)
+OPTIONS = (
+    {"max_registers": 16},
+    {"lineinfo": True},
+    {"opt": False},
+    {"opt": True},
+    {"debug": True, "opt": False},
+    {"fastmath": True},
+    {"cache": True},
+    {"launch_bounds": 128},
+    {"launch_bounds": (128, 2)},
+    {"launch_bounds": (128, 2, 1)},
+)
+SIGNATURES = (
+    "void(float64[:], float64[:])",
+    "(float64[::1], float64[::1])",
+    void(float64[:], float64[:]),
+    ["void(float32[:], float32[:])", "void(float64[:], float64[:])"],
+    [(float32[:], float32[:]), (float64[:], float64[:])],
+)
+
+
+def squares(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = x[i] * x[i] + 1
+
+
+def check_all_lowerings(kernel, x=X):
+    """Launch a kernel as it is chosen to run, and on each lowering."""
+    out = np.zeros_like(x)
+    kernel[3, 128](x, out)
+    np.testing.assert_array_equal(out, x * x + 1)
+    for lowering in ("lanes", "loop", "fibers"):
+        out = np.zeros_like(x)
+        assert run(kernel, 3, 128, x, out, lowering=lowering).lowering == lowering
+        np.testing.assert_array_equal(out, x * x + 1)
+
+
+def options():
+    for one in OPTIONS:
+        check_all_lowerings(cuda.jit(**one)(squares))
+
+
+def launch_bounds_are_held_to():
+    for bounds in (128, (128, 2), (128, 2, 1)):
+        kernel = cuda.jit(launch_bounds=bounds)(squares)
+        with pytest.raises(CUDAError, match="at most 128 threads by its launch bounds"):
+            kernel[1, 129](X, np.zeros(300))
+    for wrong in ("many", (1, 2, 3, 4), 0.5, -1):
+        with pytest.raises((TypeError, ValueError)):
+            cuda.jit(launch_bounds=wrong)(squares)[1, 1](X, np.zeros(300))
+
+
+def signatures():
+    for one in SIGNATURES:
+        check_all_lowerings(cuda.jit(one)(squares))
+    several = cuda.jit(SIGNATURES[3])(squares)
+    check_all_lowerings(several, X.astype(np.float32))
+    with pytest.raises(TypeError, match="No matching definition"):
+        several[1, 1](np.arange(3), np.zeros(3, np.int64))
+    with pytest.raises(TypeError, match="must have void return type"):
+        cuda.jit("float64(float64[:], float64[:])")(squares)
+
+
+def calling(plus_one):
+    """Return a kernel that calls a device function."""
+
+    @cuda.jit
+    def kernel(x, out):
+        i = cuda.grid(1)
+        if i < out.size:
+            out[i] = plus_one(x[i] * x[i])
+
+    return kernel
+
+
+def device_functions_have_signatures_and_are_inlined():
+    for given in ("float64(float64)", float64(float64)):
+        for inline in ("always", "never"):
+            check_all_lowerings(calling(cuda.jit(given, device=True, inline=inline)(lambda x: x + 1)))
+
+
+CHECKS = (options, launch_bounds_are_held_to, signatures, device_functions_have_signatures_and_are_inlined)
+
+if __name__ == "__main__":
+    for check in CHECKS:
+        check()
+        print("ok", check.__name__)
