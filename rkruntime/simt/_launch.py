@@ -20,7 +20,7 @@ Control = ctypes.c_int64 * _state.CONTROL_WORDS
 
 CHUNK_NS = 2e5
 LAST_CHUNK_NS = 2e4  # chunks become smaller towards the end, down to this
-PATIENCE = 1500  # turns, some 50 us, for which threads look at one another at the end of a launch before they sleep
+PATIENCE = 4000  # turns, some 150 us, for which threads look at one another at the end of a launch before they sleep
 SLICE_CHUNKS = 32  # after which a caller that takes part looks for Ctrl-C
 SLICE_NS = 5e7  # more than so many chunks may take where it does
 

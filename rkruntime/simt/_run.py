@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from rkruntime.errors import InvalidLaunch
@@ -45,10 +46,9 @@ def run(
         LaunchCancelled: The workers were closed. A KeyboardInterrupt stops the launch and is raised on.
     """
     extents = checked_extents(special.name, grid, block, shared_bytes)
-    blocks = math.prod(extents[0])
     if workers is not None:
         error = workers.run(special, *extents, tuple(args), shared_bytes)
-    elif special.ns_per_block is not None and special.ns_per_block * blocks < IN_PLACE_NS:
+    elif special.ns_per_block is not None and special.ns_per_block * math.prod(extents[0]) < IN_PLACE_NS:
         error, _ = place_of_thread().run(special, *extents, tuple(args), shared_bytes)
     else:
         alone = Workers(1)
@@ -74,6 +74,17 @@ def checked_extents(
     Raises:
         InvalidLaunch: The first limit that does not hold.
     """
+    return _checked(kernel, _fixed(grid), _fixed(block), shared_bytes)
+
+
+def _fixed(given: int | Sequence[int]) -> int | tuple[int, ...]:
+    return given if isinstance(given, int) else tuple(given)
+
+
+@lru_cache(256)  # most launches are as one before
+def _checked(
+    kernel: str, grid: int | tuple[int, ...], block: int | tuple[int, ...], shared_bytes: int
+) -> tuple[Extent, Extent]:
     extents = _extent(kernel, "grid", grid, MAX_GRID), _extent(kernel, "block", block, MAX_BLOCK)
     threads = math.prod(extents[1])
     if threads > MAX_THREADS:
@@ -85,11 +96,9 @@ def checked_extents(
     return extents
 
 
-def _extent(kernel: str, what: str, given: int | Sequence[int], most: Extent) -> Extent:
+def _extent(kernel: str, what: str, given: int | tuple[int, ...], most: Extent) -> Extent:
     """Bring an extent to three dimensions, and check it."""
-    if type(given) is int and 1 <= given <= most[0]:
-        return given, 1, 1
-    sizes = (given,) if isinstance(given, int) else tuple(given)
+    sizes = (given,) if isinstance(given, int) else given
     x, y, z = (*sizes, 1, 1, 1)[:3]
     if not 1 <= len(sizes) <= 3 or not all(1 <= size <= top for size, top in zip((x, y, z), most, strict=True)):
         raise InvalidLaunch(kernel, what, sizes, f"1 to {most} in x, y, z", f"mend the {what}")

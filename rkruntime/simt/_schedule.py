@@ -178,28 +178,43 @@ class Workers:
             self._work.notify(min(task.blocks, self._free))
 
     def _help(self, launch: Launch) -> None:
-        """Work on a launch on the caller's thread while there is work, and no other task waits for a worker."""
+        """Work on a launch on the caller's thread while there is work, and no other task waits for a worker.
+
+        What follows a launch is short, and takes the lock once: Python is slow when a kernel's data are in the caches.
+        """
+        over = False
         while launch.helped:
             error, busy_s = launch.help(self._runner())
             with self._lock:
                 launch.note(error, busy_s)
-                starving = self._starving
-                launch.make_room(starving)
-            if starving or not launch.wants_worker:
-                self._leave(launch)
-
-    def _leave(self, launch: Launch) -> None:
-        """End the work of the caller's thread; a Ctrl-C may cut this short at any point, and it is called again."""
-        with self._lock:
-            launch.helped = False
-            self._helped.discard(launch)
-            over = launch in self._tasks and launch.is_over
-            if over:
-                self._remove(launch)
-            if any(task.wants_worker for task in self._tasks):
-                self._work.notify(self._free)
+                if launch.wants_worker:
+                    starving = self._starving
+                    launch.make_room(starving)
+                    if not starving:
+                        continue
+                over = self._take_leave(launch)
         if over:
             _report(launch)
+
+    def _leave(self, launch: Launch) -> None:
+        """End the work of the caller's thread, where a Ctrl-C has cut it short at any point."""
+        with self._lock:
+            over = self._take_leave(launch)
+        if over:
+            _report(launch)
+
+    def _take_leave(self, launch: Launch) -> bool:
+        """Give the caller's seat back, under the lock; true if the launch is over with that. Again is harmless."""
+        launch.helped = False
+        self._helped.discard(launch)
+        over = launch.is_over and launch in self._tasks
+        if over:
+            self._remove(launch)
+        for task in self._tasks:
+            if task.wants_worker:
+                self._work.notify(self._free)
+                break
+        return over
 
     def _runner(self) -> Runner:
         """Return what runs blocks on the caller's thread; kernels on fibers, which need an arena, never do."""
