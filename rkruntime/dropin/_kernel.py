@@ -28,7 +28,7 @@ from rkruntime.simt._linked import Linked
 from rkruntime.simt._prepared import Prepared, preparing
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent, fitting
-from rkruntime.simt._sizes import TooLarge
+from rkruntime.simt._sizes import TooLarge, WrongAlignment
 
 __all__ = ("HostKernel",)
 
@@ -191,7 +191,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         if self.refused is None:
             try:
                 return self.compiled.specialize(values)
-            except TooLarge:
+            except (TooLarge, WrongAlignment):
                 raise  # for GPUs too
             except (UnsupportedKernel, KernelCompileError) as error:
                 theirs = numba_cudas_error(self.py_func, self.argtypes, self.debug)

@@ -172,13 +172,14 @@ def _sync(grid):
 
 
 @native
-def place_static(thread: int, slot: int, size: int) -> int:
+def place_static(thread: int, slot: int, size: int, alignment: int) -> int:
     """Return the address of a static shared array, laying it out if this is the first thread to meet it."""
     block = word(thread, r.BLOCK)
     entry = block + 8 * (r.SLOTS + 2 * slot)
     offset = word(entry, 0) - 1
     if offset < 0:
-        offset = (word(block, r.SHARED_USED) + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+        shared = word(block, r.SHARED)
+        offset = (shared + word(block, r.SHARED_USED) + alignment - 1) // alignment * alignment - shared
         if offset + size > STATIC_SHARED_BYTES:
             raise MemoryError("the static shared arrays of a block exceed 48 KiB together")
         put(block, r.SHARED_USED, offset + size)
@@ -205,6 +206,7 @@ def _shared_array(ctx, site, shape, dtype):
     if ctx != FiberContext or not isinstance(shape, types.StringLiteral):
         return None
     dims = _stubs.parse_shape(shape.literal_value)
+    alignment = max(ALIGNMENT, _stubs.parse_alignment(shape.literal_value))
     element = dtype_of(dtype)
     if element is None:
         raise TypingError(f"the dtype of a shared array is a type, such as float32, not {dtype}")
@@ -217,7 +219,11 @@ def _shared_array(ctx, site, shape, dtype):
     slot = site.literal_value
     if slot >= r.SLOT_COUNT:
         raise TypingError(f"more than {r.SLOT_COUNT} shared arrays in one kernel")
-    return lambda ctx, site, shape, dtype: carray(_pointer(place_static(record_of(ctx), slot, size), dtype), dims)
+
+    def make(ctx, site, shape, dtype):
+        return carray(_pointer(place_static(record_of(ctx), slot, size, alignment), dtype), dims)
+
+    return make
 
 
 def _dynamic_view(itemsize: int) -> Any:

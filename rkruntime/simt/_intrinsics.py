@@ -211,7 +211,7 @@ def local_array(typing_context, shape, dtype):
     element = dtype_of(dtype)
     if element is None:
         return None
-    extents = _stubs.parse_shape(shape.literal_value)
+    extents, alignment = _stubs.parse_shape(shape.literal_value), _stubs.parse_alignment(shape.literal_value)
     array_type = types.Array(element, len(extents), "C")
 
     def codegen(context, builder, signature, args):
@@ -219,7 +219,7 @@ def local_array(typing_context, shape, dtype):
         data_type = context.get_data_type(element)
         with builder.goto_entry_block():
             space = builder.alloca(ir.ArrayType(data_type, max(count, 1)))
-            space.align = max(LOCAL_ALIGNMENT, context.get_abi_alignment(data_type))
+            space.align = max(alignment, LOCAL_ALIGNMENT, context.get_abi_alignment(data_type))
         item_bytes = context.get_abi_sizeof(data_type)
         strides = [item_bytes * int(np.prod(extents[k + 1 :], dtype=np.int64)) for k in range(len(extents))]
         array = make_array(array_type)(context, builder)

@@ -32,7 +32,7 @@ from rkruntime.simt._options import PLAIN, Options
 from rkruntime.simt._program import CONTEXT, PREFIX, Later, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
-from rkruntime.simt._sizes import check_sizes
+from rkruntime.simt._sizes import check_alignment, check_sizes
 from rkruntime.simt._stand_ins import StandIn, stand_in_for
 from rkruntime.simt._variants import bound_to, is_bindable, signatures_of, variant_of
 from rkruntime.simt._watching import watched_atomic, watched_subscript
@@ -287,8 +287,7 @@ class _Rewriter(ast.NodeTransformer):
                 raise self._refuse(node, f"{feature.spelling} takes the number 1, 2 or 3", "write the number itself")
             return self._use(attrs.evolve(feature, name=f"{feature.name}_{axes}"), node)
         if feature.form == "array":
-            self._check_alignment(feature, node, self.names.evaluate(args[2]))
-            return self._make_array(feature, node, args[0], args[1])
+            return self._make_array(feature, node, *args)
         visited = [self.visit(one) for one in args]
         if self.options.checks_subscripts and feature.category is Category.ATOMIC:
             first = 2 if "index" in (feature.parameters or ()) else 1
@@ -313,16 +312,11 @@ class _Rewriter(ast.NodeTransformer):
             )
         return [given[name] for name in parameters]
 
-    def _check_alignment(self, feature: Feature, node: ast.Call, alignment: Any) -> None:
-        """Hold `alignment=` to what CUDA takes; a CPU needs none beyond the element's own."""
-        if alignment is None:
-            return
-        whole = isinstance(alignment, int) and not isinstance(alignment, bool)
-        if not whole or alignment < 8 or alignment & (alignment - 1):
-            construct = f"{feature.spelling} with alignment={alignment!r}"
-            raise self._refuse(node, construct, "give a constant power of 2, at least 8")
-
-    def _make_array(self, feature: Feature, node: ast.Call, shape: ast.expr, dtype: ast.expr) -> ast.Call:
+    def _make_array(
+        self, feature: Feature, node: ast.Call, shape: ast.expr, dtype: ast.expr, alignment: ast.expr
+    ) -> ast.Call:
+        bytes_ = self.names.evaluate(alignment)
+        check_alignment(self.source, node, feature.spelling, bytes_)
         known = self.names.evaluate(shape)
         extents = known if isinstance(known, tuple) else (known,)
         if not extents or not all(isinstance(one, int | np.integer) and one >= 0 for one in extents):
@@ -331,7 +325,7 @@ class _Rewriter(ast.NodeTransformer):
                 f"{feature.spelling} with a shape that is known only when the kernel runs",
                 "give integers, global constants or closure variables as the shape",
             )
-        text = ast.Constant(",".join(str(int(one)) for one in extents))
+        text = ast.Constant(",".join(str(int(one)) for one in extents) + (f"@{bytes_}" if bytes_ else ""))
         element, count = self.names.evaluate(dtype), math.prod(int(one) for one in extents)
         if feature.category is Category.SHARED:
             if element is UNKNOWN:

@@ -13,12 +13,13 @@ from rkruntime.simt._features import Category
 from rkruntime.simt._names import assigned_names
 from rkruntime.simt._objects import item_bytes
 from rkruntime.simt._program import Program, Unit
-from rkruntime.simt._read import refuse
-from rkruntime.simt._stacks import STATIC_SHARED_BYTES
+from rkruntime.simt._read import Source, refuse
+from rkruntime.simt._stacks import MOST_ALIGNMENT_BYTES, STATIC_SHARED_BYTES
 
-__all__ = ("TooLarge", "check_shared", "check_sizes", "too_much_shared")
+__all__ = ("TooLarge", "WrongAlignment", "check_alignment", "check_shared", "check_sizes", "too_much_shared")
 
 LOCAL_BYTES = 512 * 1024
+LEAST_ALIGNMENT_BYTES = 8  # a pointer, as on CUDA
 _LESS_LOCAL = "take smaller local arrays, or pass a scratch array to the kernel"
 _LESS_SHARED = (
     "take a smaller tile or a smaller dtype, move a part to dynamic shared memory "
@@ -30,6 +31,35 @@ _LESS_SHARED = (
 @attrs.define(eq=False)
 class TooLarge(UnsupportedKernel):
     """A kernel wants more local or shared memory than any device gives it."""
+
+
+@attrs.define(eq=False)
+class WrongAlignment(UnsupportedKernel, ValueError):  # numba-cuda raises a ValueError
+    """A kernel wants an array whose address is a multiple of what no address can be held to."""
+
+
+def check_alignment(source: Source, node: ast.AST, spelling: str, alignment: Any) -> None:
+    """Hold `alignment=` of a kernel's own array to what CUDA takes, and to what shared memory is laid out for.
+
+    Args:
+        source: The function that makes the array.
+        node: Where.
+        spelling: `cuda.shared.array` or `cuda.local.array`.
+        alignment: What is known of the argument.
+
+    Raises:
+        WrongAlignment: It is an integer that CUDA does not take, or too large.
+        UnsupportedKernel: It is anything else.
+    """
+    if alignment is None:
+        return
+    least, most = LEAST_ALIGNMENT_BYTES, MOST_ALIGNMENT_BYTES
+    mend = f"Alignment must be a constant power of 2, at least {least} and at most {most:,}"
+    refused = refuse(source, node, f"{spelling} with alignment={alignment!r}", mend)
+    if not isinstance(alignment, int) or isinstance(alignment, bool):
+        raise refused
+    if not least <= alignment <= most or alignment & (alignment - 1):
+        raise WrongAlignment(refused.kernel, refused.construct, refused.file, refused.line, refused.mend)
 
 
 def check_sizes(units: Iterable[Unit], last: Unit) -> None:

@@ -23,7 +23,7 @@ import attrs
 
 from rkruntime.errors import InvalidLaunch
 
-__all__ = ("Arena", "ArenaStats", "Mapping", "block_space_bytes", "thread_record")
+__all__ = ("MOST_ALIGNMENT_BYTES", "Arena", "ArenaStats", "Mapping", "block_space_bytes", "thread_record")
 
 PAGE_BYTES = mmap.PAGESIZE
 STACK_BYTES = 1024 * 1024
@@ -33,6 +33,7 @@ STAGGER_STEPS = 64
 THREAD_RECORD_BYTES = 128
 BLOCK_RECORD_BYTES = 4096
 STATIC_SHARED_BYTES = 48 * 1024
+MOST_ALIGNMENT_BYTES = 1024  # of an array in shared memory: what CUDA's largest tiles are held to
 
 _PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 _NO_RESERVE = 0x4000 if os.uname().sysname == "Linux" else 0x40  # MAP_NORESERVE, which mmap does not name before 3.13
@@ -191,7 +192,8 @@ def block_space_bytes(shared_bytes: int) -> int:
 
     Kernels compile this function, so it is plain arithmetic.
     """
-    return BLOCK_RECORD_BYTES + STATIC_SHARED_BYTES + (shared_bytes + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+    dynamic = (shared_bytes + MOST_ALIGNMENT_BYTES - 1) // MOST_ALIGNMENT_BYTES * MOST_ALIGNMENT_BYTES
+    return BLOCK_RECORD_BYTES + STATIC_SHARED_BYTES + dynamic
 
 
 def thread_record(stacks: int, stack_bytes: int, thread: int) -> int:

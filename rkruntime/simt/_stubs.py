@@ -8,7 +8,8 @@ A lowering must give `thread_idx`, `block_idx`, `block_dim`, `grid_dim`, `cancel
 context; the thread's place in the grid, `grid`, `gridsize`, `laneid` and `lanemask_lt` follow from these. Barriers,
 shared memory and warp operations exist for fibers and, as names that the lowering knows, for lanes. `axis` is a literal
 0, 1 or 2; `site` is a literal that is unique within a kernel and all its device functions; `shape` is a literal string
-such as "16,16" (see `parse_shape`), since numba loses literals inside tuples.
+such as "16,16" or, with an alignment, "16,16@256" (see `parse_shape` and `parse_alignment`), since numba loses literals
+inside tuples.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -21,7 +22,12 @@ STRIP = 65_536  # turns of a long loop between two looks whether its launch is c
 
 def parse_shape(text: str) -> tuple[int, ...]:
     """Turn the literal that stands for a shape back into integers: "16,16" is (16, 16), "0" is (0,)."""
-    return tuple(int(extent) for extent in text.split(","))
+    return tuple(int(extent) for extent in text.partition("@")[0].split(","))
+
+
+def parse_alignment(text: str) -> int:
+    """Return the bytes that an array's address shall be a multiple of: "16,16@256" is 256, "16,16" is 1."""
+    return int(text.partition("@")[2] or 1)
 
 
 # What each lowering gives. All but the address are int32, as on CUDA.

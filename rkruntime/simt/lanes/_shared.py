@@ -24,7 +24,7 @@ from rkruntime.simt._intrinsics import dtype_of
 from rkruntime.simt._numba import intrinsic, overload, types
 from rkruntime.simt._parts import INLINE
 from rkruntime.simt._sizes import too_much_shared
-from rkruntime.simt._stacks import STATIC_SHARED_BYTES
+from rkruntime.simt._stacks import MOST_ALIGNMENT_BYTES, STATIC_SHARED_BYTES
 from rkruntime.simt.lanes._spots import Spots
 
 __all__ = ("BARRIERS", "REDUCING", "block_array")
@@ -36,6 +36,7 @@ LANES_AROUND, MOST_BYTES = 64, 16
 which some lanes are off are read and written whole (`VectorExpressions`)."""
 
 AROUND_BYTES = LANES_AROUND * MOST_BYTES
+assert AROUND_BYTES % MOST_ALIGNMENT_BYTES == 0
 DYNAMIC = "dynamic_shared"  # the name of its room
 STATIC = "static_shared"  # with site and bytes, the name of another's
 REDUCING = (_stubs.syncthreads_count, _stubs.syncthreads_and, _stubs.syncthreads_or)
@@ -66,6 +67,7 @@ for _stub in REDUCING:
 def block_array(typing_context, ctx, site, shape, dtype):
     """Make a shared array; emitted once for each place that makes one."""
     element, extents = dtype_of(dtype), _stubs.parse_shape(shape.literal_value)
+    alignment = max(ALIGNMENT, _stubs.parse_alignment(shape.literal_value))
     if element is None:
         raise TypingError(f"the dtype of a shared array is a type, such as float32, not {dtype}")
     array_type = types.Array(element, len(extents), "C")
@@ -75,15 +77,16 @@ def block_array(typing_context, ctx, site, shape, dtype):
         item_bytes = context.get_abi_sizeof(data_type)
         count = math.prod(extents)
         if extents == (0,):
-            return _dynamic(context, builder, array_type, args[0], item_bytes)
+            return _dynamic(context, builder, array_type, args[0], item_bytes, alignment)
         others = _made_before(builder, {site.literal_value: count * item_bytes})
         if (total := sum(others.values())) > STATIC_SHARED_BYTES:
             raise TypingError(too_much_shared(total))
-        around = LANES_AROUND if Spots.takes(element) else 0
+        step = alignment // math.gcd(alignment, item_bytes)
+        around = -(-LANES_AROUND // step) * step if Spots.takes(element) else 0  # what follows is aligned too
         with builder.goto_entry_block():
             room = ir.ArrayType(data_type, count + 2 * around)
             space = builder.alloca(room, name=f"{STATIC}.{site.literal_value}.{count * item_bytes}.")
-        space.align = ALIGNMENT
+        space.align = alignment
         first = builder.gep(space, [INDEX(0), INDEX(around)], inbounds=True)
         array = make_array(array_type)(context, builder)
         populate_array(
@@ -111,7 +114,7 @@ def _made_before(builder, found):
     return found
 
 
-def _dynamic(context, builder, array_type, ctx, item_bytes):
+def _dynamic(context, builder, array_type, ctx, item_bytes, alignment):
     """Return all of the block's dynamic shared memory as an array."""
     state = cgutils.create_struct_proxy(LoopContext)(context, builder, ctx).state
     word = builder.inttoptr(builder.add(state, WORD(8 * _state.DYNAMIC_BYTES)), WORD.as_pointer())
@@ -121,6 +124,7 @@ def _dynamic(context, builder, array_type, ctx, item_bytes):
     if room is None:
         room = builder.alloca(BYTE, size=builder.add(size, WORD(2 * AROUND_BYTES)), name=DYNAMIC)
         room.align = ALIGNMENT
+    room.align = max(room.align, alignment)
     array = make_array(array_type)(context, builder)
     populate_array(
         array,

@@ -105,6 +105,23 @@ def under_debug_it_is_the_class_that_cuda_raises():
         divide_checked[1, 1](np.arange(1), 0)
 
 
+def aligned(alignment):
+    @cuda.jit
+    def kernel(x):
+        x[0] = cuda.local.array(3, np.uint8, alignment=alignment)[0]
+
+    return kernel
+
+
+def wrong_alignments_raise_what_numba_cuda_raises():
+    for alignment in (17, -8):
+        with pytest.raises(ValueError, match="Alignment must be"):
+            aligned(alignment)[1, 1](np.zeros(1))
+    for alignment in ("16", 16.0):
+        with pytest.raises((TypingError, CpuTypingError), match="alignment must be a constant integer"):
+            aligned(alignment)[1, 1](np.zeros(1))
+
+
 class Own(Exception):
     pass
 
@@ -284,6 +301,7 @@ CHECKS = (
     a_fault_is_raised,
     under_debug_it_is_the_class_that_cuda_raises,
     under_debug_own_classes_and_indices_too,
+    wrong_alignments_raise_what_numba_cuda_raises,
     launches_that_no_device_takes_are_refused,
     too_many_and_too_few_arguments_are_refused,
     declared_types_hold,
