@@ -209,6 +209,14 @@ class _Rewriter(ast.NodeTransformer):
         node.value = self.visit(ast.copy_location(ast.Call(ast.Name("str", ast.Load()), [node.value], []), node.value))
         return ast.fix_missing_locations(node)
 
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        """Hold a handler to what numba compiles: one for all that is raised, which cannot look at it."""
+        if node.name is not None:
+            raise self._refuse(node, f"except ... as {node.name}", "write `except Exception:`, without a name")
+        if node.type is not None and self.names.evaluate(node.type) is not Exception:
+            raise self._refuse(node, f"except {ast.unparse(node.type)}", "write `except Exception:`, which takes all")
+        return self.generic_visit(node)
+
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt | None:
         """Leave annotations out: numba infers types by itself."""
         if node.value is None:

@@ -93,6 +93,22 @@ def odd_alignment(out):
     out[0] = mine[0]
 
 
+@cuda.jit
+def handles_one_class(out):
+    try:
+        out[0] = 1
+    except ValueError:
+        out[0] = 2
+
+
+@cuda.jit
+def looks_at_what_was_raised(out):
+    try:
+        out[0] = 1
+    except Exception as error:  # noqa: F841
+        out[0] = 2
+
+
 linked = cuda.declare_device("linked", "int32(int32)", link=cuda.PTXSource(b".version 8.0"))
 
 
@@ -105,6 +121,8 @@ def calls_what_is_linked(out):
 REFUSED = {
     calls_what_is_linked: "a call of linked, which is linked from CUDA C++ or PTX",
     odd_alignment: "alignment=17",
+    handles_one_class: "except ValueError",
+    looks_at_what_was_raised: "except ... as error",
     too_much_local: "720,000 bytes of local arrays",
     too_much_shared: "64,000 bytes of static shared memory",
     formatted: "an f-string with a format, out[0]",

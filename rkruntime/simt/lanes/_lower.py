@@ -32,6 +32,7 @@ from rkruntime.simt.lanes._again import without_reading_again
 from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._flow import Flow, Loop, Order, linear_order
+from rkruntime.simt.lanes._handlers import refuse_handlers
 from rkruntime.simt.lanes._late import LateCopy, late_copies
 from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._narrow import narrow
@@ -114,6 +115,7 @@ class LanesLower(OwnLower):
 
     def analyse(self) -> None:
         """Find out what differs among threads, and where they part."""
+        refuse_handlers(self.blocks)
         self.blocks = _with_one_end(self.blocks)
         typemap, meetings = self.fndesc.typemap, self.barriers | self.warps
         self.blocks = without_reading_again(

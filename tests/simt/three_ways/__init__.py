@@ -3,7 +3,17 @@
 These modules are imported by the simulator's process too, and so know nothing of ours.
 """
 
-from three_ways import against_numpy, arithmetic, atomics, functions, indices, memory, synchronisation, warps
+from three_ways import (
+    against_numpy,
+    arithmetic,
+    atomics,
+    functions,
+    handlers,
+    indices,
+    memory,
+    synchronisation,
+    warps,
+)
 
 GROUPS = {
     "indices": indices.CASES,
@@ -13,5 +23,6 @@ GROUPS = {
     "atomics": atomics.CASES,
     "arithmetic": arithmetic.CASES,
     "functions": functions.CASES,
+    "handlers": handlers.CASES,
     "against_numpy": against_numpy.CASES,
 }
