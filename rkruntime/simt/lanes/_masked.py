@@ -15,6 +15,7 @@ from rkruntime.simt.lanes import _vectors as vectors
 __all__ = ("gather", "load", "scatter", "store")
 
 INDEX, BIT = ir.IntType(32), ir.IntType(1)
+WORD_BYTES = 4
 
 
 def load(builder: ir.IRBuilder, vector: ir.VectorType, place: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
@@ -81,10 +82,44 @@ def _store_some(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: i
 
 def gather(builder: ir.IRBuilder, item: ir.Type, places: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
     """Load items from anywhere, given as a vector of integers; lanes that are off have no value."""
+    if has_masks() and _is_short(item):
+        return _gather_short(builder, item, places, mask)
     vector = ir.VectorType(item, places.type.count)
     args = [_pointers(builder, item, places), INDEX(align), _every(places, mask), ir.Constant(vector, ir.Undefined)]
     name = f"llvm.masked.gather.{_kind(vector)}.v{vector.count}p0"
     return builder.call(_declared(builder, name, vector, args), args)
+
+
+def _gather_short(builder: ir.IRBuilder, item: ir.IntType, places: ir.Value, mask: ir.Value | None) -> ir.Value:
+    """Load items of one or two bytes: the four bytes that each is in, which no page comes between.
+
+    Processors gather nothing shorter: LLVM would take the places from their registers one by one. Two bytes may be in
+    two of these words, as fields of records are; numba's type of an array does not tell.
+    """
+
+    def filled(number: int) -> ir.Constant:
+        return ir.Constant(places.type, [number] * places.type.count)
+
+    def words_at(at: ir.Value, on: ir.Value | None) -> ir.Value:
+        return gather(builder, INDEX, builder.and_(at, filled(-WORD_BYTES)), on, WORD_BYTES)
+
+    before = builder.and_(places, filled(WORD_BYTES - 1))
+    words = words_at(places, mask)
+    found = builder.lshr(words, builder.trunc(builder.shl(before, filled(3)), words.type))
+    if item.width > 8:
+        parted = builder.icmp_unsigned("==", before, filled(WORD_BYTES - 1))
+        parted = parted if mask is None else builder.and_(mask, parted)
+        start = builder.block
+        with builder.if_then(vectors.any_lane(builder, parted), likely=False):
+            eight = ir.Constant(words.type, [8] * places.type.count)
+            ends = builder.shl(words_at(builder.add(places, filled(1)), parted), eight)
+            whole = builder.select(parted, builder.or_(found, ends), found)
+            end = builder.block
+        both = builder.phi(found.type)
+        both.add_incoming(found, start)
+        both.add_incoming(whole, end)
+        found = both
+    return builder.trunc(found, ir.VectorType(item, places.type.count))
 
 
 def scatter(builder: ir.IRBuilder, value: ir.Value, places: ir.Value, mask: ir.Value | None, align: int) -> None:
