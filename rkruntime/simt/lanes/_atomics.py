@@ -11,7 +11,6 @@ instruction, as a block is run by one worker alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -25,7 +24,7 @@ from rkruntime.simt.lanes._memory import Places
 
 __all__ = ("NUMBERS", "Update", "add_to", "combinable", "emit_combined", "emit_one_by_one", "takes")
 
-INDEX, WORD, BIT = ir.IntType(32), ir.IntType(64), ir.IntType(1)
+INDEX, WORD = ir.IntType(32), ir.IntType(64)
 ORDER = "seq_cst"
 AT_ONCE = 8  # updates of one's own memory without a branch in between; an atomic instruction takes longer than a branch
 REALS = (types.float32, types.float64)
@@ -148,12 +147,10 @@ def emit_one_by_one(
         if mask is None:
             every_turn(alone)
             return
-        bits = builder.bitcast(mask, ir.IntType(count))
-        every = builder.icmp_unsigned("==", bits, ir.IntType(count)(-1))
-        with builder.if_else(every) as (whole, some):
+        with builder.if_else(vectors.all_lanes(builder, mask)) as (whole, some):
             with whole:
                 every_turn(alone)
-            with some, _each_bit(builder, bits) as lane:
+            with some, vectors.each_lane(builder, mask) as lane:
                 turn(lane, alone)
 
     _by_privacy(builder, update, all_turns)
@@ -169,25 +166,6 @@ def _spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
     room.align = 64
     builder.store(vector, builder.bitcast(room, vector.type.as_pointer())).align = 64
     return room
-
-
-@contextmanager
-def _each_bit(builder: ir.IRBuilder, bits: ir.Value):
-    """Go through the numbers of the bits that are set."""
-    start, top = builder.block, builder.append_basic_block("bit")
-    body, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
-    builder.branch(top)
-    builder.position_at_end(top)
-    left = builder.phi(bits.type)
-    left.add_incoming(bits, start)
-    builder.cbranch(builder.icmp_unsigned("!=", left, bits.type(0)), body, done)
-    builder.position_at_end(body)
-    lane = builder.cttz(left, BIT(1))
-    width = bits.type.width
-    yield builder.zext(lane, INDEX) if width < 32 else builder.trunc(lane, INDEX) if width > 32 else lane
-    left.add_incoming(builder.and_(left, builder.sub(left, bits.type(1))), builder.block)
-    builder.branch(top)
-    builder.position_at_end(done)
 
 
 def _by_privacy(builder: ir.IRBuilder, update: Update, emit: Callable[[bool], object]) -> None:

@@ -9,15 +9,12 @@ import cmath
 import sys
 from typing import Any
 
-from llvmlite import ir as llvm
-from numba.core.lowering import Lower
-
 from rkruntime.simt._numba import types
 from rkruntime.simt.lanes import _complex as complexes
 from rkruntime.simt.lanes import _vectors as vectors
-from rkruntime.simt.lanes._expressions import VectorExpressions
-from rkruntime.simt.lanes._shapes import Shape, callee_of, operator_of, varying
-from rkruntime.simt.lanes._slots import Slot, Value, store_lane
+from rkruntime.simt.lanes._division_lower import DivisionLower
+from rkruntime.simt.lanes._shapes import Shape, callee_of, operator_of
+from rkruntime.simt.lanes._slots import Value
 
 __all__ = ("ComplexLower",)
 
@@ -25,7 +22,7 @@ MENDS_INFINITIES = sys.version_info >= (3, 14)  # as numba does there, after CPy
 PARTS = ("real", "imag")
 
 
-class ComplexLower(VectorExpressions):
+class ComplexLower(DivisionLower):
     """Lowers what is done with complex numbers."""
 
     def _emit_binop(self, type_: Any, expr: Any) -> Value | None:
@@ -54,16 +51,6 @@ class ComplexLower(VectorExpressions):
         return self._of_numbers(result, made) if odd is None else self._unless_odd(result, expr, made, odd)
 
     _emit_inplace_binop = _emit_binop
-
-    def _unless_odd(self, type_: Any, expr: Any, made: complexes.Pair, odd: llvm.Value) -> Value:
-        """Return what was computed; where a lane that is on is odd, all compute by numba's own lowering instead."""
-        builder = self.builder
-        room = Slot(self.context, builder, type_, varying(type_), self.width, "complex")
-        room.store(builder, made, None)
-        odd = odd if self._mask is None else builder.and_(odd, self._mask)
-        with builder.if_then(vectors.any_lane(builder, odd), likely=False):
-            self._for_each_lane(lambda lane: store_lane(builder, room, lane, Lower.lower_expr(self, type_, expr)))
-        return room.load(builder)
 
     def _emit_unary(self, type_: Any, expr: Any) -> Value | None:
         signature = self.fndesc.calltypes[expr]

@@ -40,7 +40,6 @@ from rkruntime.simt.lanes._origins import origins
 from rkruntime.simt.lanes._own_lower import OwnLower
 from rkruntime.simt.lanes._ramps import first_lanes
 from rkruntime.simt.lanes._shapes import Shape, Shapes, callee_of, is_uniform
-from rkruntime.simt.lanes._slots import store_lane
 
 __all__ = ("LanesLower", "flow_of")
 
@@ -379,7 +378,7 @@ class LanesLower(OwnLower):
 
         def assign(lane: llvm.Value) -> None:
             held = Lower.lower_assign(self, type_, inst)
-            store_lane(self.builder, slot, lane, self.context.cast(self.builder, held, type_, slot.type))
+            self._store_lane(slot, lane, self.context.cast(self.builder, held, type_, slot.type))
 
         self._for_each_lane(assign)
 

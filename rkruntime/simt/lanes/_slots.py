@@ -14,7 +14,7 @@ from numba.core import cgutils
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._shapes import Form, Shape, parts_of
 
-__all__ = ("Slot", "Value", "store_lane")
+__all__ = ("Slot", "Value")
 
 
 @attrs.frozen
@@ -67,6 +67,18 @@ class Slot:
         """Whether it holds an LLVM vector."""
         return self.form is Shape.VARYING and vectors.fits_lane(self.type)
 
+    @property
+    def vector(self) -> ir.VectorType:
+        """The type of the vector that it holds."""
+        assert self.pointer is not None
+        return self.pointer.type.pointee
+
+    def of_lane(self, builder: ir.IRBuilder, lane: ir.Value) -> ir.Value:
+        """Return where one lane's value is kept, of those that are no vector; that of all, where it is one."""
+        if self.form is not Shape.VARYING:
+            return self.pointer
+        return builder.gep(self.pointer, [vectors.INDEX(0), lane])
+
     def load(self, builder: ir.IRBuilder) -> Value:
         """Return what it holds."""
         if self.parts:
@@ -87,16 +99,3 @@ class Slot:
                     builder.store(builder.extract_value(held, k), place)
         else:
             builder.store(held, self.pointer)
-
-
-def store_lane(builder: ir.IRBuilder, slot: Slot, lane: ir.Value, value: ir.Value) -> None:
-    """Keep one lane's value, given as numba has it."""
-    if slot.parts:
-        for k, part in enumerate(slot.parts):
-            store_lane(builder, part, lane, builder.extract_value(value, k))
-    elif slot.is_vector:
-        builder.store(builder.insert_element(builder.load(slot.pointer), value, lane), slot.pointer)
-    elif slot.form is Shape.VARYING:
-        builder.store(value, builder.gep(slot.pointer, [vectors.INDEX(0), lane]))
-    else:
-        builder.store(value, slot.pointer)

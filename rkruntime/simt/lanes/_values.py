@@ -24,6 +24,7 @@ from rkruntime.simt.lanes._arguments import taken_apart
 from rkruntime.simt.lanes._narrow import NARROW
 from rkruntime.simt.lanes._shapes import Form, Shape, Shapes, is_uniform, parts_of, varying
 from rkruntime.simt.lanes._slots import Slot, Value
+from rkruntime.simt.lanes._turns import LaneTurns
 
 __all__ = ("LaneValues",)
 
@@ -49,6 +50,7 @@ class LaneValues(Lower):
     _origins: dict[str, Any]
     _counters: dict[str, str]
     _copies_held: llvm.Value | None
+    _turns: LaneTurns | None = None  # while lanes have their turns, one after the other
 
     def extract_function_arguments(self) -> list[llvm.Value]:
         """Return the arguments, which the function begins with."""
@@ -97,6 +99,8 @@ class LaneValues(Lower):
     def _of_lane(self, slot: Slot, lane: llvm.Value) -> llvm.Value:
         """Return one lane's part of what a slot holds, as numba has it."""
         builder = self.builder
+        if slot.is_vector and self._turns is not None:
+            return self._turns.load(slot, lane)
         if slot.parts:
             parts = [self._of_lane(one, lane) for one in slot.parts]
             if isinstance(slot.type, types.Complex):
@@ -221,13 +225,21 @@ class LaneValues(Lower):
 
     def _for_each_lane(self, emit: Callable[[llvm.Value], object]) -> None:
         """Have every lane that is on do something, one after the other."""
-        mask = self._mask
-        with cgutils.for_range(self.builder, INDEX(self.width)) as turn:
-            if mask is None:
+        builder, self._turns = self.builder, LaneTurns(self.builder)
+        if self._mask is None:
+            # Of a loop of so many turns, LLVM would make one long piece that takes lanes from registers.
+            with cgutils.for_range(builder, vectors.opaque(builder, INDEX(self.width))) as turn:
                 self._do_as(turn.index, emit)
-                return
-            with self.builder.if_then(self.builder.extract_element(mask, turn.index)):
-                self._do_as(turn.index, emit)
+        else:
+            with vectors.each_lane(builder, self._mask) as lane:
+                self._do_as(lane, emit)
+        turns, self._turns = self._turns, None
+        turns.end()
+
+    def _store_lane(self, slot: Slot, lane: llvm.Value, value: llvm.Value) -> None:
+        """Keep what a lane has in its turn, given as numba has it."""
+        assert self._turns is not None
+        self._turns.store(slot, lane, value)
 
     def _do_as(self, lane: llvm.Value, emit: Callable[[llvm.Value], object]) -> None:
         self._note_lane(lane)

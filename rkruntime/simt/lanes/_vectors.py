@@ -9,9 +9,11 @@ Each function returns None for what it has no vector form for; that is then done
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from rkruntime.simt import _stubs
@@ -25,13 +27,16 @@ __all__ = (
     "call",
     "cast",
     "compare",
+    "each_lane",
     "first_lane",
     "fits_lane",
     "hypotenuse",
+    "intrinsic",
     "iota",
     "is_number",
     "magnitude",
     "opaque",
+    "real",
     "reduced",
     "splat",
     "unary",
@@ -83,8 +88,30 @@ def all_lanes(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
 def first_lane(builder: ir.IRBuilder, mask: ir.Value) -> ir.Value:
     """Return the number of the first lane that is on, int32."""
     bits = ir.IntType(mask.type.count)
-    place = builder.cttz(builder.bitcast(mask, bits), BIT(0))
-    return builder.zext(place, INDEX) if bits.width < 32 else builder.trunc(place, INDEX) if bits.width > 32 else place
+    return _as_index(builder, builder.cttz(builder.bitcast(mask, bits), BIT(0)))
+
+
+@contextmanager
+def each_lane(builder: ir.IRBuilder, mask: ir.Value) -> Iterator[ir.Value]:
+    """Go through the numbers of the lanes that are on, int32."""
+    bits = builder.bitcast(mask, ir.IntType(mask.type.count))
+    start, top = builder.block, builder.append_basic_block("bit")
+    body, done = builder.append_basic_block("lane"), builder.append_basic_block("lanes_done")
+    builder.branch(top)
+    builder.position_at_end(top)
+    left = builder.phi(bits.type)
+    left.add_incoming(bits, start)
+    builder.cbranch(builder.icmp_unsigned("!=", left, bits.type(0)), body, done)
+    builder.position_at_end(body)
+    yield _as_index(builder, builder.cttz(left, BIT(1)))
+    left.add_incoming(builder.and_(left, builder.sub(left, bits.type(1))), builder.block)
+    builder.branch(top)
+    builder.position_at_end(done)
+
+
+def _as_index(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    width = number.type.width
+    return builder.zext(number, INDEX) if width < 32 else builder.trunc(number, INDEX) if width > 32 else number
 
 
 def opaque(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
@@ -175,10 +202,8 @@ def binary(
         return None
     if name in ("lshift", "rshift") and isinstance(result, types.Integer):
         return emit_shift(builder, name, result.signed, x, y)
-    if name in ("floordiv", "mod") and isinstance(result, types.Integer):
-        return _divide(builder, name, result, x, y)
     if name == "pow" and result in REALS:
-        return _intrinsic(builder, "pow", result, [x, y])
+        return intrinsic(builder, "pow", result, [x, y])
     emit = _ARITHMETIC.get(name, (None, None))[result in REALS]
     return emit(builder, x, y) if emit is not None else None
 
@@ -190,49 +215,6 @@ def compare(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Val
         return builder.fcmp_unordered(sign, x, y) if name == "ne" else builder.fcmp_ordered(sign, x, y)
     signed = isinstance(type_, types.Integer) and type_.signed
     return builder.icmp_signed(sign, x, y) if signed else builder.icmp_unsigned(sign, x, y)
-
-
-def _divide(builder: ir.IRBuilder, name: str, type_: Any, x: ir.Value, y: ir.Value) -> ir.Value | None:
-    """Divide by a constant other than 0 and -1, rounding down; other divisors may have to raise.
-
-    No processor has the upper half of a product of 64 bits for vectors, so that LLVM divides lane by lane. Numbers of
-    64 bits are Python's, and small as a rule: where those of all lanes are, they are divided as numbers of 32 bits.
-    """
-    if not isinstance(y, ir.Constant) or not isinstance(y.constant, list):
-        return None
-    divisor, signed = y.constant[0].constant, type_.signed
-    if not isinstance(divisor, int) or divisor in (0, -1):
-        return None
-    is_shift = divisor > 0 and divisor & (divisor - 1) == 0
-    if type_.bitwidth < 64 or is_shift or not (-(2**31) if signed else 0) <= divisor < 2**31:
-        return _divide_by(builder, name, x, y, signed=signed)
-    small = ir.VectorType(ir.IntType(32), x.type.count)
-    halves = builder.trunc(x, small)
-    widen = builder.sext if signed else builder.zext
-    are_small = all_lanes(builder, builder.icmp_unsigned("==", widen(halves, x.type), x))
-    with builder.if_else(are_small, likely=True) as (short, long):
-        with short:
-            by = ir.Constant(small, [divisor] * small.count)
-            one, one_from = widen(_divide_by(builder, name, halves, by, signed=signed), x.type), builder.block
-        with long:
-            other, other_from = _divide_by(builder, name, x, y, signed=signed), builder.block
-    made = builder.phi(x.type)
-    made.add_incoming(one, one_from)
-    made.add_incoming(other, other_from)
-    return made
-
-
-def _divide_by(builder: ir.IRBuilder, name: str, x: ir.Value, y: ir.Value, *, signed: bool) -> ir.Value:
-    if not signed:
-        return builder.udiv(x, y) if name == "floordiv" else builder.urem(x, y)
-    zero = ir.Constant(x.type, None)
-    rest = builder.srem(x, y)
-    differs = builder.icmp_signed("<", builder.xor(y, rest), zero)
-    uneven = builder.and_(builder.icmp_signed("!=", rest, zero), differs)
-    if name == "mod":
-        return builder.select(uneven, builder.add(rest, y), rest)
-    quotient = builder.sdiv(x, y)
-    return builder.select(uneven, builder.sub(quotient, splat(builder, x.type.element(1), x.type.count)), quotient)
 
 
 def unary(builder: ir.IRBuilder, name: str, signature: Any, given: Any, value: ir.Value) -> ir.Value | None:
@@ -251,16 +233,13 @@ def unary(builder: ir.IRBuilder, name: str, signature: Any, given: Any, value: i
     return builder.not_(x) if name == "invert" and isinstance(result, types.Integer) else None
 
 
+_NAMED = ("sqrt", "fabs", "exp", "log", "sin", "cos", "log2", "log10", "copysign")
+_ROUNDING = ("floor", "ceil", "trunc", "rint")  # those of `math` stand for these in kernels
 _INTRINSICS = {
-    math.sqrt: "sqrt",
-    math.fabs: "fabs",
-    math.exp: "exp",
-    math.log: "log",
-    math.sin: "sin",
-    math.cos: "cos",
-    math.log2: "log2",
-    math.log10: "log10",
+    **{getattr(math, name): name for name in _NAMED},
+    **{getattr(np, name): name for name in (*_NAMED, *_ROUNDING)},
     abs: "fabs",
+    np.absolute: "fabs",
     _stubs.fma: "fma",
 }
 
@@ -280,18 +259,63 @@ def call(builder: ir.IRBuilder, callee: Any, signature: Any, args: Sequence[tupl
         return None
     if callee in SHIFTS:
         return binary(builder, SHIFTS[callee], signature, *args)
+    if callee in _QUESTIONS or callee in _OF_BITS:
+        return _of_one(builder, callee, result, *args[0])
     name = _INTRINSICS.get(callee)
     values = [cast(builder, value, given, result) for given, value in args]
-    if result not in REALS or any(value is None for value in values):
+    if any(value is None for value in values):
+        return None
+    if callee in (abs, np.absolute) and isinstance(result, types.Integer):
+        return _size(builder, result, values[0])
+    if result not in REALS:
         return None
     if callee is math.hypot:
         return hypotenuse(builder, *values)
     if name is None:
         return None
-    return _intrinsic(builder, name, result, values)
+    return intrinsic(builder, name, result, values)
 
 
-def _intrinsic(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[Any]) -> ir.Value:
+def _size(builder: ir.IRBuilder, type_: Any, x: Any) -> ir.Value:
+    """Return whole numbers without their signs."""
+    return builder.select(compare(builder, "lt", type_, x, ir.Constant(x.type, None)), builder.neg(x), x)
+
+
+_QUESTIONS: Mapping[Any, Emit] = {  # of a real number, and infinity
+    math.isnan: lambda b, x, _: b.fcmp_unordered("uno", x, x),
+    math.isinf: lambda b, x, most: b.fcmp_ordered("==", magnitude(b, x), most),
+    math.isfinite: lambda b, x, most: b.fcmp_ordered("<", magnitude(b, x), most),
+}
+_OF_BITS = {
+    _stubs.popc: "ctpop",
+    _stubs.clz: "ctlz",
+    _stubs.ffs: "cttz",
+    _stubs.brev: "bitreverse",
+}
+
+
+def _of_one(builder: ir.IRBuilder, callee: Any, result: Any, given: Any, value: ir.Value) -> ir.Value | None:
+    """Ask what real numbers are, or look at the bits of whole ones."""
+    if given in REALS and callee in _QUESTIONS:
+        return _QUESTIONS[callee](builder, value, ir.Constant(value.type, [float("inf")] * value.type.count))
+    if not isinstance(given, types.Integer) or callee in _QUESTIONS:
+        return None
+    if callee is _stubs.brev:
+        value = cast(builder, value, given, result)
+    vector, zero = value.type, ir.Constant(value.type, None)
+    name = f"llvm.{_OF_BITS[callee]}.v{vector.count}i{vector.element.width}"
+    more = [] if _OF_BITS[callee] in ("ctpop", "bitreverse") else [BIT(0)]
+    function = _declared(builder, name, vector, [vector, *(one.type for one in more)])
+    found = builder.call(function, [value, *more])
+    if callee is _stubs.ffs:
+        after = builder.add(found, ir.Constant(vector, [1] * vector.count))
+        found = builder.select(builder.icmp_unsigned("==", value, zero), zero, after)
+    unsigned = types.Integer.from_bitwidth(vector.element.width, signed=False)
+    return cast(builder, found, unsigned, result)
+
+
+def intrinsic(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[Any]) -> ir.Value:
+    """Call one of LLVM's functions of real numbers."""
     vector = values[0].type
     suffix = f"v{vector.count}f{32 if type_ == types.float32 else 64}"
     function = _declared(builder, f"llvm.{name}.{suffix}", vector, [vector] * len(values))
@@ -300,10 +324,11 @@ def _intrinsic(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[An
 
 def magnitude(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """Return real numbers without their signs."""
-    return _intrinsic(builder, "fabs", _real(value), [value])
+    return intrinsic(builder, "fabs", real(value), [value])
 
 
-def _real(value: ir.Value) -> Any:
+def real(value: ir.Value) -> Any:
+    """Return numba's type of the real numbers of a vector."""
     return types.float32 if value.type.element == ir.FloatType() else types.float64
 
 
@@ -314,7 +339,7 @@ def hypotenuse(builder: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
     which is exact, so that the larger lies between 1 and 4, or next to nothing.
     """
     x, y = magnitude(builder, x), magnitude(builder, y)
-    if _real(x) == types.float32:
+    if real(x) == types.float32:
         wide = ir.VectorType(ir.DoubleType(), x.type.count)
         a, b = (builder.fpext(one, wide) for one in (x, y))
         found = builder.fptrunc(_root_of_squares(builder, a, b), x.type)
@@ -327,8 +352,8 @@ def hypotenuse(builder: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
 
 
 def _root_of_squares(builder: ir.IRBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
-    total = _intrinsic(builder, "fma", types.float64, [x, x, builder.fmul(y, y)])
-    return _intrinsic(builder, "sqrt", types.float64, [total])
+    total = intrinsic(builder, "fma", types.float64, [x, x, builder.fmul(y, y)])
+    return intrinsic(builder, "sqrt", types.float64, [total])
 
 
 def _powers_of_two(builder: ir.IRBuilder, value: ir.Value) -> tuple[ir.Value, ir.Value]:
