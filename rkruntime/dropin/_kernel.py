@@ -17,6 +17,7 @@ from rkruntime.dropin._fallback import fall_back, numba_cudas_error
 from rkruntime.dropin._faults import LaunchRefused, as_cuda_raises
 from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
+from rkruntime.dropin._options import check_options
 from rkruntime.dropin._ptx import bytes_in
 from rkruntime.dropin._report import Entry, kernels
 from rkruntime.dropin._sources import executed
@@ -56,7 +57,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
     def __init__(self, py_func: Any, argtypes: Sequence[Any], **options: Any) -> None:
         if options.get("device"):
             raise RuntimeError("Cannot compile a device function as a kernel")
-        _check_launch_bounds(options.get("launch_bounds"))
+        check_options(options)
         super().__init__()
         self._describe(argtypes, options)
         self.attach(py_func)
@@ -235,8 +236,9 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
 
     @property
     def regs_per_thread(self) -> int:
-        """Registers of a thread: as many as let the largest block run, since a CPU has no such count."""
-        return ATTRIBUTES["MAX_REGISTERS_PER_BLOCK"] // ATTRIBUTES["MAX_THREADS_PER_BLOCK"]
+        """Registers of a thread: as many as let the largest block run and `max_registers` allows; a CPU counts none."""
+        most = ATTRIBUTES["MAX_REGISTERS_PER_BLOCK"] // ATTRIBUTES["MAX_THREADS_PER_BLOCK"]
+        return min(most, self.options.get("max_registers") or most)
 
     @property
     def max_threads_per_block(self) -> int:
@@ -351,14 +353,6 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
         kernel._describe(argtypes, options)
         kernel.launch_config_sensitive = launch_config_sensitive
         return kernel
-
-
-def _check_launch_bounds(bounds: Any) -> None:
-    if isinstance(bounds, tuple) and len(bounds) > 3:
-        raise ValueError(
-            f"Got {len(bounds)} launch bounds: {bounds}. A maximum of three are supported: "
-            "(max_threads_per_block, min_blocks_per_sm, max_blocks_per_cluster)"
-        )
 
 
 def _captured(function: FunctionType) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import numba.cuda.args
 import numba.cuda.compiler
 import numba.cuda.core.compiler_lock
 import numba.cuda.core.errors
+import numba.cuda.core.typeinfer
 import numba.cuda.cudadrv.devicearray
 import numba.cuda.cudadrv.driver
 import numba.cuda.device_init
@@ -45,12 +46,14 @@ __all__ = (
     "nrt",
     "signature",
     "transposing",
+    "typeinfer",
     "types",
 )
 
 cuda: Any = numba.cuda
 config: Any = numba.config
 types: Any = numba.cuda.types
+typeinfer: Any = numba.cuda.core.typeinfer
 drv: Any = numba.cuda.cudadrv.driver
 dispatcher: Any = numba.cuda.dispatcher
 device_init: Any = numba.cuda.device_init

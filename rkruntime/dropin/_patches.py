@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rkruntime.dropin._arrays import HostAssignment, transpose
 from rkruntime.dropin._driver import HostDriver, install_driver
+from rkruntime.dropin._late import compiling_late
 from rkruntime.dropin._numba import (
     config,
     cuda,
@@ -36,6 +37,7 @@ def patch() -> HostDriver:
     _set(devicearray, "_assign_kernel", HostAssignment)
     _set(transposing, "transpose", transpose)
     _set(dispatcher.CUDADispatcher, "compile", _compile(dispatcher.CUDADispatcher.compile))
+    _set(dispatcher.CUDADispatcher, "compile_device", compiling_late(dispatcher.CUDADispatcher.compile_device))
     _set(dispatcher.CUDADispatcher, "enable_caching", caching_if_possible(dispatcher.CUDADispatcher.enable_caching))
     _set(dispatcher.CUDACache, "save_overload", saving_if_possible(dispatcher.CUDACache.save_overload))
     nrt.rtsys.__class__ = HostRuntime

@@ -116,7 +116,7 @@ def emit(program: Program, trees: Trees, options: Options, *, blocks: bool = Fal
     for unit, namespace in namespaces:
         for name, device in unit.devices.items():
             tree, file = trees.functions[device], program.units[device].source.file
-            part = lanes and device not in trees.recursive
+            part = lanes or device in trees.recursive  # numba knows a function that calls itself by its own name alone
             namespace[name] = _declared(dispatchers[device], device, tree, file, settings if part else None)
     limits = njit(**settings, forceinline=True)(_define(trees.limits, kernel, _namespace(kernel)))
     return Emitted(dispatchers[kernel.source.function], limits)
@@ -130,7 +130,7 @@ def _declared(dispatcher: Any, function: FunctionType, tree: ast.FunctionDef, fi
         function: The device function.
         tree: Its definition.
         file: Where that is.
-        settings: Numba's options, where it becomes part of the kernel.
+        settings: Numba's options, where it becomes part of the kernel, or calls itself.
     """
     signatures = declared_for(function)
     if not signatures:

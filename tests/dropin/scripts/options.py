@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 from cuda.core._utils.cuda_utils import CUDAError
 from numba import cuda, float32, float64, void
+from numba.core.errors import TypingError as CpuTypingError
+from numba.cuda.core.errors import TypingError
 from simt_launching import run
 
+from rkruntime.dropin._late import LateDevice
+
+TypingErrors = (TypingError, CpuTypingError)
 X = np.arange(300.0)
 OPTIONS = (
     {"max_registers": 16},
@@ -89,7 +94,76 @@ def device_functions_have_signatures_and_are_inlined():
             check_all_lowerings(calling(cuda.jit(given, device=True, inline=inline)(lambda x: x + 1)))
 
 
-CHECKS = (options, launch_bounds_are_held_to, signatures, device_functions_have_signatures_and_are_inlined)
+@cuda.jit("int32(int32)", device=True)
+def fibonacci(n):
+    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)
+
+
+@cuda.jit("float32(float32, int64)", device=True)
+def third(x, n):
+    if n == 0:
+        return x
+    return third(x / 3, n - 1)
+
+
+@cuda.jit
+def recursive(whole, single):
+    i = cuda.grid(1)
+    whole[i] = fibonacci(i + 0.5)
+    single[i] = third(1, i)
+
+
+def those_that_call_themselves_have_signatures_too():
+    wanted = [np.float32(1)]
+    for _ in range(9):
+        wanted.append(np.float32(wanted[-1] / 3))
+    for lowering in (None, "loop", "fibers"):
+        whole, single = np.zeros(10, np.int64), np.zeros(10)
+        run(recursive, 1, 10, whole, single, lowering=lowering)
+        assert whole.tolist() == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
+        assert single.tolist() == wanted, "each call's argument is a float32"
+
+
+@cuda.jit("float64(float64)", device=True)
+def wrong(x):
+    return x.no_such_attribute
+
+
+@cuda.jit
+def calls_wrong(x):
+    x[0] = wrong(x[0])
+
+
+def wrong_types_are_told_when_a_kernel_calls_the_function():
+    for _ in range(2):
+        with pytest.raises(TypingErrors, match="Unknown attribute 'no_such_attribute' of type float64"):
+            calls_wrong[1, 1](np.zeros(1))
+
+
+@cuda.jit("float64(float64)", device=True)
+def twice(x):
+    return 2 * x
+
+
+def what_numba_cuda_compiles_is_there_for_whoever_asks():
+    assert [str(one) for one in twice.nopython_signatures] == ["(float64,) -> float64"]
+    (compiled,) = twice.overloads.values()
+    assert isinstance(compiled, LateDevice)
+    assert compiled.fndesc.restype == float64
+    assert not isinstance(twice.overloads[(float64,)], LateDevice)
+    (text,) = twice.inspect_llvm().values()
+    assert "twice" in text
+
+
+CHECKS = (
+    options,
+    launch_bounds_are_held_to,
+    signatures,
+    device_functions_have_signatures_and_are_inlined,
+    those_that_call_themselves_have_signatures_too,
+    wrong_types_are_told_when_a_kernel_calls_the_function,
+    what_numba_cuda_compiles_is_there_for_whoever_asks,
+)
 
 if __name__ == "__main__":
     for check in CHECKS:

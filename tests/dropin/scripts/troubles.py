@@ -9,6 +9,7 @@ import pytest
 from numba import cuda
 from numba.core.errors import TypingError as CpuTypingError
 from numba.cuda.core.errors import TypingError
+from numba.cuda.cudadrv.driver import LinkerError
 
 from rkruntime.dropin import report
 from rkruntime.errors import ArgumentMismatch, InvalidLaunch, KernelFault, UnsupportedKernel
@@ -272,6 +273,18 @@ def what_is_linked_is_refused_at_its_line_and_nothing_is_said_of_the_simulator()
     assert caught.value.line == calls_linked.py_func.__code__.co_firstlineno + 2
 
 
+def files_that_cannot_be_linked_are_refused():
+    for file, kind, said in (
+        ("nonexistent.a", LinkerError, "nonexistent.a not found"),
+        ("header.cuh", RuntimeError, "Don't know how to link file with extension .cuh"),
+        ("data", RuntimeError, "Don't know how to link file with no extension"),
+    ):
+        with pytest.raises(kind, match=said):
+            cuda.jit("void(float64[:])", link=[file])(divide.py_func)
+        with pytest.raises(kind, match=said):
+            cuda.jit(link=[file])(declared.py_func)[1, 1](np.zeros(1))
+
+
 class Foreign:
     """An array of another library."""
 
@@ -308,6 +321,7 @@ CHECKS = (
     other_types_than_the_declared_are_refused,
     more_shared_memory_than_a_block_has_is_refused_whatever_else_is_allowed,
     what_is_linked_is_refused_at_its_line_and_nothing_is_said_of_the_simulator,
+    files_that_cannot_be_linked_are_refused,
     interfaces_that_say_what_is_not_known_are_refused,
 )
 
