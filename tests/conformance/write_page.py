@@ -5,11 +5,13 @@ python write_page.py FOLDER
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,6 +84,9 @@ def page(runs: dict[str, Results]) -> Iterator[str]:
     )
     yield f"- Of {len(kept) + len(lost):,} tests that pass under the simulator, {len(kept):,} pass here."
     yield f"- Of those that the simulator skips, {len(won):,} run and pass here."
+    own = {name for name in lost if is_marked(name, "skip_unless_cudasim")}
+    if own:
+        yield f"- {len(own)} of the others are tests of the simulator itself, which numba-cuda skips on a GPU, too."
     expected = [name for name in sorted(lost) if ours.get(name, {}).get("outcome") == "unexpected success"]
     if expected:
         yield (
@@ -91,8 +96,15 @@ def page(runs: dict[str, Results]) -> Iterator[str]:
     yield ""
     yield "## Time\n"
     yield from times(kept, runs)
+    why = {name: ours.get(name, {"outcome": "skip", "reason": "it was not run"}) for name in lost}
+    yield "## Tests of the simulator itself\n"
+    yield (
+        "numba-cuda marks them `skip_unless_cudasim`: they ask that its simulator does otherwise than a GPU, and are "
+        "skipped on a GPU as they are here, with these reasons.\n"
+    )
+    yield from by_reason({name: test for name, test in why.items() if name in own})
     yield "## Pass under the simulator, and not here\n"
-    yield from by_reason({name: ours.get(name, {"outcome": "skip", "reason": "it was not run"}) for name in lost})
+    yield from by_reason({name: test for name, test in why.items() if name not in own})
     yield "## Fail here, and do not pass under the simulator either\n"
     failed = {n: t for n, t in ours.items() if t["outcome"] == "fail" and n not in lost}
     yield "They test what a GPU's compiler makes, or what neither has.\n"
@@ -157,12 +169,30 @@ def times(kept: Iterable[str], runs: dict[str, Results]) -> Iterator[str]:
     yield from table(("module", "simulator", "drop-in, kernels on disk", "drop-in, kernels compiled", "asks"), rows)
 
 
-def asks(module: str) -> str:
-    """Say whether a module's tests ask if they are simulated."""
+@cache
+def text_of(module: str) -> str:
+    """Return a test module's text."""
     spec = find_spec(PREFIX + module)
     assert spec is not None
     assert spec.origin is not None
-    return "yes" if "config.ENABLE_CUDASIM" in Path(spec.origin).read_text() else ""
+    return Path(spec.origin).read_text()
+
+
+def asks(module: str) -> str:
+    """Say whether a module's tests ask if they are simulated."""
+    return "yes" if "config.ENABLE_CUDASIM" in text_of(module) else ""
+
+
+def is_marked(name: str, mark: str) -> bool:
+    """Whether a test or its class has a decorator, by the text of its module."""
+    module, owner, method = name.rsplit(".", 2)
+    for one in ast.parse(text_of(module)).body:
+        if isinstance(one, ast.ClassDef) and one.name == owner:
+            methods = [each for each in one.body if isinstance(each, ast.FunctionDef) and each.name == method]
+            given = [decorator for each in (one, *methods) for decorator in each.decorator_list]
+            names = [each.func if isinstance(each, ast.Call) else each for each in given]
+            return any(isinstance(each, ast.Name) and each.id == mark for each in names)
+    return False
 
 
 def ran(test: dict[str, Any]) -> bool:
