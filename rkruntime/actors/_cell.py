@@ -13,7 +13,7 @@ import trio
 from rkruntime.actors._actor import Actor, StopActor
 from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
-from rkruntime.actors._mailbox import DONE, NOT_STARTED, QUEUED, RUNNING, Envelope, Mailbox
+from rkruntime.actors._mailbox import DONE, QUEUED, RUNNING, Envelope, Mailbox
 from rkruntime.actors._records import ActorInfo
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
@@ -282,10 +282,10 @@ class Cell:
         if log is not None:
             envelope.started_s = log.now()
             envelope.slot = slot
-            own = envelope.trace = envelope.context.get(TRACE)
+            own = envelope.context.get(TRACE)
             if own is not None:
-                own = own.child() if own.sampled else None
-            elif log.begin_trace is not None and not envelope.above:  # what a handler asks for is part of its own work
+                own = own.child() if own.sampled else own
+            elif not envelope.above:  # what a handler asks for is part of its own work
                 own = log.begin_trace()
             if own is not None:
                 envelope.trace = own
@@ -370,22 +370,13 @@ class Cell:
         log = self.system.message_log
         if log is None:
             return
-        now_s, began_s = log.now(), envelope.started_s
-        if began_s == NOT_STARTED:
-            began_s = now_s
-            trace = envelope.context.get(TRACE)
-            if trace is not None and trace.sampled:
-                envelope.trace = trace.child()  # its handler, which would have begun its span, never ran
-        trace = envelope.trace
-        is_traced = trace is not None and trace.sampled
-        if log.whole or is_traced:  # with times: the log works durations out, for many messages at once
-            ended, name = log.ended, envelope.method.__name__
-            ended += (self.name, name, how, envelope.came_s, now_s, began_s, envelope.slot, trace)
+        if how == "completed" and not log.whole and (envelope.trace is None or not envelope.trace.sampled):
+            counted = log.counted
+            counted += (envelope.came_s, envelope.started_s, log.now())
+            if len(counted) >= log.most_counted:
+                log.hand_over()
         else:
-            ended = log.counted
-            ended += (how, envelope.came_s, now_s, began_s)
-        if len(ended) >= log.most:
-            log.hand_over()
+            log.take(envelope, self.name, how)
 
 
 def _call(envelope: Envelope, instance: Actor, turn: Turn) -> Any:

@@ -18,8 +18,10 @@ __all__ = ("Exemplar", "Histogram", "packed")
 EDGES_S = np.array(BOUNDS_S)
 
 
-def packed(seconds: Sequence[float]) -> npt.NDArray[np.float64]:
+def packed(seconds: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return many numbers as an array, read-only, shape (n,): in a tenth of the time that `np.array` takes."""
+    if isinstance(seconds, np.ndarray):
+        return seconds
     return np.frombuffer(struct.pack(f"{len(seconds)}d", *seconds))
 
 
@@ -59,7 +61,7 @@ class Histogram:
         if trace is not None and trace.sampled:
             self.remember(seconds, trace)
 
-    def observe_all(self, seconds: Sequence[float]) -> None:
+    def observe_all(self, seconds: Sequence[float] | npt.NDArray[np.float64]) -> None:
         """Count many durations at once."""
         values = packed(seconds)
         buckets = np.bincount(EDGES_S.searchsorted(values), minlength=len(self.counts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from rkruntime.context import RANDOM, Trace
 
@@ -28,15 +28,20 @@ def begin_traces(ratio: float, rate_limit: float, now: Callable[[], float] = tim
         rate_limit: Traces that begin in a second at most, in the long run.
         now: A clock, in seconds.
     """
+    return itertools.chain.from_iterable(_runs(ratio, rate_limit, now))
+
+
+def _runs(ratio: float, rate_limit: float, now: Callable[[], float]) -> Iterator[Iterable[Trace | None]]:
+    """Yield what pieces of work get, a run of them at a time."""
     due_s = -math.inf
     while ratio > 0.0:
         between = 0 if ratio >= 1.0 else int(math.log(1.0 - RANDOM.random()) / math.log1p(-ratio))
-        yield from itertools.repeat(None, between)
+        yield itertools.repeat(None, between)
         now_s = now()
         due_s = max(due_s, now_s - BURST_S)
         if due_s <= now_s:
             due_s += 1.0 / rate_limit
-            yield Trace.begin()
+            yield (Trace.begin(),)
         else:
-            yield from itertools.repeat(None, BLIND)
-    yield from itertools.repeat(None)
+            yield itertools.repeat(None, BLIND)
+    yield itertools.repeat(None)

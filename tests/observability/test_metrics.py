@@ -23,7 +23,7 @@ from rkruntime.observability._histogram import Histogram
 from rkruntime.observability._requests import MOST_UNCOUNTED, RequestCounts
 from rkruntime.observability._table import BOUNDS_S, TABLE
 from rkruntime.runtime import Actor, open_runtime
-from rkruntime.testing import FakeDevice
+from rkruntime.testing import FakeDevice, RecordingHook
 
 HEADER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -102,6 +102,34 @@ async def test_actors_mailboxes_restarts_and_waits_are_told(autojump_clock: trio
         assert told(metrics, "rkruntime_messages_total", outcome="failed") == 1
         assert told(metrics, "rkruntime_message_wait_seconds_sum") == 0 + 2 + 4
         assert told(metrics, "rkruntime_message_run_seconds_sum") == 3 * 2
+
+
+@pytest.mark.parametrize("beside", [[], [RecordingHook()]])
+async def test_messages_are_counted_the_same_whatever_else_is_kept_of_them(
+    beside: list[RecordingHook], autojump_clock: trio.testing.MockClock
+) -> None:
+    metrics = Metrics()
+    async with open_runtime(device=FakeDevice(), hooks=[metrics, *beside]) as runtime, trio.open_nursery() as nursery:
+        napper = await runtime.spawn(Napper, name="napper")
+        for _ in range(600):
+            await napper.ask(Napper.nap, 0.5)
+        nursery.start_soon(napper.ask, Napper.nap, 2.0)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(1.0):
+            await napper.ask(Napper.nap, 9.0)  # which never began
+        await napper.ask(Napper.nap, 1.0)
+        with trio.move_on_after(4.0):
+            await napper.ask(Napper.nap, 9.0)
+        with following(HEADER):
+            await napper.ask(Napper.nap, 8.0)
+        with pytest.raises(RkError):
+            await napper.ask(Napper.crash)
+        assert told(metrics, "rkruntime_messages_total", outcome="completed") == 600 + 3
+        assert told(metrics, "rkruntime_messages_total", outcome="cancelled") == 2
+        assert told(metrics, "rkruntime_messages_total", outcome="failed") == 1
+        assert told(metrics, "rkruntime_message_run_seconds_count") == 600 + 6
+        assert told(metrics, "rkruntime_message_run_seconds_sum") == 300 + 2 + 1 + 4 + 8
+        assert told(metrics, "rkruntime_message_wait_seconds_sum") == 1 + 1
 
 
 async def test_memory_is_told_by_kind_class_and_level(autojump_clock: trio.testing.MockClock) -> None:
