@@ -211,9 +211,7 @@ def _on_wide_registers(program: Program, argument_types: Sequence[Any], *, joine
     if _nodes(program) > LONG_NODES:
         return Width(NORMAL, "the kernel is long, and 16 of each of its numbers fill the registers")
     if sizes and max(sizes) > 64:
-        return Width(
-            NORMAL, "blocks run as one row, and 16 complex numbers of two times eight bytes are four registers"
-        )
+        return Width(NORMAL, "blocks run as one row, and 16 elements of two times eight bytes are four registers")
     if sizes and max(sizes) > 32:
         return Width(WIDE, "blocks run as one row, and 32 numbers of eight bytes are four registers")
     return Width(WIDEST, "blocks run as one row, and 64 numbers of four bytes are four registers")

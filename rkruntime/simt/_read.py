@@ -6,7 +6,8 @@ import ast
 import functools
 import inspect
 import textwrap
-from types import CodeType, FunctionType
+from collections.abc import Mapping
+from types import CodeType, FunctionType, MappingProxyType
 from typing import Any
 
 import attrs
@@ -28,12 +29,14 @@ class Source:
         name: What errors call the kernel that it belongs to.
         file: The file, or what stands for one in a notebook.
         tree: The definition, with line numbers of the file; decorators are left out.
+        known: What names of ours that it was given since stand for.
     """
 
     function: Any  # a FunctionType; typed so, since type checkers take a function in a class for its method
     name: str
     file: str
     tree: ast.FunctionDef
+    known: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 Measured, against one thread after the other: where all threads read the same record, lanes take from 0.1 times as long
 (n-body). Where each reads its own or neighbouring ones, whose fields lie apart, lanes gather them: 1.2 to 2 times as
 long. Where a loop stores fields, one thread keeps them in registers, and lanes scatter them in each turn: 1.2 times
-(random numbers, whose state is a record) to 4 times.
+(random numbers, whose state is a record, where it is not held as `_generators` does) to 4 times.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ SAME = SAME_IN_BLOCK | {PREFIX + "interrupt"}
 
 
 def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
-    """Whether loops of a kernel read records, all threads the same ones, and store no fields.
+    """Whether loops of a kernel store no fields, and read records that are the same for all threads, or none.
 
     Args:
         program: The kernel and its device functions.
         records: Parameters of the kernel that are arrays of records.
     """
-    if any(_stores_field(part) for node in _repeated(program) for part in nodes_of(node)):
+    repeated = [(unit, part) for unit, node in _repeated(program) for part in nodes_of(node)]
+    if any(_stores_field(part) for _, part in repeated):
         return False
     tree = program.kernel.tree
     differing, read = followed(tree, _assigned), False
@@ -45,22 +46,22 @@ def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
         if not of_records <= same | extents:
             return False
         read = read or bool(of_records & same)
-    return read
+    return read or not any(_reads_field(unit, part) for unit, part in repeated)
 
 
 def _loops(tree: ast.AST) -> Iterator[ast.For | ast.While]:
     return (node for node in nodes_of(tree) if isinstance(node, ast.For | ast.While))
 
 
-def _repeated(program: Program) -> Iterator[ast.AST]:
-    """Yield the statements of loops, and the device functions that those call, by others too."""
+def _repeated(program: Program) -> Iterator[tuple[Unit, ast.AST]]:
+    """Yield the statements of loops, and the device functions that those call, by others too, with where they are."""
     todo: list[tuple[Unit, ast.AST]] = [
         (unit, statement) for unit in program.units.values() for loop in _loops(unit.tree) for statement in loop.body
     ]
     seen = set[FunctionType]()
     while todo:
         unit, node = todo.pop()
-        yield node
+        yield unit, node
         names = {part.id for part in nodes_of(node) if isinstance(part, ast.Name)}
         called = {function for name, function in unit.devices.items() if name in names} - seen
         seen |= called
@@ -70,6 +71,12 @@ def _repeated(program: Program) -> Iterator[ast.AST]:
 def _stores_field(node: ast.AST) -> bool:
     """Whether a node stores to what may be a field of a record."""
     return _is_field(node) and isinstance(getattr(node, "ctx", None), ast.Store)
+
+
+def _reads_field(unit: Unit, node: ast.AST) -> bool:
+    """Whether a node reads what may be a field of a record."""
+    is_known = isinstance(node, ast.Attribute) and (node.attr in EXTENTS or ast.unparse(node) in unit.members)
+    return _is_field(node) and not is_known
 
 
 def _is_field(node: ast.AST) -> bool:

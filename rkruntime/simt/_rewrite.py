@@ -24,6 +24,7 @@ from rkruntime.simt._dates import constant_dates
 from rkruntime.simt._define import defined
 from rkruntime.simt._extensions import extension_of, intrinsic_of
 from rkruntime.simt._features import AXES, Category, Feature, Unsupported, feature_of
+from rkruntime.simt._generators import with_states_held
 from rkruntime.simt._linked import IN_PYTHON, Linked, is_linked
 from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._nodes import nodes_of
@@ -61,6 +62,8 @@ def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device
             continue
         source = read(function, name, device=device or function is not kernel)
         source = number_choices(source, Names(function, source.tree, bound_to(function)), is_bindable)
+        if not options.checks_subscripts:
+            source = with_states_held(source, Names(function, source.tree, bound_to(function)))
         rewriter = _Rewriter(source, sites, options)
         unit = units[function] = rewriter.run()
         if function is kernel and not device:
@@ -89,7 +92,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def __init__(self, source: Source, sites: Any, options: Options) -> None:
         self.source = source
-        self.names = Names(source.function, source.tree, bound_to(source.function))
+        self.names = Names(source.function, source.tree, {**bound_to(source.function), **source.known})
         self.sites = sites
         self.options = options
         self.unit = Unit(source, source.tree, self.names)
