@@ -13,7 +13,7 @@ import attrs
 import numba
 from numba.core.callconv import NumpyErrorModel, error_models
 
-from rkruntime.simt import _atomics, _checks, _descent, _intrinsics, _shifts, _stubs
+from rkruntime.simt import _atomics, _checks, _descent, _durations, _intrinsics, _shifts, _stubs
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import njit
 from rkruntime.simt._options import Options
@@ -140,7 +140,14 @@ def _declared(dispatcher: Any, function: FunctionType, tree: ast.FunctionDef, fi
     return signed(dispatcher, function.__name__, signatures)
 
 
-MEANINGS = (_atomics, _checks, _descent, _intrinsics, _shifts)  # imported for what they make of our functions
+MEANINGS = (
+    _atomics,
+    _checks,
+    _descent,
+    _durations,
+    _intrinsics,
+    _shifts,
+)  # imported for what they make of our functions
 
 
 def _namespace(unit: Unit) -> dict[str, Any]:

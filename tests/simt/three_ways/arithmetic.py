@@ -274,7 +274,23 @@ BITS = np.array([0, 1, 2, 5, 6, 1023, 2**31, 2**32 - 1], np.uint32)
 WIDE = np.array([0, 1, -1, -(2**63), 2**40, 2**62 + 3, -2, 96])
 Z = np.array([1e-30, -1.0, 1 / 3, 2.0**-60, 0.0, -0.01, 7.0, 1.0])
 
+
+@cuda.jit
+def durations(x, y, whole, real):
+    i = cuda.grid(1)
+    whole[i] = x[i] // y[i]
+    real[i] = x[i] / y[i]
+    if i % 3 == 1:
+        whole[i] += (x[i] + y[i]) // y[i]
+
+
+SECONDS = np.array([7, -7, 7, -7, 8, -8, 0, 5, "NaT", 5, 2**40, 61], "m8[s]")
+BY = np.array([2, 2, -2, -2, 2, -2, 3, 0, 4, "NaT", -1, 60], "m8[s]")
+
+
 CASES = [
+    Case(durations, 1, 12, (SECONDS, BY, np.zeros(12, np.int64), np.zeros(12))),
+    Case(durations, 1, 12, (SECONDS, BY.astype("m8[ms]"), np.zeros(12, np.int64), np.zeros(12))),
     Case(integers, 2, 4, (A, B, np.zeros((8, 8), np.int64))),
     Case(integers, 2, 4, (A.astype(np.int32), B.astype(np.int32), np.zeros((8, 8), np.int64))),
     Case(bit_operations, 2, 4, (BITS, np.zeros((8, 5), np.int64))),
