@@ -18,6 +18,7 @@ from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import njit
 from rkruntime.simt._options import Options
 from rkruntime.simt._parts import PART
+from rkruntime.simt._read import refuse
 from rkruntime.simt._rewrite import PREFIX, Program, Unit
 from rkruntime.simt._signed import inlined, signed
 from rkruntime.simt._trees import Trees
@@ -115,9 +116,12 @@ def emit(program: Program, trees: Trees, options: Options, *, blocks: bool = Fal
         namespaces.append((unit, namespace))
     for unit, namespace in namespaces:
         for name, device in unit.devices.items():
-            tree, file = trees.functions[device], program.units[device].source.file
-            part = lanes or device in trees.recursive  # numba knows a function that calls itself by its own name alone
-            namespace[name] = _declared(dispatchers[device], device, tree, file, settings if part else None)
+            tree, source, recurs = trees.functions[device], program.units[device].source, device in trees.recursive
+            if recurs and declared_for(device) and not converts_inline(declared_for(device)):
+                what = f"{source.function.__name__}, which calls itself and declares several signatures, or odd types"
+                raise refuse(source, source.tree, what, "declare one signature, of numbers and arrays, or none")
+            part = lanes or recurs  # numba knows a function that calls itself by its own name alone
+            namespace[name] = _declared(dispatchers[device], device, tree, source.file, settings if part else None)
     limits = njit(**settings, forceinline=True)(_define(trees.limits, kernel, _namespace(kernel)))
     return Emitted(dispatchers[kernel.source.function], limits)
 

@@ -58,7 +58,7 @@ def test_what_numba_makes_kernels_of_runs_on_every_lowering() -> None:
 def test_options_and_signatures_are_obeyed_on_every_lowering() -> None:
     done = run_dropin(str(SCRIPTS / "options.py"), RKRUNTIME_DROPIN_STRICT="1", PYTHONPATH=str(SIMT))
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("ok ") == 7
+    assert done.stdout.count("ok ") == 8
 
 
 def test_what_kernels_allocate_is_counted() -> None:

@@ -9,6 +9,7 @@ from numba.cuda.core.errors import TypingError
 from simt_launching import run
 
 from rkruntime.dropin._late import LateDevice
+from rkruntime.errors import UnsupportedKernel
 
 TypingErrors = (TypingError, CpuTypingError)
 X = np.arange(300.0)
@@ -124,6 +125,18 @@ def those_that_call_themselves_have_signatures_too():
         assert single.tolist() == wanted, "each call's argument is a float32"
 
 
+@cuda.jit(["int64(int64)", "float64(float64)"], device=True)
+def of_two_types(n):
+    return n if n < 2 else of_two_types(n - 1) + of_two_types(n - 2)
+
+
+def but_not_several():
+    for lowering in (None, "loop", "fibers"):
+        with pytest.raises(UnsupportedKernel, match="of_two_types, which calls itself and declares several") as caught:
+            run(calling(of_two_types), 1, 1, X, np.zeros(1), lowering=lowering)
+        assert caught.value.line == of_two_types.py_func.__code__.co_firstlineno + 1
+
+
 @cuda.jit("float64(float64)", device=True)
 def wrong(x):
     return x.no_such_attribute
@@ -161,6 +174,7 @@ CHECKS = (
     signatures,
     device_functions_have_signatures_and_are_inlined,
     those_that_call_themselves_have_signatures_too,
+    but_not_several,
     wrong_types_are_told_when_a_kernel_calls_the_function,
     what_numba_cuda_compiles_is_there_for_whoever_asks,
 )
