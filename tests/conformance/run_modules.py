@@ -9,6 +9,8 @@ FOLDER/RUN/MODULE.json for each of the runs:
 - `first`: in drop-in mode, the tests alone that have just passed under the simulator; kernels are compiled;
 - `again`: the same tests once more; kernels are on disk now;
 - `whole`: the whole module in drop-in mode; kernels of the other tests are compiled.
+
+Each says how busy the machine was, and FOLDER/machine.json which one it was.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -90,8 +93,13 @@ def run_module(
     if trouble and not outcomes:
         outcome = "skip" if re.search(r"\bSkip(Test|ped): ", trouble) else "fail"  # the module skips itself
         outcomes[module] = {"test": module, "outcome": outcome, "reason": trouble, "detail": ""}
-    seconds = time.perf_counter() - began
-    return {"module": module, "seconds": seconds, "processor_s": processor_s, "tests": list(outcomes.values())}
+    return {
+        "module": module,
+        "seconds": time.perf_counter() - began,
+        "processor_s": processor_s,
+        "load": os.getloadavg()[0],  # threads that ran or waited to, of all processes, in the last minute
+        "tests": list(outcomes.values()),
+    }
 
 
 def passed(one: dict[str, Any]) -> list[str]:
@@ -140,6 +148,12 @@ def _environment(folder: Path, kernels: Path | None, *, simulator: bool) -> dict
     return found | {"NUMBA_ENABLE_CUDASIM": "0", "PYTHONPATH": paths}
 
 
+def machine() -> dict[str, Any]:
+    """Return what the machine calls its processor, and how many there are."""
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return {"processor": found[1] if found else platform.machine(), "processors": os.cpu_count()}
+
+
 def runs_of(module: str, kernels: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run one module in every way; those with the simulator's tests alone are left out where it passes none."""
     beside = run_module(module, simulator=True)
@@ -153,6 +167,8 @@ def runs_of(module: str, kernels: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def run_all(folder: Path, modules: list[str], at_a_time: int) -> None:
     """Run modules in every way and write down what became of each."""
     kernels = folder / "kernels"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "machine.json").write_text(json.dumps(machine() | {"modules_at_a_time": at_a_time}))
     for run in (*RUNS, kernels.name):
         shutil.rmtree(folder / run, ignore_errors=True)
         (folder / run).mkdir(parents=True)

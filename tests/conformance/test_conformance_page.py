@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from write_page import is_marked, page
+from write_page import conditions, is_marked, page
 
 MARK = "skip_unless_cudasim"
 OWN = "cudapy.test_stream_api.TestStreamAPI.test_external_stream_simulator_unavailable"
@@ -23,10 +23,10 @@ def test_tests_of_the_simulator_itself_are_told_apart_from_what_fails() -> None:
         tests = {
             name: {"test": name, "outcome": outcome, "reason": f"why {name}", "seconds": 1.0} for name in (OWN, OTHER)
         }
-        return {module: {"processor_s": 2.0, "tests": tests}}
+        return {module: {"processor_s": 2.0, "load": 2.5, "tests": tests}}
 
     runs = {"simulator": results("pass"), "first": results("pass"), "again": results("pass"), "whole": results("skip")}
-    lines = list(page(runs))
+    lines = list(page(runs, {"processor": "any", "processors": 2, "modules_at_a_time": 1}))
     assert "- Of 2 tests that pass under the simulator, 0 pass here." in lines
     own, lost = (
         lines.index("## Tests of the simulator itself\n"),
@@ -34,3 +34,9 @@ def test_tests_of_the_simulator_itself_are_told_apart_from_what_fails() -> None:
     )
     assert f"  - `{OWN}`" in lines[own:lost]
     assert f"  - `{OTHER}`" in lines[lost:]
+
+
+def test_how_busy_the_machine_was_is_told() -> None:
+    loads = {str(k): {"load": load} for k, load in enumerate((2.0, 3.1, 9.0))}
+    told = conditions({"simulator": loads}, {"processor": "any", "processors": 2, "modules_at_a_time": 1})
+    assert "Its load was 3.1 in the median, and 9.0 at most" in told

@@ -32,6 +32,7 @@ def load(folder: Path) -> Results:
         one = json.loads(file.read_text())
         found[one["module"].removeprefix(PREFIX)] = {
             "processor_s": one["processor_s"],
+            "load": one["load"],
             "tests": {test["test"].removeprefix(PREFIX): test for test in one["tests"]},
         }
     return found
@@ -67,7 +68,7 @@ def reason(text: str) -> str:
     return text[:200].replace("`", "'").replace("|", "/").replace("<", "(").replace(">", ")")
 
 
-def page(runs: dict[str, Results]) -> Iterator[str]:
+def page(runs: dict[str, Results], machine: dict[str, Any]) -> Iterator[str]:
     here, there = runs["whole"], runs["simulator"]
     ours, theirs = outcomes(here), outcomes(there)
     lost = {n for n, t in theirs.items() if t["outcome"] == "pass" and ours.get(n, {}).get("outcome") != "pass"}
@@ -95,6 +96,7 @@ def page(runs: dict[str, Results]) -> Iterator[str]:
         )
     yield ""
     yield "## Time\n"
+    yield conditions(runs, machine)
     yield from times(kept, runs)
     why = {name: ours.get(name, {"outcome": "skip", "reason": "it was not run"}) for name in lost}
     yield "## Tests of the simulator itself\n"
@@ -116,6 +118,16 @@ def page(runs: dict[str, Results]) -> Iterator[str]:
         mine, other = (side.get(module, {"tests": {}})["tests"] for side in (here, there))
         rows.append((f"`{module}`", short(mine), short(other)))
     yield from table(("module", "drop-in", "simulator"), rows)
+
+
+def conditions(runs: dict[str, Results], machine: dict[str, Any]) -> str:
+    """Say on what machine times were taken, and how busy it was."""
+    loads = sorted(one["load"] for run in runs.values() for one in run.values())
+    return (
+        f"On a machine with {machine['processors']} processors ({machine['processor']}), "
+        f"{machine['modules_at_a_time']} modules at a time. Its load was {loads[len(loads) // 2]:.1f} in the median, "
+        f"and {loads[-1]:.1f} at most: more than the modules are what else it did.\n"
+    )
 
 
 def times(kept: Iterable[str], runs: dict[str, Results]) -> Iterator[str]:
@@ -228,4 +240,5 @@ def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[str]:
 
 if __name__ == "__main__":
     results = Path(sys.argv[1])
-    PAGE.write_text("\n".join(page({run: load(results / run) for run in RUNS})) + "\n")
+    known = json.loads((results / "machine.json").read_text())
+    PAGE.write_text("\n".join(page({run: load(results / run) for run in RUNS}, known)) + "\n")
