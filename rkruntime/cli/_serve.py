@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ("command",)
 
+LOOKED_THROUGH_AFTER = 10_000
+"""New objects after which the garbage collector looks for cycles. Its own 700 are what a few hundred launches leave
+behind until they are counted; and now and then it looked through all since the start, which kept requests waiting."""
+
 
 @click.command("serve", epilog="Example: rustkernel serve --kernels mine/ --port 8080")
 @click.option("--host", metavar="ADDRESS", help="The address to listen at.")
@@ -75,6 +79,7 @@ async def _serve(service: Service) -> None:
             await nursery.start(partial(service.run, handle_signals=True))
             gc.collect()
             gc.freeze()  # what lives as long as the process, a compiler among it, is not looked through again and again
+            gc.set_threshold(LOOKED_THROUGH_AFTER)
             click.echo(_told(service), err=True)
     except* RkError as group:
         raise first_error(group) from group
