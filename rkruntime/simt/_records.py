@@ -29,13 +29,17 @@ def loops_read_same_records(program: Program, records: frozenset[str]) -> bool:
         program: The kernel and its device functions.
         records: Parameters of the kernel that are arrays of records.
     """
-    repeated = [(unit, part) for unit, node in _repeated(program) for part in nodes_of(node)]
+    kernel = program.kernel
+    repeated = [
+        (unit, part)
+        for unit, node in _repeated(program)
+        for part in (_run_again(node) if unit is kernel else nodes_of(node))
+    ]
     if any(_stores_field(part) for _, part in repeated):
         return False
-    tree = program.kernel.tree
-    differing, read = followed(tree, _assigned), False
-    for loop in _loops(tree):
-        inside = [part for statement in loop.body for part in nodes_of(statement)]
+    differing, read = followed(kernel.tree, _assigned), False
+    for loop in _loops(kernel.tree):
+        inside = [part for statement in loop.body for part in _run_again(statement)]
         same = {
             id(part.value)
             for part in inside
@@ -68,15 +72,27 @@ def _repeated(program: Program) -> Iterator[tuple[Unit, ast.AST]]:
         todo += [(program.units[function], program.units[function].tree) for function in called]
 
 
+def _run_again(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a statement in a kernel's loop, without branches that end with the thread's return."""
+    yield node
+    for name, value in ast.iter_fields(node):
+        if name in ("body", "orelse") and isinstance(value, list) and value and isinstance(value[-1], ast.Return):
+            continue
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, ast.AST):
+                yield from _run_again(part)
+
+
 def _stores_field(node: ast.AST) -> bool:
     """Whether a node stores to what may be a field of a record."""
     return _is_field(node) and isinstance(getattr(node, "ctx", None), ast.Store)
 
 
 def _reads_field(unit: Unit, node: ast.AST) -> bool:
-    """Whether a node reads what may be a field of a record."""
-    is_known = isinstance(node, ast.Attribute) and (node.attr in EXTENTS or ast.unparse(node) in unit.members)
-    return _is_field(node) and not is_known
+    """Whether a node reads what may be a field of a record; its parts are nodes of their own."""
+    if isinstance(node, ast.Attribute):
+        return node.attr not in EXTENTS and ast.unparse(node) not in unit.members
+    return isinstance(node, ast.Subscript) and _is_field(node) and not isinstance(node.value, ast.Attribute)
 
 
 def _is_field(node: ast.AST) -> bool:

@@ -233,14 +233,50 @@ def test_states_that_others_may_see_stay_in_memory(kernel):
     assert "_rk_generator" not in simt.Kernel(kernel).specialize([*states, np.zeros(THREADS)]).explain()
 
 
-def test_lanes_are_chosen_for_loops_that_hold_their_states_alone():
-    @cuda.jit
-    def walk(states, out):
-        i = cuda.grid(1)
-        if i < out.size:
-            for _ in range(100):
-                out[i] += xoroshiro128p_normal_float32(states, i)
+@cuda.jit
+def walk(states, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        for _ in range(100):
+            out[i] += xoroshiro128p_normal_float32(states, i)
 
-    given = new_states(), np.zeros(THREADS, np.float32)
-    assert simt.Kernel(walk).specialize(given).lowering == "lanes"
-    assert simt.Kernel(looked_at).specialize(given).lowering == "loop"
+
+@cuda.jit
+def field(states, out):
+    x, y = cuda.grid(2)
+    width, height = cuda.gridsize(2)
+    place = y * width + x
+    for j in range(y, out.shape[0], height):
+        for i in range(x, out.shape[0] // 2, width):
+            out[i + j] = xoroshiro128p_uniform_float32(states, place)
+
+
+@cuda.jit
+def until(states, out):
+    i = cuda.grid(1)
+    for turn in range(100):
+        if xoroshiro128p_uniform_float32(states, i) > 0.9:
+            out[i] = turn
+            return
+
+
+@cuda.jit(device=True)
+def first_word(states, i):
+    if i > 3:
+        return states[i]["s0"]
+    return states[0]["s1"]
+
+
+@cuda.jit
+def looked_at_elsewhere(states, out):
+    i = cuda.grid(1)
+    for _ in range(3):
+        out[i] += first_word(states, i)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "lowering"),
+    [(walk, "lanes"), (field, "lanes"), (until, "lanes"), (looked_at, "loop"), (looked_at_elsewhere, "loop")],
+)
+def test_lanes_are_chosen_for_loops_that_hold_their_states_alone(kernel, lowering):
+    assert simt.Kernel(kernel).specialize((new_states(), np.zeros(THREADS, np.float32))).lowering == lowering
