@@ -138,7 +138,7 @@ class BlockLower(CutLower):
 
     def _emit_labels(self, segment: Segment, mask: llvm.Value | None, done: llvm.Block) -> None:
         self.emit_threads(segment.labels, mask, done)
-        self._go(segment.first, mask)
+        self._enter(segment.first, mask)
         self.builder.branch(self._block_for(segment.first))
         self.builder.position_at_end(done)
 

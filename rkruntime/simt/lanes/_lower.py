@@ -33,6 +33,7 @@ from rkruntime.simt.lanes._aligned import Aligned
 from rkruntime.simt.lanes._counters import counters
 from rkruntime.simt.lanes._flow import Flow, Loop, Order, linear_order
 from rkruntime.simt.lanes._handlers import refuse_handlers
+from rkruntime.simt.lanes._joins import NONE, joins_of, with_one_end
 from rkruntime.simt.lanes._late import LateCopy, late_copies
 from rkruntime.simt.lanes._leaving import Leaving
 from rkruntime.simt.lanes._narrow import narrow
@@ -54,23 +55,6 @@ def flow_of(blocks: Any) -> Flow:
     successors = {label: tuple(dict.fromkeys(block.terminator.get_targets())) for label, block in blocks.items()}
     raising = frozenset(label for label, block in blocks.items() if isinstance(block.terminator, RAISES))
     return Flow(successors, min(blocks), raising)
-
-
-def _with_one_end(blocks: Any) -> dict[int, Any]:
-    """Return the blocks with one return for all: where threads that return by different ways meet."""
-    made = dict(blocks.items())
-    returns = [label for label, block in made.items() if isinstance(block.terminator, ir.Return)]
-    if len(returns) < 2:
-        return made
-    end = max(made) + 1
-    for label in returns:
-        block = made[label]
-        jumping = made[label] = ir.Block(block.scope, block.loc)
-        jumping.body = [*block.body[:-1], ir.Jump(end, block.terminator.loc)]
-        last = block
-    made[end] = ir.Block(last.scope, last.loc)
-    made[end].body = [last.terminator]
-    return made
 
 
 class LanesLower(OwnLower):
@@ -115,7 +99,7 @@ class LanesLower(OwnLower):
     def analyse(self) -> None:
         """Find out what differs among threads, and where they part."""
         refuse_handlers(self.blocks)
-        self.blocks = _with_one_end(self.blocks)
+        self.blocks = with_one_end(self.blocks)
         typemap, meetings = self.fndesc.typemap, self.barriers | self.warps
         self.blocks = without_reading_again(
             self.blocks, flow_of(self.blocks), typemap, lambda func: callee_of(typemap, func), meetings
@@ -162,6 +146,7 @@ class LanesLower(OwnLower):
         """
         before = self.builder.block
         self._labels, self._threads, self._left = labels, mask, left
+        self._joins = NONE if self.shapes.leaving.ways else joins_of(self.flow, self._parting(labels), labels)
         self.blkmap.update({label: self.function.append_basic_block(f"B{label}") for label in labels})
         self._masks = {label: self._cleared_mask(label) for label in sorted(labels & self._divergent)}
         regions = [region for region in self.shapes.regions if region <= labels]
@@ -177,6 +162,15 @@ class LanesLower(OwnLower):
             self._lower_region(region)
         self._mask = None
         self.builder.position_at_end(before)
+
+    def _parting(self, labels: frozenset[int]) -> list[int]:
+        """Return which of some blocks lanes part at that came there by different ways."""
+        ends = {label: self.blocks[label].terminator for label in labels & self._divergent}
+        return [
+            label
+            for label, end in ends.items()
+            if isinstance(end, ir.Branch) and not is_uniform(self.shapes.form(end.cond.name))
+        ]
 
     def _mask_here(self, mask: llvm.Value | None) -> llvm.Value | None:
         """Return which threads run the block that is emitted next, of those that there are."""
@@ -278,7 +272,12 @@ class LanesLower(OwnLower):
     # Ways on
 
     def _go(self, target: int, mask: llvm.Value | None) -> None:
-        """Have lanes go on at a divergent block, once its turn comes; `mask` None stands for all."""
+        """Have lanes of the block at hand go on at a divergent one, once its turn comes; `mask` None stands for all."""
+        if (self._label, target) not in self._joins.told:
+            self._enter(target, mask)
+
+    def _enter(self, target: int, mask: llvm.Value | None) -> None:
+        """Have lanes run a divergent block, once its turn comes."""
         if target in self._masks:
             on = llvm.Constant(self._mask_type, [1] * self.width) if mask is None else mask
             waiting = self.builder.load(self._masks[target])
@@ -316,6 +315,8 @@ class LanesLower(OwnLower):
             on, off = self.builder.and_(self._mask, on), self.builder.and_(self._mask, off)
         self._go(inst.truebr, on)
         self._go(inst.falsebr, off)
+        if self._label in self._joins.at:
+            self._enter(self._joins.at[self._label], self._mask)
         if not self._parted:
             first = inst.truebr if inst.truebr in self._divergent else inst.falsebr
             self.builder.branch(self._block_for(first))
