@@ -2,8 +2,9 @@
 (`rkruntime/simt/_choice.py`) is held to. Lanes may take 10 % longer than the loop, and no more.
 
 Each kernel without barriers of the table of `bench_simt`, and those here, which are what a cost model gets wrong most
-easily: loops whose bounds are data, rows that are read along, chains of loads, searches, long strides, complex
-numbers of both sizes. One worker, interleaved, processor time, which other programs hardly touch.
+easily: loops whose bounds are data, rows that are read along, chains of loads, searches, long strides, divisions,
+bytes, counts, complex numbers of both sizes. One worker, interleaved, processor time, which other programs hardly
+touch.
 
     python bench/bench_lowerings.py [--json FILE] [--only NAME,...] [--rounds N] [--quick]
 """
@@ -165,6 +166,84 @@ def polynomial(x, factors, out):
         out[i] = total
 
 
+@cuda.jit
+def gcd(a, b, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        x, y = a[i], b[i]
+        while y != 0:
+            x, y = y, x % y
+        out[i] = x
+
+
+@cuda.jit
+def wrapped(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        total = float32(0)
+        for k in range(x.shape[0]):
+            total += (x[k, i] + float32(0.5)) % float32(1) - math.floor(x[k, i])
+        out[i] = total
+
+
+@cuda.jit
+def looked_up(x, table, out):
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        out[i] = table[x[i]]
+
+
+@cuda.jit
+def field_lengths(text, starts, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        at = starts[i]
+        while at < text.size and text[at] != 44:
+            at += 1
+        out[i] = at - starts[i]
+
+
+@cuda.jit
+def above(a, limit, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        count = 0
+        for k in range(a.shape[1]):
+            if a[i, k] > limit:
+                count += 1
+        out[i] = count
+
+
+@cuda.jit
+def near_pairs(x, y, limit, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        count = 0
+        for k in range(i + 1, x.size):
+            across, along = x[k] - x[i], y[k] - y[i]
+            if across * across + along * along < limit:
+                count += 1
+        out[i] = count
+
+
+def whole_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return kernels that divide, look at bytes, and count."""
+    random, rows = np.random.default_rng(3), 100_000 // scale
+    values, counts = random.random((64, rows), dtype=np.float32), np.zeros(rows, np.int32)
+    a, b = random.integers(1, 10**6, (2, rows))
+    text = random.integers(40, 50, 8 * rows).astype(np.uint8)
+    table, bytes_out = random.integers(0, 256, 256).astype(np.uint8), np.zeros_like(text)
+    few = values[:2, : 3000 // scale].copy()
+    for kernel, args in (
+        (gcd, (a, b, counts)),
+        (wrapped, (values, np.zeros(rows, np.float32))),
+        (looked_up, (text, table, bytes_out)),
+        (field_lengths, (text, random.integers(0, text.size, rows).astype(np.int32), counts)),
+        (above, (values.reshape(rows, 64), np.float32(0.5), counts)),
+        (near_pairs, (few[0], few[1], np.float32(0.01), counts[: few.shape[1]])),
+    ):
+        yield kernel.__name__, lambda kernel=kernel, args=args: [(kernel, -(-args[-1].size // 256), 256, args)]  # type: ignore[misc]
+
+
 def complex_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     """Return kernels of complex numbers, with arguments of both sizes."""
     random, count, terms = np.random.default_rng(1), 200_000 // scale, 64
@@ -248,6 +327,7 @@ def measure(name: str, make: Callable[[], list[Launch]], rounds: int) -> Figure 
 
 def all_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     yield from own_cases(scale)
+    yield from whole_cases(scale)
     yield from complex_cases(scale)
     yield from image_cases(scale)
     yield from table_cases(scale)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from rkruntime.simt._along import sums_along_rows
 from rkruntime.simt._choice import WIDEST, counts_by_turns
 from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._nodes import nodes_of
@@ -47,6 +48,9 @@ def _check_whole_numbers(program: Program, argument_types: Sequence[Any]) -> Non
     where = unrolls_short_numbers(program, argument_types)
     if where is not None:
         raise LanesRefused(f"LLVM unrolls loops of few turns, and has many short numbers in a vector: {where}")
+    where = sums_along_rows(program, argument_types)
+    if where is not None:
+        raise LanesRefused(f"each thread sums up whole numbers along its own row, which LLVM makes vectors of: {where}")
 
 
 def _check_complex_numbers(program: Program, argument_types: Sequence[Any]) -> None:
