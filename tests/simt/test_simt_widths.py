@@ -78,7 +78,7 @@ def by_turns(x, out):
         (by_extent, "f4", 64, 64, "four bytes"),
         (by_extent, "f8", 64, 32, "eight bytes"),
         (by_extent, "u1", 64, 64, "one byte"),
-        (by_extent, "c16", 64, 16, "complex"),
+        (by_extent, "c16", 64, 16, "two times eight bytes"),
         (by_data, "f4", 64, 16, "its data say"),
         (by_block, "f4", 64, 32, "one dimension"),
         (by_block, "f8", 64, 16, "one dimension"),
