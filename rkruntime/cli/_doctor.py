@@ -41,6 +41,7 @@ def as_text(found: dict[str, Any]) -> str:
         ("packages", versions),
         ("processor", f"{cpu['name']}, {cpu['cores']} cores for this process, {format_bytes(cpu['memory_bytes'])}"),
         ("vectors", f"{cpu['vector_bits']} bits ({cpu['vector_from']})" if cpu["vector_bits"] else "not known"),
+        ("vector math", _vector_math(cpu["vector_math"])),
         ("CUDA driver", cuda["driver"] or f"none: {cuda['missing']}"),
         *(("GPU", f"{gpu['name']}, compute capability {gpu['capability']}") for gpu in cuda["gpus"]),
         ("cache", _cache(cache)),
@@ -65,3 +66,9 @@ def _cache(cache: dict[str, Any]) -> str:
         return "none: compiled kernels are not kept"
     kept = f"{cache['entries']:,} kernels, {format_bytes(cache['size_bytes'])}"
     return f"{cache['folder']}: {kept}{'' if cache['writable'] else '; it cannot be written to'}"
+
+
+def _vector_math(version: str | None) -> str:
+    if version is not None:
+        return f"Intel's SVML {version}"
+    return "none: pip install 'rkruntime[vector-math]' has exp, log, sin and others for vectors (Linux on x86-64)"

@@ -43,7 +43,8 @@ def examine(file: Path | None, preset: str | None, arguments: Mapping[str, Any])
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: installed(name) for name in PACKAGES},
-        "cpu": cpu | (_attempt(problems, _processor) or {"vector_bits": None, "vector_from": None}),
+        "cpu": cpu
+        | (_attempt(problems, _processor) or {"vector_bits": None, "vector_from": None, "vector_math": None}),
         "cuda": _attempt(problems, _cuda) or {"missing": "it could not be looked at", "driver": None, "gpus": []},
         "cache": _attempt(problems, _cache) or {"folder": None, "entries": 0, "size_bytes": 0, "writable": False},
         "configuration": configuration,
@@ -76,9 +77,11 @@ def _sources(loaded: LoadedConfig) -> list[str]:
 def _processor() -> dict[str, Any]:
     import llvmlite.binding as llvm
 
+    from rkruntime.simt import vector_math_library as library
+
     features = llvm.get_host_cpu_features()
     name, bits = next(((name, bits) for name, bits in VECTORS if features.get(name)), (None, None))
-    return {"name": llvm.get_host_cpu_name(), "vector_bits": bits, "vector_from": name}
+    return {"name": llvm.get_host_cpu_name(), "vector_bits": bits, "vector_from": name, "vector_math": library()}
 
 
 def _cuda() -> dict[str, Any]:

@@ -34,6 +34,7 @@ import numpy as np
 
 from rkruntime.simt._on_disk import OnDisk, link, parts_of
 from rkruntime.simt._registers import told_of_processor
+from rkruntime.simt._svml import library
 
 __all__ = (
     "Uncacheable",
@@ -76,7 +77,7 @@ def folder() -> Path | None:
 
 def digest(parts: Iterable[str]) -> str:
     """Return the name of the entry for a kernel that depends on these texts, on this machine with these versions."""
-    total = hashlib.sha256(_surroundings().encode())
+    total = hashlib.sha256(f"{_surroundings()}\nvector math {library()}".encode())  # whose functions are found by name
     for part in parts:
         total.update(b"\0")
         total.update(part.encode("utf-8", "surrogatepass"))

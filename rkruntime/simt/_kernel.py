@@ -34,6 +34,7 @@ from rkruntime.simt._rewrite import Program, rewrite
 from rkruntime.simt._rows import Rows
 from rkruntime.simt._short_types import short_floats_in
 from rkruntime.simt._sizes import check_shared
+from rkruntime.simt._svml import library
 from rkruntime.simt._trees import Trees, trees_of
 from rkruntime.simt._variants import converts_inline, declared_for
 from rkruntime.simt._written import written_parameters
@@ -180,7 +181,7 @@ class Kernel:
         """The lowering that is tried first, and why."""
         if self._wanted is not None:
             return Choice(self._wanted, "it was asked for")
-        return choose(self.program, checked=self.options.checks_subscripts)
+        return choose(self.program, checked=self.options.checks_subscripts, vector_math=library() is not None)
 
     def find(self, args: Sequence[Any]) -> Special | None:
         """Return the specialisation for these arguments if it was made before; costs under 1 us for a few arguments."""

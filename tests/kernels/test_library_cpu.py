@@ -11,7 +11,9 @@ from rkkernels import reaction, scan, sorting
 
 import rkruntime as rk
 from rkruntime import blocking
+from rkruntime.simt._svml import library
 
+WITH_VECTOR_MATH = ("black_scholes",)
 ON_LANES = frozenset(
     ["attract", "block_sum", "histogram", "lomb_scargle", "mandelbrot", "matmul", "scan_blocks", "sobel", "spmv"],
 )
@@ -25,7 +27,7 @@ def runtime() -> Iterator[Any]:
 
 
 def lowering_of(name: str) -> str:
-    return "lanes" if name in ON_LANES else "loop"
+    return "lanes" if name in ON_LANES or (name in WITH_VECTOR_MATH and library()) else "loop"
 
 
 def launch(runtime: Any, kernel: Any, inputs: dict[str, Any]) -> Any:

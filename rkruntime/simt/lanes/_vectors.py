@@ -19,6 +19,8 @@ from llvmlite import ir
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
 from rkruntime.simt._shifts import SHIFTS, emit_shift
+from rkruntime.simt._svml import FUNCTIONS
+from rkruntime.simt.lanes._vector_math import vector_math
 
 __all__ = (
     "all_lanes",
@@ -203,7 +205,7 @@ def binary(
     if name in ("lshift", "rshift") and isinstance(result, types.Integer):
         return emit_shift(builder, name, result.signed, x, y)
     if name == "pow" and result in REALS:
-        return intrinsic(builder, "pow", result, [x, y])
+        return vector_math(builder, "pow", result, [x, y]) or intrinsic(builder, "pow", result, [x, y])
     emit = _ARITHMETIC.get(name, (None, None))[result in REALS]
     return emit(builder, x, y) if emit is not None else None
 
@@ -271,8 +273,9 @@ def call(builder: ir.IRBuilder, callee: Any, signature: Any, args: Sequence[tupl
         return None
     if callee is math.hypot:
         return hypotenuse(builder, *values)
-    if name is None:
-        return None
+    made = vector_math(builder, FUNCTIONS[callee], result, values) if callee in FUNCTIONS else None
+    if made is not None or name is None:
+        return made
     return intrinsic(builder, name, result, values)
 
 
