@@ -6,6 +6,7 @@ that (16,384 threads that draw 512 numbers each, with AVX-512), and the numbers 
 
 It is done where a loop mentions the array of states only to draw from the state of one place, a sum with the thread's
 own place in the grid or block in it. A thread that draws nothing neither needs that state to be there nor stores it.
+Device functions that are given both and do nothing else with them draw from what is held, too (`_drawers.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -21,12 +22,12 @@ import numpy as np
 
 from rkruntime.simt import _random
 from rkruntime.simt._copied import copied
+from rkruntime.simt._drawers import Draws, held_in, mentions
 from rkruntime.simt._features import Category, Feature, feature_of
 from rkruntime.simt._names import Names, assigned_names
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import PREFIX
 from rkruntime.simt._read import Source
-from rkruntime.simt._uniform import EXTENTS
 
 __all__ = ("with_states_held",)
 
@@ -66,25 +67,30 @@ def with_states_held(source: Source, names: Names) -> Source:
     random = sys.modules.get("numba.cuda.random")
     if random is None:  # so that nothing can have been imported from it
         return source
-    kinds = {id(getattr(random, name)): name for name in DRAWS}
-    holding = _Holding(source, names, kinds)
-    if not any(holding.kind_of(node) for node in nodes_of(source.tree)):
+    draws = Draws(names, {id(getattr(random, name)): name for name in DRAWS})
+    given = held_in(source.function)
+    if given is None and not any(draws.place_of(node) for node in nodes_of(source.tree)):
         return source
-    tree = holding.visit(copied(source.tree))
-    if not holding.count:
-        return source
+    tree = copied(source.tree)
+    if given is not None:
+        tree = _Drawing(draws, given, lambda _: []).visit(tree)
+    else:
+        holding = _Holding(source, names, draws)
+        tree = holding.visit(tree)
+        if not holding.count:
+            return source
     local: Any = importlib.import_module("numba.cuda").local
     functions = {DRAW + name: function for name, function in DRAWS.items()}
-    known = {**source.known, **functions, ARRAY: local.array, WORD: np.uint64}
+    known = {**source.known, **functions, **draws.drawers, ARRAY: local.array, WORD: np.uint64}
     return attrs.evolve(source, tree=ast.fix_missing_locations(tree), known=known)
 
 
 class _Holding(ast.NodeTransformer):
     """Rewrites the outermost loops for which it can be done."""
 
-    def __init__(self, source: Source, names: Names, kinds: dict[int, str]) -> None:
+    def __init__(self, source: Source, names: Names, draws: Draws) -> None:
         self.names = names
-        self.kinds = kinds
+        self.draws = draws
         self.count = 0
         self.bound = assigned_names(source.tree)
         self.values: dict[str, ast.expr] = {}  # what each name is assigned, if only once
@@ -94,10 +100,6 @@ class _Holding(ast.NodeTransformer):
                 for one in target.elts if isinstance(target, ast.Tuple) else [target]:
                     if isinstance(one, ast.Name) and self.bound[one.id] == 1 and one.id not in names.parameters:
                         self.values[one.id] = node.value
-
-    def kind_of(self, node: ast.AST) -> str | None:
-        """Return which function of numba.cuda.random a node calls, if any."""
-        return self.kinds.get(id(self.names.evaluate(node.func))) if isinstance(node, ast.Call) else None
 
     def visit_For(self, node: ast.For) -> Any:
         """Hold a loop's state."""
@@ -116,24 +118,20 @@ class _Holding(ast.NodeTransformer):
         self.count += 1
         text = {"held": held, "states": states, "index": index, "used": _random.USED}
         before = _statements(BEFORE, loop, array=ARRAY, word=WORD, words=_random.WORDS, **text)
-        drawing = _Drawing(self, held, lambda at: _statements(AFTER, at, **text))
+        drawing = _Drawing(self.draws, held, lambda at: _statements(AFTER, at, **text))
         return [*before, drawing.visit(loop), *_statements(AFTER, loop, **text)]
 
     def _place(self, loop: ast.For | ast.While) -> tuple[str, str] | None:
         """Return the names of the array of states and of the index of the one that a loop draws from, if it is one."""
         inside = nodes_of(loop)
-        calls = [node for node in inside if isinstance(node, ast.Call) and self.kind_of(node)]
-        if not calls or any(isinstance(node, NESTED) for node in inside):
+        places = [place for place in map(self.draws.place_of, inside) if place]
+        if len(set(places)) != 1 or any(isinstance(node, NESTED) for node in inside):
             return None
-        places = {tuple(one.id if isinstance(one, ast.Name) else "" for one in call.args) for call in calls}
-        place = places.pop()
-        if places or len(place) != 2 or "" in place or any(call.keywords for call in calls):
-            return None
-        states, index = place
+        states, index = places[0]
         stored = {one.id for one in inside if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
-        asked = [one.value for one in inside if isinstance(one, ast.Attribute) and one.attr in EXTENTS]
-        others = [one for one in inside if isinstance(one, ast.Name) and one.id == states and one not in asked]
-        if states not in self.names.parameters or self.bound[states] or len(others) != len(calls) or index in stored:
+        if states not in self.names.parameters or self.bound[states] or index in stored:
+            return None
+        if mentions(inside, states) != len(places):
             return None
         return (states, index) if index in self.values and self._is_own(self.values[index]) else None
 
@@ -162,22 +160,28 @@ class _Holding(ast.NodeTransformer):
 
 
 class _Drawing(ast.NodeTransformer):
-    """Draws from what a loop holds, and stores it before the thread returns from within."""
+    """Draws from what is held, and stores it before the thread returns from within."""
 
-    def __init__(self, holding: _Holding, held: str, after: Any) -> None:
-        self.holding, self.held, self.after = holding, held, after
+    def __init__(self, draws: Draws, held: str, after: Callable[[ast.stmt], list[ast.stmt]]) -> None:
+        self.draws, self.held, self.after = draws, held, after
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Replace a call of numba.cuda.random's."""
-        kind = self.holding.kind_of(node)
-        if kind is None:
-            return self.generic_visit(node)
-        function, held = ast.Name(DRAW + kind, ast.Load()), ast.Name(self.held, ast.Load())
-        return ast.fix_missing_locations(ast.copy_location(ast.Call(function, [held], []), node))
+        """Replace a call of numba.cuda.random's, or of a device function that draws."""
+        place, kind = self.draws.place_of(node), self.draws.kind_of(node)
+        self.generic_visit(node)
+        if place is None:
+            return node
+        held = ast.Name(self.held, ast.Load())
+        if kind is not None:
+            made = ast.Call(ast.Name(DRAW + kind, ast.Load()), [held], [])
+        else:
+            args = [held if isinstance(one, ast.Name) and one.id == place[0] else one for one in node.args]
+            made = ast.Call(ast.Name(self.draws.drawer(node), ast.Load()), args, [])
+        return ast.fix_missing_locations(ast.copy_location(made, node))
 
     def visit_Return(self, node: ast.Return) -> list[ast.stmt]:
         """Store the state first; what is returned may draw a number yet."""
-        if node.value is None or not any(self.holding.kind_of(part) for part in nodes_of(node.value)):
+        if node.value is None or not any(map(self.draws.place_of, nodes_of(node.value))):
             return [*self.after(node), node]
         name = f"{self.held}_returned"
         kept = ast.Assign([ast.Name(name, ast.Store())], self.visit(node.value))

@@ -233,6 +233,86 @@ def test_states_that_others_may_see_stay_in_memory(kernel):
     assert "_rk_generator" not in simt.Kernel(kernel).specialize([*states, np.zeros(THREADS)]).explain()
 
 
+@cuda.jit(device=True)
+def symmetric(states, i):
+    return 2 * xoroshiro128p_uniform_float32(states, i) - 1
+
+
+@cuda.jit(device=True)
+def in_circle(scale, place, states):
+    """Draw until a point lies in the circle; return how far it is from the centre."""
+    while True:
+        x, y = symmetric(states, place), symmetric(states, place)
+        if x * x + y * y < 1:
+            return scale * (x * x + y * y)
+
+
+@cuda.jit
+def by_functions(states, out):
+    i = cuda.grid(1)
+    for _ in range(2):
+        out[i] += in_circle(float32(3), i, states) + symmetric(states, i)
+
+
+def by_functions_reference(numbers, out):
+    used = np.zeros(THREADS, int)
+    for i, row in enumerate(2 * numbers - 1):
+        for _ in range(2):
+            while True:
+                x, y = row[used[i]], row[used[i] + 1]
+                used[i] += 2
+                if x * x + y * y < 1:
+                    break
+            out[i] += np.float32(3) * (x * x + y * y) + row[used[i]]
+            used[i] += 1
+    return used
+
+
+@pytest.mark.parametrize(("lowering", "width"), WAYS)
+def test_device_functions_draw_from_what_is_held(lowering, width):
+    numbers, states_then = drawn(xoroshiro128p_uniform_float32, turns=40)
+    states, out, wanted = new_states(), np.zeros(THREADS, np.float32), np.zeros(THREADS, np.float32)
+    used = by_functions_reference(numbers, wanted)
+    special = run(by_functions, 3, 16, states, out, lowering=lowering, width=width)
+    assert "states[i]['s0'] = _rk_generator_0[0]" in special.explain()
+    assert special.explain().count("['s0']") == 2
+    np.testing.assert_allclose(out, wanted, rtol=1e-6)
+    np.testing.assert_array_equal(states, states_then[used, np.arange(THREADS)])
+
+
+@cuda.jit(device=True)
+def looking(states, i):
+    return xoroshiro128p_uniform_float32(states, i) + states[i]["s0"]
+
+
+@cuda.jit(device=True)
+def asking(states, i):
+    return xoroshiro128p_uniform_float32(states, i) + states.size
+
+
+@cuda.jit(device=True)
+def of_the_next(states, i):
+    return xoroshiro128p_uniform_float32(states, i + 1)
+
+
+@cuda.jit(device=True)
+def again(states, i):
+    if xoroshiro128p_uniform_float32(states, i) < 0.5:
+        return again(states, i)
+    return 1.0
+
+
+@pytest.mark.parametrize("function", [looking, asking, of_the_next, again])
+def test_device_functions_that_do_more_draw_from_memory(function):
+    @cuda.jit
+    def kernel(states, out):
+        i = cuda.grid(1)
+        for _ in range(3):
+            out[i] += function(states, i)
+
+    assert "_rk_generator" not in simt.Kernel(kernel).specialize((new_states(), np.zeros(THREADS))).explain()
+
+
 @cuda.jit
 def walk(states, out):
     i = cuda.grid(1)
@@ -276,7 +356,8 @@ def looked_at_elsewhere(states, out):
 
 @pytest.mark.parametrize(
     ("kernel", "lowering"),
-    [(walk, "lanes"), (field, "lanes"), (until, "lanes"), (looked_at, "loop"), (looked_at_elsewhere, "loop")],
+    [(one, "lanes") for one in (walk, field, until, by_functions)]
+    + [(one, "loop") for one in (looked_at, looked_at_elsewhere)],
 )
 def test_lanes_are_chosen_for_loops_that_hold_their_states_alone(kernel, lowering):
     assert simt.Kernel(kernel).specialize((new_states(), np.zeros(THREADS, np.float32))).lowering == lowering
