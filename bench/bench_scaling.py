@@ -1,8 +1,10 @@
 """How a launch's cost grows: time a thread from 1e4 to 1e9 threads, memory with the grid, and speed with workers.
 
-Time a thread is processor time of one worker, less that of a launch of one block. Memory is how much the process's peak
-grows from a launch of 1e4 threads to one of many. Two workers beside one are timed by the wall clock, interleaved, and
-mean little on a machine that others use.
+Time a thread is processor time of one worker, less that of a launch of one block. A launch of many threads takes the
+mean of the processor's good and bad moments; so small ones are repeated for as long as a round lasts, the sizes take
+turns, and ratios are of one round each: the best of five launches of 0.3 ms was compared with that mean before.
+Memory is how much the process's peak grows from a launch of 1e4 threads to one of many. Two workers beside one are
+timed by the wall clock, interleaved, and mean little on a machine that others use.
 
     python bench/bench_scaling.py [--json FILE] [--quick]
 """
@@ -14,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import simt_cases
@@ -24,6 +27,7 @@ from rkruntime import simt
 
 COMPUTE = ("mandelbrot", "bodies", "black_scholes")  # bound by computing, not by memory
 BLOCK, REPEATS = 256, 5
+ROUND_S = 0.1  # processor time at least for which a size is launched again and again in each round
 
 
 @cuda.jit
@@ -68,9 +72,14 @@ KERNELS = {straight: "loop", looping: "lanes", waiting: "lanes", leaving_early: 
 
 
 def seconds_of(special: simt.Special, blocks: int, out: np.ndarray, workers: simt.Workers) -> float:
-    started = time.process_time()
-    simt.run(special, blocks, BLOCK, (out,), workers=workers)
-    return time.process_time() - started
+    """Return the mean processor time of a launch, of as many as take a round's time."""
+    launches, started = 0, time.process_time()
+    while True:
+        simt.run(special, blocks, BLOCK, (out,), workers=workers)
+        launches += 1
+        taken = time.process_time() - started
+        if taken >= ROUND_S:
+            return taken / launches
 
 
 def per_thread(most: int) -> Iterator[Figure]:
@@ -81,19 +90,22 @@ def per_thread(most: int) -> Iterator[Figure]:
             top = most // 100 if lowering == "fibers" else most
             special = simt.Kernel(kernel, lowering=lowering).specialize((out,))
             sizes = [10**power for power in range(4, 10) if 10**power <= top]
-            repeats = {size: REPEATS if size < 10**9 else 2 for size in sizes}
-            empty = min(seconds_of(special, 1, out, workers) for _ in range(20))
-            ns = {}
-            for size in sizes:
-                taken = min(seconds_of(special, size // BLOCK, out, workers) for _ in range(repeats[size]))
-                ns[size] = max(taken - empty, 0) * 1e9 / (size // BLOCK * BLOCK)
+            rounds = [_round(special, sizes, out, workers) for _ in range(REPEATS)]
+            ns = {size: median(one[size] for one in rounds) for size in sizes}
             shown = ", ".join(f"{size:.0e}: {value:.2f}" for size, value in ns.items())
             print(f"  {kernel.__name__} ({lowering}), ns a thread: {shown}", file=sys.stderr, flush=True)
             base = min(10**6, sizes[-2])
             name = f"{kernel.__name__} ({lowering}): time a thread of {sizes[-1]:.0e} / of {base:.0e}"
-            yield Figure.of(name, [ns[sizes[-1]] / ns[base]], target="<= 1.1")
+            yield Figure.of(name, [one[sizes[-1]] / one[base] for one in rounds], target="<= 1.1")
     finally:
         workers.close()
+
+
+def _round(special: simt.Special, sizes: list[int], out: np.ndarray, workers: simt.Workers) -> dict[int, float]:
+    """Return for each size the nanoseconds of a thread, measured one after the other."""
+    empty = seconds_of(special, 1, out, workers)
+    taken = {size: seconds_of(special, size // BLOCK, out, workers) for size in sizes}
+    return {size: max(one - empty, 0) * 1e9 / (size // BLOCK * BLOCK) for size, one in taken.items()}
 
 
 def peak_bytes() -> int:
