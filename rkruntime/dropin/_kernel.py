@@ -82,7 +82,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             return
         self.py_func = py_func
         self.entry_name = py_func.__name__
-        self.compiled = Kernel(py_func, options=self.options)
+        self.compiled = Kernel(py_func, options={**self.options, "ends_threads": True})
         if not self.extensions:
             self._specialize([sample_of(kind) for kind in self.argtypes])
         config = current_launch_config()

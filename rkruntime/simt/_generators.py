@@ -26,6 +26,7 @@ from rkruntime.simt._drawers import Draws, held_in, mentions
 from rkruntime.simt._features import Category, Feature, feature_of
 from rkruntime.simt._names import Names, assigned_names
 from rkruntime.simt._nodes import nodes_of
+from rkruntime.simt._placed import placed, statements_at
 from rkruntime.simt._program import PREFIX
 from rkruntime.simt._read import Source
 
@@ -117,9 +118,9 @@ class _Holding(ast.NodeTransformer):
         held = f"{PREFIX}generator_{self.count}"
         self.count += 1
         text = {"held": held, "states": states, "index": index, "used": _random.USED}
-        before = _statements(BEFORE, loop, array=ARRAY, word=WORD, words=_random.WORDS, **text)
-        drawing = _Drawing(self.draws, held, lambda at: _statements(AFTER, at, **text))
-        return [*before, drawing.visit(loop), *_statements(AFTER, loop, **text)]
+        before = statements_at(loop, BEFORE, array=ARRAY, word=WORD, words=_random.WORDS, **text)
+        drawing = _Drawing(self.draws, held, lambda at: statements_at(at, AFTER, **text))
+        return [*before, drawing.visit(loop), *statements_at(loop, AFTER, **text)]
 
     def _place(self, loop: ast.For | ast.While) -> tuple[str, str] | None:
         """Return the names of the array of states and of the index of the one that a loop draws from, if it is one."""
@@ -186,20 +187,8 @@ class _Drawing(ast.NodeTransformer):
         name = f"{self.held}_returned"
         kept = ast.Assign([ast.Name(name, ast.Store())], self.visit(node.value))
         returned = ast.Return(ast.Name(name, ast.Load()))
-        return [_placed(kept, node), *self.after(node), _placed(returned, node)]
+        return [placed(kept, node), *self.after(node), placed(returned, node)]
 
 
 def _is_count(leaf: ast.expr) -> bool:
     return isinstance(leaf, ast.Constant) and isinstance(leaf.value, int) and leaf.value >= 0
-
-
-def _statements(text: str, at: ast.stmt, **names: Any) -> list[ast.stmt]:
-    return [_placed(statement, at) for statement in ast.parse(text.format(**names)).body]
-
-
-def _placed(statement: ast.stmt, at: ast.stmt) -> ast.stmt:
-    """Give a statement and all its parts the place of another in the file."""
-    for node in nodes_of(statement):
-        if "lineno" in node._attributes:
-            ast.copy_location(node, at)
-    return ast.fix_missing_locations(statement)

@@ -131,7 +131,7 @@ class Kernel:
         function: A plain function, or a dispatcher of `cuda.jit`.
         name: What errors call it; by default its own name.
         options: `debug`, `check_bounds`, `fastmath`, `fma` (default true: a * b + c may be rounded once, as numba-cuda
-            does). Others, which concern GPUs, are ignored.
+            does), `ends_threads`. Others, which concern GPUs, are ignored.
         lowering: `lanes`, `loop` or `fibers`, to have that and no other; None chooses.
         width: Threads of a vector where lanes are taken: 1 to 64; None chooses.
 
@@ -160,6 +160,7 @@ class Kernel:
             check_bounds=bool(given.get("check_bounds")),
             fastmath=bool(given.get("fastmath")),
             fma=bool(given.get("fma", True)),
+            ends_threads=bool(given.get("ends_threads")) and not given.get("debug"),
         )
         self._wanted = lowering
         self._width = width

@@ -30,6 +30,7 @@ from rkruntime.simt._names import UNKNOWN, Names, assigned_names
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._objects import is_plain, item_bytes, of_numba_cuda
 from rkruntime.simt._options import PLAIN, Options
+from rkruntime.simt._outside import with_threads_ended
 from rkruntime.simt._program import CONTEXT, PREFIX, Later, Program, Unit, called
 from rkruntime.simt._read import Source, plain_function, read, refuse
 from rkruntime.simt._shifting import with_shifts_called
@@ -62,6 +63,8 @@ def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device
             continue
         source = read(function, name, device=device or function is not kernel)
         source = number_choices(source, Names(function, source.tree, bound_to(function)), is_bindable)
+        if options.ends_threads and function is kernel:
+            source = with_threads_ended(source)
         if not options.checks_subscripts:
             source = with_states_held(source, Names(function, source.tree, bound_to(function)))
         rewriter = _Rewriter(source, sites, options)
