@@ -84,6 +84,21 @@ def life(x, out):
 
 
 @cuda.jit
+def least_label(x, out):
+    j, i = cuda.grid(2)
+    if i < x.shape[0] and j < x.shape[1]:
+        least = x[i, j]
+        for a in range(-1, 2):
+            for b in range(-1, 2):
+                y, z = i + a, j + b
+                if 0 <= y < x.shape[0] and 0 <= z < x.shape[1]:
+                    label = x[y, z]
+                    if 0 < label < least:
+                        least = label
+        out[i, j] = least
+
+
+@cuda.jit
 def column_sums(a, out):
     column = cuda.grid(1)
     if column < out.size:
@@ -177,6 +192,19 @@ def gcd(a, b, out):
 
 
 @cuda.jit
+def is_prime(numbers, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        n, prime, divisor = numbers[i], True, 2
+        while divisor * divisor <= n:
+            if n % divisor == 0:
+                prime = False
+                break
+            divisor += 1
+        out[i] = prime
+
+
+@cuda.jit
 def wrapped(x, out):
     i = cuda.grid(1)
     if i < out.size:
@@ -235,6 +263,7 @@ def whole_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     few = values[:2, : 3000 // scale].copy()
     for kernel, args in (
         (gcd, (a, b, counts)),
+        (is_prime, (a % 10_000, counts)),
         (wrapped, (values, np.zeros(rows, np.float32))),
         (looked_up, (text, table, bytes_out)),
         (field_lengths, (text, random.integers(0, text.size, rows).astype(np.int32), counts)),
@@ -263,7 +292,7 @@ def image_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     """Return kernels that sum what is around a pixel, with images of each size of pixel."""
     side = 1024 // scale // 16 * 16 or 16
     image = np.random.default_rng(2).integers(0, 2, (side, side))
-    for kernel, dtype in itertools.product((box_filter, life), (np.uint8, np.int16, np.int32, np.float32)):
+    for kernel, dtype in itertools.product((box_filter, life, least_label), (np.uint8, np.int16, np.int32, np.float32)):
         args = (image.astype(dtype), np.zeros(image.shape, dtype))
         name = f"{kernel.__name__}, {dtype.__name__}"
         yield name, lambda kernel=kernel, args=args: [(kernel, (side // 16,) * 2, (16, 16), args)]  # type: ignore[misc]

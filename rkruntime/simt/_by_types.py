@@ -15,7 +15,8 @@ from rkruntime.simt._program import Program
 from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._refused import LanesRefused
 from rkruntime.simt._registers import register_bytes
-from rkruntime.simt._unrolled import unrolls_short_numbers
+from rkruntime.simt._searches import searches_by_dividing
+from rkruntime.simt._unrolled import unrolls_choices, unrolls_short_numbers
 
 __all__ = ("check_types",)
 
@@ -48,6 +49,12 @@ def _check_whole_numbers(program: Program, argument_types: Sequence[Any]) -> Non
     where = unrolls_short_numbers(program, argument_types)
     if where is not None:
         raise LanesRefused(f"LLVM unrolls loops of few turns, and has many short numbers in a vector: {where}")
+    where = unrolls_choices(program, argument_types)
+    if where is not None:
+        raise LanesRefused(f"LLVM unrolls loops of few turns that choose among numbers: {where}")
+    where = searches_by_dividing(program)
+    if where is not None:
+        raise LanesRefused(f"each thread searches by dividing, and most end before the last of a vector: {where}")
     where = sums_along_rows(program, argument_types)
     if where is not None:
         raise LanesRefused(f"each thread sums up whole numbers along its own row, which LLVM makes vectors of: {where}")
