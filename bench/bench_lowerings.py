@@ -205,6 +205,12 @@ def is_prime(numbers, out):
 
 
 @cuda.jit
+def counts_apart(x, out):
+    for i in range(cuda.grid(1), x.size, cuda.gridsize(1)):
+        cuda.atomic.add(out, x[i], 1)
+
+
+@cuda.jit
 def wrapped(x, out):
     i = cuda.grid(1)
     if i < out.size:
@@ -271,6 +277,14 @@ def whole_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
         (near_pairs, (few[0], few[1], np.float32(0.01), counts[: few.shape[1]])),
     ):
         yield kernel.__name__, lambda kernel=kernel, args=args: [(kernel, -(-args[-1].size // 256), 256, args)]  # type: ignore[misc]
+
+
+def atomic_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
+    """Return counts in arrays that fit one processor's cache, and that do not."""
+    for size in (10**5, 10**7):
+        x = np.random.default_rng(4).integers(0, size, 10**6 // scale)
+        args = (x, np.zeros(size, np.int32))
+        yield f"counts_apart, {size}", lambda args=args: [(counts_apart, 64, 128, args)]  # type: ignore[misc]
 
 
 def complex_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
@@ -357,6 +371,7 @@ def measure(name: str, make: Callable[[], list[Launch]], rounds: int) -> Figure 
 def all_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     yield from own_cases(scale)
     yield from whole_cases(scale)
+    yield from atomic_cases(scale)
     yield from complex_cases(scale)
     yield from image_cases(scale)
     yield from table_cases(scale)

@@ -136,6 +136,10 @@ def emit_one_by_one(
             builder.store(old, builder.gep(olds, [INDEX(0), lane]))
 
     def every_turn(alone: bool) -> None:
+        if not alone:  # an atomic instruction waits for its element, and the next for it
+            with cgutils.for_range(builder, vectors.opaque(builder, INDEX(count))) as at:
+                place = builder.load(builder.gep(rooms[0], [INDEX(0), at.index]))
+                _prefetch(builder, places.pointer(place))
         at_once = min(count, AT_ONCE) if alone else 1
         # Of a loop of so many turns, LLVM would make one long piece that takes lanes from registers, which is slower.
         with cgutils.for_range(builder, vectors.opaque(builder, INDEX(count // at_once))) as at:
@@ -166,6 +170,14 @@ def _spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
     room.align = 64
     builder.store(vector, builder.bitcast(room, vector.type.as_pointer())).align = 64
     return room
+
+
+def _prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
+    """Have memory brought near that is about to be written."""
+    byte = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [byte.type, INDEX, INDEX, INDEX])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [byte, INDEX(1), INDEX(3), INDEX(1)])  # to write, into the nearest cache, data
 
 
 def _by_privacy(builder: ir.IRBuilder, update: Update, emit: Callable[[bool], object]) -> None:
