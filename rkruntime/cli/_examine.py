@@ -77,11 +77,16 @@ def _sources(loaded: LoadedConfig) -> list[str]:
 def _processor() -> dict[str, Any]:
     import llvmlite.binding as llvm
 
-    from rkruntime.simt import vector_math_library as library
+    from rkruntime.simt import vector_math_version
 
     features = llvm.get_host_cpu_features()
     name, bits = next(((name, bits) for name, bits in VECTORS if features.get(name)), (None, None))
-    return {"name": llvm.get_host_cpu_name(), "vector_bits": bits, "vector_from": name, "vector_math": library()}
+    return {
+        "name": llvm.get_host_cpu_name(),
+        "vector_bits": bits,
+        "vector_from": name,
+        "vector_math": vector_math_version(),
+    }
 
 
 def _cuda() -> dict[str, Any]:

@@ -13,6 +13,6 @@ from rkruntime.simt._kernel import Special as Special
 from rkruntime.simt._run import run as run
 from rkruntime.simt._schedule import Launch as Launch
 from rkruntime.simt._schedule import Workers as Workers
-from rkruntime.simt._svml import library as vector_math_library
+from rkruntime.simt._svml import version as vector_math_version
 
-__all__ = ("Kernel", "Launch", "Special", "Workers", "cache_folder", "run", "vector_math_library")
+__all__ = ("Kernel", "Launch", "Special", "Workers", "cache_folder", "run", "vector_math_version")

@@ -34,7 +34,7 @@ import numpy as np
 
 from rkruntime.simt._on_disk import OnDisk, link, parts_of
 from rkruntime.simt._registers import told_of_processor
-from rkruntime.simt._svml import library
+from rkruntime.simt._svml import CALLED, is_loaded, library
 
 __all__ = (
     "Uncacheable",
@@ -77,7 +77,8 @@ def folder() -> Path | None:
 
 def digest(parts: Iterable[str]) -> str:
     """Return the name of the entry for a kernel that depends on these texts, on this machine with these versions."""
-    total = hashlib.sha256(f"{_surroundings()}\nvector math {library()}".encode())  # whose functions are found by name
+    path = library()  # of vector math, whose functions are found by name
+    total = hashlib.sha256(f"{_surroundings()}\n{path} {path and path.stat().st_size}".encode())
     for part in parts:
         total.update(b"\0")
         total.update(part.encode("utf-8", "surrogatepass"))
@@ -159,7 +160,7 @@ def read(name: str, key: str, place: Path | None) -> bytes | None:
 def load(name: str, key: str) -> OnDisk | None:
     """Return the machine code of an entry, or None where there is none, or none that can be used."""
     payload = read(name, key, folder())
-    if payload is None:
+    if payload is None or (CALLED.encode() in payload and not is_loaded()):
         return None
     try:
         return link(*pickle.loads(payload))

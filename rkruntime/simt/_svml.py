@@ -9,7 +9,9 @@ import ctypes
 import logging
 import math
 import platform
+import site
 import sys
+import sysconfig
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
@@ -20,9 +22,10 @@ import llvmlite.binding as llvm
 import numpy as np
 from numba.core import config
 
-__all__ = ("FUNCTIONS", "library")
+__all__ = ("CALLED", "FUNCTIONS", "is_loaded", "library", "version")
 
 PACKAGE = "intel-cmplr-lib-rt"
+CALLED = "__svml_"  # what the names of its functions begin with
 FILES = ("libintlc.so.5", "libsvml.so")  # the second needs the first, and does not say where that is
 _SAME = ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh")
 _IN_MATH = (*_SAME, "asin", "acos", "atan", "asinh", "acosh", "atanh", "atan2", "erf", "erfc", "pow")
@@ -36,25 +39,39 @@ FUNCTIONS: Mapping[Any, str] = {
 log = logging.getLogger("rkruntime.simt")
 
 
-def library() -> str | None:
-    """Return the library's version, once it is loaded; None where it is not to be used."""
-    return None if getattr(config, "DISABLE_INTEL_SVML", False) else _loaded()
+def library() -> Path | None:
+    """Return where the library is; None where it is not to be used."""
+    return None if getattr(config, "DISABLE_INTEL_SVML", False) else _found()
 
 
 @cache
-def _loaded() -> str | None:
+def _found() -> Path | None:
+    """Look where pip puts it: importing the packages' metadata takes as long as loading a kernel."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
-    try:
-        package = metadata.distribution(PACKAGE)
-    except metadata.PackageNotFoundError:
-        return None
-    places = {path.name: Path(str(path.locate())) for path in package.files or () if path.name in FILES}
+    for base in (sysconfig.get_path("data"), site.getuserbase()):
+        folder = Path(base) / "lib"
+        if all((folder / name).exists() for name in FILES):
+            return folder / FILES[-1]
+    return None
+
+
+def version() -> str | None:
+    """Return the library's version; None where it is not to be used."""
+    return None if library() is None else metadata.version(PACKAGE)
+
+
+@cache
+def is_loaded() -> bool:
+    """Load the library for machine code that calls it, which takes some milliseconds; false if that fails."""
+    path = _found()
+    if path is None:
+        return False
     try:
         for name in FILES:
-            ctypes.CDLL(str(places[name]), mode=ctypes.RTLD_GLOBAL)
-        llvm.load_library_permanently(str(places[FILES[-1]]))
-    except (KeyError, OSError, RuntimeError) as error:
-        log.warning("%s is installed, and does not load: %s", PACKAGE, error)
-        return None
-    return package.version
+            ctypes.CDLL(str(path.with_name(name)), mode=ctypes.RTLD_GLOBAL)
+        llvm.load_library_permanently(str(path))
+    except (OSError, RuntimeError) as error:
+        log.warning("%s does not load, and functions go lane by lane: %s", path, error)
+        return False
+    return True

@@ -5,6 +5,9 @@ it has not; Python's, of the C library, are within a unit themselves, which is a
 """
 
 import math
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -154,3 +157,35 @@ def test_kernels_on_disk_are_told_apart_by_the_library(monkeypatch):
         again = simt.Kernel(some_threads, lowering="lanes").specialize(args)
         assert "taken from the cache" in again.explain()
     assert keys[1] == 0, "without the library, what calls it was taken"
+
+
+SCRIPT = """
+import math
+import numpy as np
+from numba import cuda
+from rkruntime import simt
+
+@cuda.jit
+def logarithms(x, out):
+    i = cuda.grid(1)
+    if i < out.size:
+        out[i] = math.log(x[i])
+
+if __name__ == "__main__":
+    x, out = np.linspace(1, 9, 64, dtype=np.float32), np.zeros(64, np.float32)
+    special = simt.Kernel(logarithms).specialize((x, out))
+    simt.run(special, 1, 64, (x, out))
+    np.testing.assert_allclose(out, np.log(x), rtol=1e-6)
+    print(special.lowering, "taken from the cache" in special.explain())
+"""
+
+
+def test_another_process_finds_the_library_for_what_is_on_disk(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "RKRUNTIME_CACHE_DIR": str(tmp_path / "kept")}
+    for told in ("lanes False", "lanes True"):
+        done = subprocess.run(
+            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.stdout.strip() == told, done.stderr

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import types
 
 from rkruntime.simt._registers import register_bytes
-from rkruntime.simt._svml import library
+from rkruntime.simt._svml import CALLED, is_loaded, library
 
 __all__ = ("vector_math",)
 
@@ -31,13 +31,13 @@ def vector_math(builder: ir.IRBuilder, name: str, type_: Any, values: Sequence[i
     lanes = values[0].type.count
     most = register_bytes() // (type_.bitwidth // 8)
     count = min(lanes, most)
-    if count * type_.bitwidth < 128 or library() is None:
+    if count * type_.bitwidth < 128 or library() is None or not is_loaded():
         return None
     element = values[0].type.element
     vector = ir.VectorType(element, count)
     single = "f" if type_ == types.float32 else ""
     kind = ir.FunctionType(vector, [vector] * len(values))
-    symbol = f"__svml_{name}{single}{count}_ha"
+    symbol = f"{CALLED}{name}{single}{count}_ha"
     function = builder.module.globals.get(symbol) or ir.Function(builder.module, kind, symbol)
     parts = [_part(builder, value, start, count) for value in values for start in range(0, lanes, count)]
     turns = lanes // count
