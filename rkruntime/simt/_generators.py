@@ -29,6 +29,7 @@ from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._placed import placed, statements_at
 from rkruntime.simt._program import PREFIX
 from rkruntime.simt._read import Source
+from rkruntime.simt._variants import bound_to
 
 __all__ = ("with_states_held",)
 
@@ -58,16 +59,16 @@ if {held}[{used}] != 0:
 """
 
 
-def with_states_held(source: Source, names: Names) -> Source:
+def with_states_held(source: Source) -> Source:
     """Return a function whose loops hold their generators' states; the same one where none can.
 
     Args:
         source: A function as its author wrote it.
-        names: What its names stand for.
     """
     random = sys.modules.get("numba.cuda.random")
     if random is None:  # so that nothing can have been imported from it
         return source
+    names = Names(source.function, source.tree, bound_to(source.function))
     draws = Draws(names, {id(getattr(random, name)): name for name in DRAWS})
     given = held_in(source.function)
     if given is None and not any(draws.place_of(node) for node in nodes_of(source.tree)):

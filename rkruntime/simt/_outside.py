@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from rkruntime.simt._copied import copied
+from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._placed import statements_at
 from rkruntime.simt._read import Source
 
@@ -31,7 +32,7 @@ def with_threads_ended(source: Source) -> Source:
     Args:
         source: A kernel as its author wrote it.
     """
-    if not any(isinstance(node, ast.Attribute) and node.attr in TUPLES for node in ast.walk(source.tree)):
+    if not any(isinstance(node, ast.Attribute) and node.attr in TUPLES for node in nodes_of(source.tree)):
         return source
     ending = _Ending()
     tree = copied(source.tree)
@@ -71,7 +72,7 @@ class _Ending(ast.NodeTransformer):
 def _subscripts(statement: ast.stmt) -> Iterator[tuple[str, str, str]]:
     """Yield what a statement subscripts so whenever it runs, array, attribute and index, as text."""
     if isinstance(statement, ast.While | ast.FunctionDef) or any(
-        isinstance(node, ast.NamedExpr) for node in ast.walk(statement)
+        isinstance(node, ast.NamedExpr) for node in nodes_of(statement)
     ):
         return
     for part in ast.iter_child_nodes(statement):

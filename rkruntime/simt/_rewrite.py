@@ -66,7 +66,7 @@ def rewrite(kernel: FunctionType, name: str, options: Options = PLAIN, *, device
         if options.ends_threads and function is kernel:
             source = with_threads_ended(source)
         if not options.checks_subscripts:
-            source = with_states_held(source, Names(function, source.tree, bound_to(function)))
+            source = with_states_held(source)
         rewriter = _Rewriter(source, sites, options)
         unit = units[function] = rewriter.run()
         if function is kernel and not device:

@@ -210,10 +210,8 @@ class Workers:
         over = launch.is_over and launch in self._tasks
         if over:
             self._remove(launch)
-        for task in self._tasks:
-            if task.wants_worker:
-                self._work.notify(self._free)
-                break
+        if any(task.wants_worker for task in self._tasks):
+            self._work.notify(self._free)
         return over
 
     def _runner(self) -> Runner:
