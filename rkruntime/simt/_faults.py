@@ -15,7 +15,7 @@ from rkruntime.simt import _state
 from rkruntime.simt._raised import Interrupted, OutOfBounds, TooDeep
 from rkruntime.simt._rewrite import Program
 
-__all__ = ("compile_error", "fault_of")
+__all__ = ("compile_error", "fault_of", "is_authors_mistake")
 
 LONGEST_DETAIL = 30
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -65,6 +65,11 @@ def compile_error(program: Program, signature: str, error: Exception) -> BaseExc
     if not isinstance(error, NumbaError):
         text = f"{type(error).__name__}: {text}"
     return _caused(KernelCompileError(source.name, source.file, line, signature, _gist(text)), error)
+
+
+def is_authors_mistake(error: Exception) -> bool:
+    """Whether numba has found a mistake in the kernel, which it will find in any lowering; else another may do."""
+    return isinstance(error, KernelCompileError) and isinstance(error.__cause__, NumbaError)
 
 
 def _triple(state: npt.NDArray[np.int64], first: int) -> tuple[int, int, int]:

@@ -14,13 +14,13 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from rkruntime.errors import RkError, UnsupportedKernel
+from rkruntime.errors import KernelCompileError, RkError, UnsupportedKernel
 from rkruntime.simt import _cache
 from rkruntime.simt._arguments import key_of, types_of
 from rkruntime.simt._by_types import check_types
 from rkruntime.simt._choice import Choice, choose, choose_rows, choose_width, has_barriers
 from rkruntime.simt._explain import explain
-from rkruntime.simt._faults import compile_error, fault_of
+from rkruntime.simt._faults import compile_error, fault_of, is_authors_mistake
 from rkruntime.simt._features import Category
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
@@ -228,10 +228,11 @@ class Kernel:
                 if Category.WARP in self.program.categories or not special.takes_row_ends:
                     special.otherwise = self._ragged(argument_types)
                 return special
-            except LanesRefused as refused:
-                if self._wanted is not None:
+            except (LanesRefused, KernelCompileError) as error:
+                if self._wanted is not None or is_authors_mistake(error):
                     raise
-                choice = Choice("fibers" if has_barriers(self.program) else "loop", str(refused))
+                why = str(error) if isinstance(error, LanesRefused) else f"lanes failed at it: {error.detail}"
+                choice = Choice("fibers" if has_barriers(self.program) else "loop", why)
         return self._compile_as(choice, argument_types)
 
     def _ragged(self, argument_types: tuple[Any, ...]) -> Callable[[], Special]:

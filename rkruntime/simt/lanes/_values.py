@@ -203,13 +203,23 @@ class LaneValues(Lower):
         if isinstance(form, tuple):
             parts = parts_of(type_)
             assert parts is not None
-            return [self._fit(*one) for one in zip(value.held, parts, form, strict=True)]
+            return [self._fit(*one) for one in zip(self._in_parts(value), parts, form, strict=True)]
         if form is Shape.VARYING:
             held = self._vector(value, type_)
             if held is None:
                 raise refused_at(self.loc, f"{type_} differs among threads")
             return held
         return self.context.cast(self.builder, value.held, value.type, type_)
+
+    def _in_parts(self, value: Value) -> list[Value]:
+        """Return the parts of a tuple or a range; of one that is the same for all lanes, numba has a whole."""
+        if isinstance(value.held, list):
+            return value.held
+        parts = parts_of(value.type) if isinstance(value.type, types.BaseTuple | types.RangeType) else None
+        if parts is None:
+            raise refused_at(self.loc, f"{value.type} is the same for some threads alone")
+        held = cgutils.unpack_tuple(self.builder, value.held, len(parts))
+        return [Value(value.form, *one) for one in zip(parts, held, strict=True)]
 
     # Lane by lane
 
