@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random as random_module
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 import trio
@@ -230,7 +230,11 @@ class ActorSystem:
     @property
     def actors(self) -> tuple[ActorInfo, ...]:
         """What is known of each live actor now."""
-        return tuple(cell.info for cell in tuple(self._cells.values()))  # may be read off the Trio thread
+        return tuple(self.each_actor())
+
+    def each_actor(self) -> Iterator[ActorInfo]:
+        """Yield what is known of each live actor, when it is asked for."""
+        yield from (cell.info for cell in tuple(self._cells.values()))  # may be read off the Trio thread
 
     # For cells and supervisors
 

@@ -8,15 +8,15 @@ exposition costs about 10 us a sample: a thousand kernels have thirty thousand.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import TypeVar
 
 from rkruntime.observability._histogram import Histogram
 from rkruntime.observability._table import BOUNDS_S, TABLE, Metric
 
-__all__ = ("OPENMETRICS", "TEXT", "Page", "histogram_lines", "stack_lines", "wants_openmetrics")
+__all__ = ("OPENMETRICS", "TEXT", "Page", "histogram_lines", "sample_line", "stack_lines", "wants_openmetrics")
 
 Row = TypeVar("Row")
 
@@ -32,7 +32,6 @@ def wants_openmetrics(accept: str) -> bool:
 MOST_KEPT = 32_768
 """Beginnings of lines that are kept from scrape to scrape: those of a thousand kernels and a thousand actors."""
 
-SLICE_ROWS = 8
 GIVE_WAY_EACH_S, GIVE_WAY_S = 1e-4, 5e-5
 """A page lets other threads run for a moment every tenth of a millisecond: they would wait 5 ms for the interpreter.
 
@@ -50,51 +49,53 @@ class Page:
 
     def __init__(self, openmetrics: bool) -> None:
         self.openmetrics = openmetrics
-        self._parts: list[bytes] = []
+        self._pieces: list[bytes] = []
         self._gave_way_s = time.perf_counter()
 
     def family(self, name: str, rows: Iterable[tuple[tuple[str, ...], float]]) -> None:
         """Write a family of counters, gauges or infos: the labels' values, and the value, of each sample."""
-        self._head(TABLE[name])
-        for some in self._slices(rows):
-            self._write("".join([f"{_sample(name, values)} {value!r}\n" for values, value in some]))
+        self.lines(name, [sample_line(name, values, value) for values, value in self.slowly(rows)])
 
     def histograms(self, name: str, rows: Iterable[tuple[tuple[str, ...], Histogram]]) -> None:
         """Write a family of histograms: the labels' values, and the histogram, of each."""
-        self.kept((name,), rows, lambda row: (histogram_lines(name, *row, openmetrics=self.openmetrics),))
+        self.lines(name, [histogram_lines(name, *row, openmetrics=self.openmetrics) for row in self.slowly(rows)])
 
-    def kept(self, names: Sequence[str], rows: Iterable[Row], lines_of: Callable[[Row], Sequence[bytes]]) -> None:
-        """Write families whose rows know their own lines in each, and may keep them until they change."""
-        lines = [lines_of(row) for some in self._slices(rows) for row in some]
-        for place, name in enumerate(names):
-            self._head(TABLE[name])
-            self._parts += [each[place] for each in lines]
+    def lines(self, name: str, lines: Iterable[bytes]) -> None:
+        """Write a family of which the lines are there."""
+        self._pieces.append(_head(name, self.openmetrics))
+        self._pieces += lines
 
-    def end(self) -> bytes:
-        """Return the page."""
-        if self.openmetrics:
-            self._write("# EOF\n")
-        return b"".join(self._parts)
-
-    def _slices(self, rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
-        """Yield a few rows at a time, and let other threads run before any that would keep them waiting."""
-        left = iter(rows)
-        while some := tuple(islice(left, SLICE_ROWS)):
+    def slowly(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield what is written one by one, and let other threads run in between where they have waited."""
+        for row in rows:
             if time.perf_counter() - self._gave_way_s > GIVE_WAY_EACH_S:
                 time.sleep(GIVE_WAY_S)
                 self._gave_way_s = time.perf_counter()
-            yield some
+            yield row
 
-    def _write(self, text: str) -> None:
-        self._parts.append(text.encode())
+    def end(self) -> list[bytes]:
+        """Return the page's pieces."""
+        if self.openmetrics:
+            self._pieces.append(b"# EOF\n")
+        return self._pieces
 
-    def _head(self, metric: Metric) -> None:
-        name, kind = metric.name, metric.kind
-        if not self.openmetrics:
-            name, kind = (_sample_name(metric), "gauge" if kind == "info" else kind)
-        self._write(f"# HELP {name} {metric.help}\n# TYPE {name} {kind}\n")
-        if self.openmetrics and metric.unit:
-            self._write(f"# UNIT {name} {metric.unit}\n")
+
+@lru_cache
+def _head(name: str, openmetrics: bool) -> bytes:
+    """Return what stands before a family's lines."""
+    metric = TABLE[name]
+    kind = metric.kind
+    if not openmetrics:
+        name, kind = (_sample_name(metric), "gauge" if kind == "info" else kind)
+    head = f"# HELP {name} {metric.help}\n# TYPE {name} {kind}\n"
+    if openmetrics and metric.unit:
+        head += f"# UNIT {name} {metric.unit}\n"
+    return head.encode()
+
+
+def sample_line(name: str, values: tuple[str, ...], value: float) -> bytes:
+    """Return the line of a sample: its labels' values, and its own."""
+    return f"{_sample(name, values)} {value!r}\n".encode()
 
 
 def stack_lines(name: str, value: str, over: tuple[str, ...], numbers: Iterable[float]) -> bytes:

@@ -13,8 +13,9 @@ from rkruntime.actors import ActorEvent, EndedMessages, MessageDone
 from rkruntime.errors import NotRunning
 from rkruntime.kernels import LaunchDone
 from rkruntime.memory import PressureChange
-from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, histogram_lines, stack_lines, wants_openmetrics
+from rkruntime.observability._exposition import OPENMETRICS, TEXT, Page, wants_openmetrics
 from rkruntime.observability._histogram import Histogram
+from rkruntime.observability._launch_counts import ENDS, LaunchCounts
 from rkruntime.observability._requests import MOST_UNCOUNTED, RequestCounts, RequestDone
 from rkruntime.observability._runtime_page import write_actors, write_device, write_memory
 from rkruntime.runtime import DrainReport, Runtime, State, Transition
@@ -22,57 +23,9 @@ from rkruntime.runtime import DrainReport, Runtime, State, Transition
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-__all__ = ("KernelCounts", "Metrics")
+__all__ = ("Metrics",)
 
-STAGES = ("compile", "copy_in", "queue", "device", "copy_out")
-ENDS = ("completed", "failed", "cancelled")
 DRAIN_ENDS = (*ENDS, "abandoned")
-LAUNCH_FAMILIES = ("rkruntime_launches", "rkruntime_launch_seconds", "rkruntime_launch_stage_seconds")
-
-
-class KernelCounts:
-    """What is counted of one kernel; one thread at a time counts, any may read it.
-
-    Attributes:
-        outcomes: Launches by how they ended.
-        stages_s: Seconds by stage, in the order of `STAGES`.
-        took: How long completed launches took.
-    """
-
-    __slots__ = ("_lines", "outcomes", "stages_s", "took")
-
-    def __init__(self) -> None:
-        self.outcomes = dict.fromkeys(ENDS, 0)
-        self.stages_s = [0.0] * len(STAGES)
-        self.took = Histogram()
-        self._lines: dict[bool, tuple[int, tuple[bytes, ...]]] = {}
-
-    def count(self, done: LaunchDone) -> None:
-        """Count a launch."""
-        record = done.record
-        if record is not None:
-            self.took.observe(done.took_s, done.trace)
-            stages_s = self.stages_s
-            stages_s[0] += record.compile_s
-            stages_s[1] += record.copy_in_s
-            stages_s[2] += record.queue_s
-            stages_s[3] += record.device_s
-            stages_s[4] += record.copy_out_s
-        self.outcomes[done.outcome] += 1  # last: lines made before are out of date from here on
-
-    def lines(self, name: str, *, openmetrics: bool) -> tuple[bytes, ...]:
-        """Return its lines in each of `LAUNCH_FAMILIES`; made anew where a launch has ended since they were made."""
-        launches = sum(self.outcomes.values())
-        made_at, lines = self._lines.get(openmetrics, (-1, ()))
-        if made_at != launches:
-            ended, took, stages = LAUNCH_FAMILIES
-            lines = (
-                stack_lines(ended, name, ENDS, self.outcomes.values()),
-                histogram_lines(took, (name,), self.took, openmetrics=openmetrics),
-                stack_lines(stages, name, STAGES, self.stages_s),
-            )
-            self._lines[openmetrics] = launches, lines
-        return lines
 
 
 class Metrics:
@@ -84,7 +37,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
-        self.kernels: dict[str, KernelCounts] = {}
+        self.launches = LaunchCounts()
         self.requests = RequestCounts()
         self.requests_in_flight: Callable[[], int] = lambda: 0
         self.dropped: dict[str, Callable[[], int]] = {}
@@ -148,10 +101,7 @@ class Metrics:
         """Count what was put aside; on any thread."""
         with self._counting:
             for done in [self._launched.popleft() for _ in range(len(self._launched))]:
-                kernel = self.kernels.get(done.kernel)
-                if kernel is None:
-                    kernel = self.kernels[done.kernel] = KernelCounts()
-                kernel.count(done)
+                self.launches.count(done)
                 if done.record is not None:
                     self._queued.observe(done.record.queue_s, done.trace)
 
@@ -186,6 +136,15 @@ class Metrics:
         Returns:
             The page, and its content type.
         """
+        pieces, kind = self.write(accept)
+        return b"".join(pieces), kind
+
+    def write(self, accept: str = OPENMETRICS) -> tuple[list[bytes], str]:
+        """Answer a scrape as `render` does, with a page in pieces that are not put together.
+
+        Returns:
+            The page's pieces, most of a kilobyte or more, and its content type.
+        """
         self._count_launches()
         page = Page(wants_openmetrics(accept))
         runtime = self._runtime
@@ -195,12 +154,13 @@ class Metrics:
         page.family("rkruntime_transitions", _by_one(self._transitions))
         self._write_drain(page)
         if runtime is not None:
-            write_actors(page, runtime.actors)
+            write_actors(page, runtime.each_actor())
         page.family("rkruntime_actor_events", _by_one(self._events))
         page.family("rkruntime_messages", _by_one(self._messages))
         page.histograms("rkruntime_message_wait_seconds", [((), self._waited)])
         page.histograms("rkruntime_message_run_seconds", [((), self._ran)])
-        self._write_launches(page)
+        self.launches.write(page)
+        page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
         if runtime is not None:
             with suppress(NotRunning):  # it has not begun, or has ended, and its memory with it
                 write_memory(page, runtime.memory)
@@ -225,11 +185,6 @@ class Metrics:
         page.family("rkruntime_drain_seconds", [((), lasted_s)])
         ended = [] if report is None else [((outcome,), getattr(report, outcome)) for outcome in DRAIN_ENDS]
         page.family("rkruntime_drain_messages", ended)
-
-    def _write_launches(self, page: Page) -> None:
-        kernels = tuple(self.kernels.items())
-        page.kept(LAUNCH_FAMILIES, kernels, lambda kernel: kernel[1].lines(kernel[0], openmetrics=page.openmetrics))
-        page.histograms("rkruntime_launch_queue_seconds", [((), self._queued)])
 
     def _write_requests(self, page: Page) -> None:
         page.family("rkruntime_http_requests", self.requests.by_answer())

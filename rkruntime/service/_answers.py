@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -25,21 +25,30 @@ class Answer:
     """An answer that is there as a whole.
 
     Args:
-        body: What to send.
+        body: What to send; in pieces where putting a large one together would keep other requests waiting.
         status: The status.
         kind: The body's media type.
         headers: Further headers, with names in lower case.
     """
 
-    __slots__ = ("body", "headers", "kind", "status")
+    __slots__ = ("headers", "kind", "pieces", "status")
 
     def __init__(
-        self, body: bytes, status: int = 200, kind: str = JSON, headers: Mapping[str, str] = NO_HEADERS
+        self,
+        body: bytes | Sequence[bytes],
+        status: int = 200,
+        kind: str = JSON,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
-        self.body = body
+        self.pieces: Sequence[bytes] = (body,) if isinstance(body, bytes) else body
         self.status = status
         self.kind = kind
         self.headers = headers
+
+    @property
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.pieces)
 
 
 class Streamed:

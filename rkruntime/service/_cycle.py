@@ -7,7 +7,7 @@ has headers of ours: most of what a request costs falls away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -73,13 +73,13 @@ class Cycle(RequestResponseCycle):
             self.event.clear()
         return body
 
-    def send_whole(self, status: int, head: bytes, body: bytes, *, closes: bool) -> None:
+    def send_whole(self, status: int, head: bytes, pieces: Sequence[bytes], *, closes: bool) -> None:
         """Send an answer to a client that is neither gone nor slow to read, and keep account of it as `send` would.
 
         Args:
             status: The answer's status.
             head: Its headers' lines, each with its end; neither `connection` nor `content-length` is among them.
-            body: Its body.
+            pieces: Its body, in pieces; several are sent as they are.
             closes: Whether the connection is closed after it.
         """
         self.response_started, self.waiting_for_100_continue = True, False
@@ -88,11 +88,15 @@ class Cycle(RequestResponseCycle):
         lines = [STATUS_LINE[status]]
         for name, value in self.default_headers:
             lines += (name, b": ", value, b"\r\n")
-        lines += (head, b"content-length: %d\r\n" % len(body))
+        lines += (head, b"content-length: %d\r\n" % sum(map(len, pieces)))
         lines.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
-        if self.scope["method"] != "HEAD":
-            lines.append(body)
+        if self.scope["method"] == "HEAD":
+            pieces = ()
+        if len(pieces) == 1:
+            lines += pieces
         self.transport.write(b"".join(lines))
+        if len(pieces) > 1:
+            self.transport.writelines(pieces)
         self.response_complete = True
         if self.event is not None:
             self.event.set()

@@ -39,5 +39,5 @@ async def metrics(state: ServiceState, request: Exchange) -> Answer:
     told = state.observability.metrics if state.observability is not None else None
     if told is None:
         raise RequestRefused(404, "no metrics are kept", "set observability.metrics_enabled = true")
-    text, kind = await asyncio.to_thread(told.render, request.header(b"accept") or "")
-    return Answer(text, kind=kind, headers=NO_STORE)
+    pieces, kind = await asyncio.to_thread(told.write, request.header(b"accept") or "")
+    return Answer(pieces, kind=kind, headers=NO_STORE)

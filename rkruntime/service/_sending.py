@@ -51,7 +51,7 @@ class Sender:
             self.send_at_once(exchange, reply, closes=closes)
             return
         headers = [*self._of_kind(reply.kind), (b"x-request-id", exchange.request_id), *_own(reply)]
-        length = len(reply.body) if isinstance(reply, Answer) else reply.length
+        length = sum(map(len, reply.pieces)) if isinstance(reply, Answer) else reply.length
         if length is not None:
             headers.append((b"content-length", b"%d" % length))
         if closes:
@@ -72,7 +72,7 @@ class Sender:
         if not cycle.disconnected:
             lines = self._lines_for(reply.kind) + b"x-request-id: %b\r\n" % exchange.request_id
             lines += lines_of(_own(reply)) if reply.headers else NO_STORE_LINE
-            cycle.send_whole(reply.status, lines, reply.body, closes=closes)
+            cycle.send_whole(reply.status, lines, reply.pieces, closes=closes)
         return True
 
     def _of_kind(self, kind: str) -> Headers:

@@ -311,10 +311,10 @@ def test_launches_are_counted_too_where_nobody_scrapes_and_at_once_where_they_ar
     metrics = Metrics()
     for number in range(3 * MOST_UNCOUNTED):
         metrics(LaunchDone(number, "fill", "a", "failed", 0.0, 1.75, None))
-    assert metrics.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED
+    assert metrics.launches.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED
     metrics(LaunchDone(0, "fill", "a", "failed", 0.0, 1.75, None))
     metrics(LaunchDone(0, "fill", "a", "failed", 0.0, 1.75, None, "", 0, Trace.begin()))
-    assert metrics.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED + 2
+    assert metrics.launches.kernels["fill"].outcomes["failed"] == 3 * MOST_UNCOUNTED + 2
 
 
 def test_an_applications_own_registry_takes_them() -> None:
