@@ -5,6 +5,7 @@ from rkruntime.actors._actor import StopActor as StopActor
 from rkruntime.actors._mailbox import Answer as Answer
 from rkruntime.actors._message_log import EndedMessages as EndedMessages
 from rkruntime.actors._message_log import OnMessages as OnMessages
+from rkruntime.actors._records import ActorCounts as ActorCounts
 from rkruntime.actors._records import ActorEvent as ActorEvent
 from rkruntime.actors._records import ActorInfo as ActorInfo
 from rkruntime.actors._records import MessageDone as MessageDone
@@ -18,6 +19,7 @@ from rkruntime.actors._system import ActorSystem as ActorSystem
 
 __all__ = (
     "Actor",
+    "ActorCounts",
     "ActorEvent",
     "ActorInfo",
     "ActorSystem",

@@ -14,7 +14,7 @@ from rkruntime.actors._actor import Actor, StopActor
 from rkruntime.actors._crash import Crash, Misfit, cause_of, only_cancelled, without_cancelled
 from rkruntime.actors._ledger import Count
 from rkruntime.actors._mailbox import DONE, QUEUED, RUNNING, Envelope, Mailbox
-from rkruntime.actors._records import ActorInfo
+from rkruntime.actors._records import ActorCounts, ActorInfo
 from rkruntime.actors._spec import Spec
 from rkruntime.actors._stepping import run_in_context
 from rkruntime.actors._turn import TURNS, Turn
@@ -74,9 +74,20 @@ class Cell:
             in_flight=self.count.in_flight,
             restarts=self.restarts,
             messages=self.count.ended,
-            memory_bytes=int(getattr(self._memory, "bytes", 0)),
+            memory_bytes=self._memory_bytes,
             last_error=f"{type(error).__name__}: {error}" if error is not None else "",
         )
+
+    @property
+    def counts(self) -> ActorCounts:
+        """What is counted of it now: a quarter of the work of `info`."""
+        count = self.count
+        depth = self.mailbox.depth
+        return ActorCounts(self.name, count.ended, self.restarts, self._memory_bytes, depth, count.in_flight)
+
+    @property
+    def _memory_bytes(self) -> int:
+        return int(getattr(self._memory, "bytes", 0))
 
     def method(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Return what a message to `method` calls: the actor's own class may override it.

@@ -8,7 +8,7 @@ import attrs
 
 from rkruntime.context import Trace
 
-__all__ = ("ActorEvent", "ActorInfo", "MessageDone", "Outcomes")
+__all__ = ("ActorCounts", "ActorEvent", "ActorInfo", "MessageDone", "Outcomes")
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +50,26 @@ class MessageDone(NamedTuple):
     began_s: float = 0.0
     slot: int = 0
     trace: Trace | None = None
+
+
+class ActorCounts(NamedTuple):
+    """What is counted of an actor; a tuple, since a scrape reads a thousand of them.
+
+    Args:
+        actor: Its name.
+        messages: Messages that have ended.
+        restarts: How often it was restarted.
+        memory_bytes: What it holds.
+        mailbox_depth: Messages that wait.
+        in_flight: Messages that were accepted and have not ended.
+    """
+
+    actor: str
+    messages: int
+    restarts: int
+    memory_bytes: int
+    mailbox_depth: int
+    in_flight: int
 
 
 @attrs.frozen(kw_only=True)

@@ -13,7 +13,7 @@ from rkruntime.actors._actor import Actor
 from rkruntime.actors._cell import Cell
 from rkruntime.actors._ledger import Ledger
 from rkruntime.actors._message_log import MessageLog, OnMessages
-from rkruntime.actors._records import ActorEvent, ActorInfo
+from rkruntime.actors._records import ActorCounts, ActorEvent, ActorInfo
 from rkruntime.actors._ref import Ref
 from rkruntime.actors._restart import Restart
 from rkruntime.actors._spec import Spec
@@ -230,11 +230,11 @@ class ActorSystem:
     @property
     def actors(self) -> tuple[ActorInfo, ...]:
         """What is known of each live actor now."""
-        return tuple(self.each_actor())
+        return tuple(cell.info for cell in tuple(self._cells.values()))  # may be read off the Trio thread
 
-    def each_actor(self) -> Iterator[ActorInfo]:
-        """Yield what is known of each live actor, when it is asked for."""
-        yield from (cell.info for cell in tuple(self._cells.values()))  # may be read off the Trio thread
+    def each_count(self) -> Iterator[ActorCounts]:
+        """Yield what is counted of each live actor, read when it is asked for."""
+        yield from (cell.counts for cell in tuple(self._cells.values()))
 
     # For cells and supervisors
 

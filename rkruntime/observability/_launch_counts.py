@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rkruntime.kernels import LaunchDone
-from rkruntime.observability._exposition import Page, histogram_lines, stack_lines
+from rkruntime.observability._exposition import OF_A_BLOCK, Page, histogram_lines, stack_lines
 from rkruntime.observability._histogram import Histogram
 
 __all__ = ("ENDS", "KernelCounts", "LaunchCounts")
@@ -13,12 +13,6 @@ STAGES = ("compile", "copy_in", "queue", "device", "copy_out")
 FAMILIES = ("rkruntime_launches", "rkruntime_launch_seconds", "rkruntime_launch_stage_seconds")
 Lines = tuple[bytes, ...]
 """What stands of a kernel, or of several, in each of `FAMILIES`."""
-
-KERNELS_OF_A_BLOCK = 16
-"""Kernels whose lines are kept as one piece: a page of a thousand kernels has some two hundred.
-
-Measured: putting three thousand pieces together takes a page 1.1 ms, and every request that meets it waits.
-"""
 
 
 class KernelCounts:
@@ -100,7 +94,7 @@ class LaunchCounts:
 
     def _first(self, name: str) -> KernelCounts:
         kernel = KernelCounts(name)
-        begins = len(self.kernels) % KERNELS_OF_A_BLOCK == 0
+        begins = len(self.kernels) % OF_A_BLOCK == 0
         block = _Block() if begins else self._blocks[-1]
         block.kernels.append(kernel)
         if begins:

@@ -139,14 +139,18 @@ class Metrics:
         pieces, kind = self.write(accept)
         return b"".join(pieces), kind
 
-    def write(self, accept: str = OPENMETRICS) -> tuple[list[bytes], str]:
+    def write(self, accept: str = OPENMETRICS, busy: Callable[[], bool] = lambda: False) -> tuple[list[bytes], str]:
         """Answer a scrape as `render` does, with a page in pieces that are not put together.
 
+        Args:
+            accept: The request's `Accept` header.
+            busy: Whether there are requests that the page should not keep waiting; it stands by for some 8 ms in all.
+
         Returns:
-            The page's pieces, most of a kilobyte or more, and its content type.
+            The page's pieces, and its content type.
         """
         self._count_launches()
-        page = Page(wants_openmetrics(accept))
+        page = Page(wants_openmetrics(accept), busy)
         runtime = self._runtime
         if runtime is not None:
             runtime.hand_over_messages()
@@ -154,7 +158,7 @@ class Metrics:
         page.family("rkruntime_transitions", _by_one(self._transitions))
         self._write_drain(page)
         if runtime is not None:
-            write_actors(page, runtime.each_actor())
+            write_actors(page, runtime.each_count())
         page.family("rkruntime_actor_events", _by_one(self._events))
         page.family("rkruntime_messages", _by_one(self._messages))
         page.histograms("rkruntime_message_wait_seconds", [((), self._waited)])

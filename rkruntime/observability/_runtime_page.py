@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import rkruntime
-from rkruntime.actors import ActorInfo
+from rkruntime.actors import ActorCounts
 from rkruntime.errors import NotRunning
 from rkruntime.memory import ClassStats, KernelMemoryManager, PressureLevel
-from rkruntime.observability._exposition import Page, sample_line
+from rkruntime.observability._exposition import OF_A_BLOCK, Page, sample_line
 from rkruntime.runtime import Runtime, State
 
 __all__ = ("MOST_ACTORS", "write_actors", "write_device", "write_memory")
@@ -37,28 +37,32 @@ def write_device(page: Page, runtime: Runtime) -> None:
     page.family("rkruntime_health_check", [((check.name,), int(check.ok)) for check in runtime.health.checks])
 
 
-def write_actors(page: Page, each_actor: Iterable[ActorInfo]) -> None:
+def write_actors(page: Page, each_count: Iterable[ActorCounts]) -> None:
     """Write the actors: totals, and the busiest by name."""
-    actors = listed = list(page.slowly(each_actor))
+    actors = listed = list(page.slowly(each_count))
     if len(actors) > MOST_ACTORS:
-        listed = sorted(actors, key=lambda actor: (-actor.in_flight, -actor.messages, actor.name))[:MOST_ACTORS]
+        listed = sorted(actors, key=lambda actor: (-actor.in_flight, -actor.messages, actor.actor))[:MOST_ACTORS]
     page.family("rkruntime_actors", [((), len(actors))])
     page.family("rkruntime_actors_unlisted", [((), len(actors) - len(listed))])
-    lines = [_lines_of(actor) for actor in page.slowly(listed)]
+    blocks = [tuple(listed[place : place + OF_A_BLOCK]) for place in range(0, len(listed), OF_A_BLOCK)]
+    lines = [_lines_of(block) for block in page.slowly(blocks)]
     for place, family in enumerate(ACTOR_FAMILIES):
-        page.lines(family, [b"".join([each[place] for each in lines])])
+        page.lines(family, [each[place] for each in lines])
     page.family("rkruntime_messages_in_flight", [((), sum(actor.in_flight for actor in actors))])
 
 
-def _lines_of(actor: ActorInfo) -> tuple[bytes, ...]:
-    return _actor_lines(actor.name, actor.messages, actor.restarts, actor.memory_bytes, actor.mailbox_depth)
-
-
-@lru_cache(4 * MOST_ACTORS)
-def _actor_lines(name: str, *numbers: int) -> tuple[bytes, ...]:
-    """Return an actor's lines; kept from scrape to scrape while its numbers are the same, as of most they are."""
-    told = zip(ACTOR_FAMILIES, numbers, strict=True)
-    return tuple([sample_line(family, (name,), number) for family, number in told])
+@lru_cache(2 * MOST_ACTORS // OF_A_BLOCK)
+def _lines_of(actors: tuple[ActorCounts, ...]) -> tuple[bytes, ...]:
+    """Return some actors' lines in each family; kept from scrape to scrape while their numbers are the same."""
+    numbers = [(actor.messages, actor.restarts, actor.memory_bytes, actor.mailbox_depth) for actor in actors]
+    return tuple(
+        [
+            b"".join(
+                [sample_line(family, (actor.actor,), told[place]) for actor, told in zip(actors, numbers, strict=True)]
+            )
+            for place, family in enumerate(ACTOR_FAMILIES)
+        ]
+    )
 
 
 def write_memory(page: Page, memory: KernelMemoryManager) -> None:

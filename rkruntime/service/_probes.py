@@ -39,5 +39,6 @@ async def metrics(state: ServiceState, request: Exchange) -> Answer:
     told = state.observability.metrics if state.observability is not None else None
     if told is None:
         raise RequestRefused(404, "no metrics are kept", "set observability.metrics_enabled = true")
-    pieces, kind = await asyncio.to_thread(told.write, request.header(b"accept") or "")
+    accept, limits = request.header(b"accept") or "", state.limits
+    pieces, kind = await asyncio.to_thread(told.write, accept, lambda: limits.in_progress > 0)
     return Answer(pieces, kind=kind, headers=NO_STORE)

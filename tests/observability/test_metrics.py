@@ -18,7 +18,7 @@ from rkruntime.context import Trace, following
 from rkruntime.errors import RkError
 from rkruntime.kernels import LaunchDone, LaunchRecord
 from rkruntime.observability import Metrics, RequestDone
-from rkruntime.observability._exposition import OPENMETRICS, TEXT
+from rkruntime.observability._exposition import OF_A_BLOCK, OPENMETRICS, TEXT
 from rkruntime.observability._histogram import Histogram
 from rkruntime.observability._requests import MOST_UNCOUNTED, RequestCounts
 from rkruntime.observability._table import BOUNDS_S, TABLE
@@ -223,13 +223,15 @@ def test_both_formats_hold_the_same_samples() -> None:
     assert classic == samples(metrics)
 
 
-ENDED = st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(["completed", "failed"]), st.booleans())
+KERNELS = [f"kernel_{number}" for number in range(2 * OF_A_BLOCK + 3)]
+ENDED = st.tuples(st.sampled_from(KERNELS), st.sampled_from(["completed", "failed"]), st.booleans())
 
 
 @given(st.lists(st.tuples(ENDED, st.sampled_from([OPENMETRICS, "text/plain", None]))))
 def test_a_scrape_says_what_ended_since_the_last(steps: list[tuple[tuple[str, str, bool], str | None]]) -> None:
     scraped, counted = Metrics(), []
-    for (kernel, outcome, traced), accept in steps:
+    first = [((kernel, "completed", False), None) for kernel in KERNELS]
+    for (kernel, outcome, traced), accept in [*first, *steps]:
         record = LaunchRecord(kernel, "fake", "loop", (1, 1, 1), (1, 1, 1), 0.5, 0.25, 0.0, 1.0, 0.0, 1.75)
         trace = Trace.begin() if traced else None
         known = record if outcome == "completed" else None
