@@ -73,7 +73,7 @@ def converter_of(kind: Any) -> Callable[[Any], Any]:
         from rkruntime.simt._pointers import Pointer  # with the whole compiler, which arrays alone do not need
 
         return partial(Pointer, kind=kind)
-    return _unhinted
+    return _nothing if isinstance(kind, types.Dispatcher) else _unhinted
 
 
 def keep_apart(args: Sequence[Any], values: list[Any], after: list[Callable[[], object]]) -> None:
@@ -107,7 +107,11 @@ def sample_of(kind: Any) -> Any:
         return tuple(map(sample_of, kind.types))
     if isinstance(kind, types.Integer | types.Float | types.Complex | types.Boolean):
         return _number(kind, 0)
-    return Sample(kind)
+    return None if isinstance(kind, types.Dispatcher) else Sample(kind)
+
+
+def _nothing(value: Any) -> None:
+    """Pass nothing for a device function: the kernel was compiled for it."""
 
 
 def _unhinted(value: Any) -> Any:

@@ -30,6 +30,7 @@ from rkruntime.simt._prepared import Prepared, preparing
 from rkruntime.simt._run import checked_extents
 from rkruntime.simt._runner import MOST_TOGETHER, Extent, fitting
 from rkruntime.simt._sizes import TooLarge, WrongAlignment
+from rkruntime.simt._variants import variant_of
 
 __all__ = ("HostKernel",)
 
@@ -82,7 +83,9 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
             return
         self.py_func = py_func
         self.entry_name = py_func.__name__
-        self.compiled = Kernel(py_func, options={**self.options, "ends_threads": True})
+        places = zip(py_func.__code__.co_varnames, self.argtypes, strict=False)  # their number is checked at a launch
+        functions = {name: kind.dispatcher for name, kind in places if isinstance(kind, types.Dispatcher)}
+        self.compiled = Kernel(variant_of(py_func, functions), options={**self.options, "ends_threads": True})
         if not self.extensions:
             self._specialize([sample_of(kind) for kind in self.argtypes])
         config = current_launch_config()

@@ -10,7 +10,7 @@ import numpy as np
 from numba.core.errors import NumbaValueError
 
 from rkruntime.errors import ArgumentMismatch
-from rkruntime.simt._numba import typeof
+from rkruntime.simt._numba import typeof, types
 
 __all__ = ("check_count", "key_of", "types_of")
 
@@ -70,4 +70,7 @@ def types_of(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> tup
             raise ArgumentMismatch(
                 kernel, name, type(value).__name__, "a NumPy array or a number", "turn it into one of these"
             ) from error
+        if isinstance(found[-1], types.Dispatcher) and type(found[-1]).__module__.startswith("numba.cuda"):
+            mend = "have a function that takes it define the kernel, which then calls it by name"
+            raise ArgumentMismatch(kernel, name, "a device function", "a NumPy array or a number", mend)
     return tuple(found)

@@ -44,6 +44,12 @@ def test_kernels_that_a_program_writes_as_text_are_compiled() -> None:
     assert "simulator" not in done.stderr
 
 
+def test_kernels_take_device_functions() -> None:
+    done = run_dropin("--report", str(SCRIPTS / "passed.py"), RKRUNTIME_DROPIN_STRICT="1")
+    assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr
+    assert [line.split()[2] for line in done.stderr.splitlines()[2:]] == 3 * ["lanes"]
+
+
 def test_extensions_give_arguments_in_parts() -> None:
     done = run_dropin(str(SCRIPTS / "prepared.py"), RKRUNTIME_DROPIN_STRICT="1")
     assert (done.stdout, done.returncode) == ("ok\n", 0), done.stderr

@@ -275,7 +275,8 @@ def test_what_cannot_be_read(function, construct):
 
 
 @pytest.mark.parametrize(
-    ("args", "argument"), [((), "list"), ((1, 2), "list"), ((object(),), "out"), (("text", 1), "list")]
+    ("args", "argument"),
+    [((), "list"), ((1, 2), "list"), ((object(),), "out"), ((times,), "out"), (("text", 1), "list")],
 )
 def test_arguments_that_do_not_fit(args, argument):
     with pytest.raises(ArgumentMismatch) as caught:
