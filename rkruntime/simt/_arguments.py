@@ -12,13 +12,15 @@ from numba.core.errors import NumbaValueError
 from rkruntime.errors import ArgumentMismatch
 from rkruntime.simt._numba import typeof, types
 
-__all__ = ("check_count", "key_of", "types_of")
+__all__ = ("check_count", "check_fit", "key_of", "types_of")
 
 # Flags of an array that its numba type depends on: C and Fortran order, alignment, whether it may be written to.
 ARRAY_FLAGS = 0x1 | 0x2 | 0x100 | 0x400
 _BY_CLASS = frozenset({float, bool, complex, np.bool_, np.float32, np.float64, np.complex64, np.complex128}) | {
     np.dtype(code).type for code in "bBhHiIlLqQ"
 }
+
+_RANKS: dict[type, int] = {types.Boolean: 0, types.Integer: 1, types.Float: 2, types.Complex: 3}
 
 
 def key_of(args: Sequence[Any]) -> tuple[Hashable, ...]:
@@ -74,3 +76,23 @@ def types_of(kernel: str, parameters: Sequence[str], args: Sequence[Any]) -> tup
             mend = "have a function that takes it define the kernel, which then calls it by name"
             raise ArgumentMismatch(kernel, name, "a device function", "a NumPy array or a number", mend)
     return tuple(found)
+
+
+def check_fit(kernel: str, parameters: Sequence[str], wanted: Sequence[Any], args: Sequence[Any]) -> None:
+    """Hold arguments to the types that a kernel was compiled for: its machine code looks at none.
+
+    Raises:
+        ArgumentMismatch: There are too few or too many, or one that does not fit.
+    """
+    for name, type_, got in zip(parameters, wanted, types_of(kernel, parameters, args), strict=True):
+        if not _fits(type_, got):
+            mend = "give what the kernel was specialised for, or specialise it for these arguments"
+            raise ArgumentMismatch(kernel, name, str(got), str(type_), mend)
+
+
+def _fits(wanted: Any, got: Any) -> bool:
+    """Whether code for a type takes a value of another: numbers are converted, but no real one to a whole one."""
+    if isinstance(wanted, types.Array) and isinstance(got, types.Array):
+        same = (wanted.dtype, wanted.ndim) == (got.dtype, got.ndim) and wanted.layout in ("A", got.layout)
+        return same and (got.mutable or not wanted.mutable) and (got.aligned or not wanted.aligned)
+    return bool(got == wanted) or _RANKS.get(type(got), 9) <= _RANKS.get(type(wanted), -1)

@@ -42,10 +42,12 @@ def run(
 
     Raises:
         InvalidLaunch: Grid, block or shared memory beyond these limits.
+        ArgumentMismatch: Other arguments than the kernel was specialised for.
         KernelFault: A thread of the kernel raised.
         LaunchCancelled: The workers were closed. A KeyboardInterrupt stops the launch and is raised on.
     """
     extents = checked_extents(special.name, grid, block, shared_bytes)
+    special.check(args)
     if workers is not None:
         error = workers.run(special, *extents, tuple(args), shared_bytes)
     elif special.ns_per_block is not None and special.ns_per_block * math.prod(extents[0]) < IN_PLACE_NS:

@@ -282,3 +282,51 @@ def test_arguments_that_do_not_fit(args, argument):
     with pytest.raises(ArgumentMismatch) as caught:
         simt.Kernel(plain).specialize(args)
     assert caught.value.argument == argument
+
+
+@cuda.jit
+def stored(x, out):
+    out[cuda.grid(1)] = x
+
+
+FLOATS = np.zeros(4)
+UNWRITABLE = np.zeros(4)
+UNWRITABLE.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    ("args", "argument"),
+    [
+        ((), "list"),
+        ((2.0,), "list"),
+        ((2.0, FLOATS, 1), "list"),
+        ((1j, FLOATS), "x"),
+        (("2", FLOATS), "x"),
+        ((FLOATS, FLOATS), "x"),
+        ((2.0, 3.0), "out"),
+        ((2.0, object()), "out"),
+        ((2.0, FLOATS.astype(np.float32)), "out"),
+        ((2.0, FLOATS.reshape(2, 2)), "out"),
+        ((2.0, FLOATS[::2]), "out"),
+        ((2.0, UNWRITABLE), "out"),
+    ],
+)
+def test_a_specialisation_takes_no_other_arguments(args, argument):
+    """Too few of them ended the process."""
+    special = simt.Kernel(stored).specialize((2.0, FLOATS))
+    for _ in range(2):
+        with pytest.raises(ArgumentMismatch) as caught:
+            simt.run(special, 1, 2, args)
+        assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("x", [3, np.float32(3), np.uint8(3), 3.0])
+def test_a_specialisation_converts_numbers_and_takes_lists(x):
+    special = simt.Kernel(stored).specialize((2.0, FLOATS))
+    out = np.zeros(4)
+    for _ in range(2):
+        simt.run(special, 1, 4, [x, out])
+    assert out.tolist() == [3.0] * 4
+    whole = simt.Kernel(stored).specialize((2, FLOATS))
+    with pytest.raises(ArgumentMismatch, match="got float64, wanted int64"):
+        simt.run(whole, 1, 4, (2.5, out))
