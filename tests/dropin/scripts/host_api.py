@@ -1,5 +1,6 @@
 """What scripts ask of numba.cuda's host API; every line holds on a GPU too, but for the device's name."""
 
+import asyncio
 import gc
 import threading
 
@@ -87,6 +88,14 @@ def arrays():
     assert cuda.as_cuda_array(d).copy_to_host().shape == (3, 4)
     record = np.array([(1, 2.5)], dtype=[("a", np.int32), ("b", np.float64)])
     assert cuda.to_device(record)[0]["b"] == 2.5
+    other = cuda.device_array((3, 4))
+    other.copy_to_device(d)
+    assert other.copy_to_host().tolist() == d.copy_to_host().tolist()
+    cuda.to_device(x, to=other)
+    assert other.copy_to_host().tolist() == x.tolist()
+    columns = cuda.device_array((3, 4), order="F")
+    assert columns.is_f_contiguous()
+    assert not columns.is_c_contiguous()
 
 
 def host_memory():
@@ -141,9 +150,20 @@ def streams_and_events():
     stream.synchronize()
     assert [(arg, status) for arg, status, _ in told] == [("arg", 0)]
     assert told[0][2] is not threading.current_thread()
-    for other in (cuda.default_stream(), cuda.legacy_default_stream(), cuda.per_thread_default_stream()):
+    assert asyncio.run(done_with(stream)) is not None
+    for other in (
+        cuda.external_stream(0),
+        cuda.default_stream(),
+        cuda.legacy_default_stream(),
+        cuda.per_thread_default_stream(),
+    ):
         add_one[1, 32, other](d)
-    assert d.copy_to_host()[0] == 4.0
+    assert d.copy_to_host()[0] == 5.0
+
+
+async def done_with(stream):
+    """Wait for a stream as programs on asyncio do."""
+    return await stream.async_done()
 
 
 class Foreign:

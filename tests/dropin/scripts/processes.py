@@ -38,6 +38,7 @@ if __name__ == "__main__":
     assert in_threads(n) == [expected] * 8
     with multiprocessing.get_context("fork").Pool(2) as pool:
         assert pool.map(work, [n] * 4) == [expected] * 4
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.map(work, [n]) == [expected]
+    for way in ("spawn", "forkserver"):
+        with multiprocessing.get_context(way).Pool(1) as pool:
+            assert pool.map(work, [n]) == [expected]
     print("ok", sys.argv[1:])
