@@ -12,17 +12,27 @@ from cuda.core._utils import cuda_utils
 from rkruntime.errors import BarrierDivergence, InvalidLaunch, KernelFault
 from rkruntime.simt._raised import OutOfBounds
 
-__all__ = ("LaunchRefused", "as_cuda_raises")
+__all__ = ("LaunchRefused", "as_cuda_raises", "refused_launch")
 
 _CudaError: Any = cuda_utils.CUDAError
 
 
 @attrs.define(eq=False)
 class LaunchRefused(InvalidLaunch, _CudaError):  # type: ignore[misc]
-    """Grid, block or shared memory that no CUDA device takes; a `CUDAError` too, since that is what scripts expect."""
+    """Grid, block or shared memory that no CUDA device takes, or a grid that is too large to wait for itself.
+
+    A `CUDAError` too, since that is what scripts expect.
+    """
+
+    code: str = "CUDA_ERROR_INVALID_VALUE"
 
     def __str__(self) -> str:
-        return f"CUDA_ERROR_INVALID_VALUE: {InvalidLaunch.__str__(self)}"
+        return f"{self.code}: {InvalidLaunch.__str__(self)}"
+
+
+def refused_launch(error: InvalidLaunch, code: str = "CUDA_ERROR_INVALID_VALUE") -> LaunchRefused:
+    """Return the error that a script expects, with the driver's name for it."""
+    return LaunchRefused(error.kernel, error.what, error.value, error.allowed, error.mend, code)
 
 
 def as_cuda_raises(fault: KernelFault, debug: bool, scope: Mapping[str, Any]) -> BaseException:

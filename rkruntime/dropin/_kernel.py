@@ -14,7 +14,7 @@ from rkruntime.dropin._declared import fits, may_be_written, read_as, told
 from rkruntime.dropin._device import ATTRIBUTES, COMPUTE_CAPABILITY
 from rkruntime.dropin._engine import Engine
 from rkruntime.dropin._fallback import fall_back, numba_cudas_error
-from rkruntime.dropin._faults import LaunchRefused, as_cuda_raises
+from rkruntime.dropin._faults import as_cuda_raises, refused_launch
 from rkruntime.dropin._function import HostFunction
 from rkruntime.dropin._numba import GpuKernel, ReduceMixin, current_launch_config, dispatcher, signature, types
 from rkruntime.dropin._options import check_options
@@ -130,6 +130,8 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
                 _engine.run(special, grid, block, tuple(values), sharedmem)
             except KernelFault as fault:
                 raise as_cuda_raises(fault, self.debug, self.py_func.__globals__) from fault.__cause__
+            except InvalidLaunch as error:
+                raise refused_launch(error, "CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE") from None
         self._count(special, time.perf_counter() - began_s)
         for call in after:
             call()
@@ -187,7 +189,7 @@ class HostKernel(ReduceMixin):  # type: ignore[misc]
                 allowed = f"at most {self.max_threads_per_block} threads by its launch bounds, not {threads}"
                 raise InvalidLaunch(self.entry_name, "block", extents[1], allowed, "take smaller blocks")
         except InvalidLaunch as error:
-            raise LaunchRefused(error.kernel, error.what, error.value, error.allowed, error.mend) from None
+            raise refused_launch(error) from None
         return extents
 
     def _specialize(self, values: Sequence[Any]) -> Special | None:

@@ -6,6 +6,7 @@ import warnings
 import numba
 import numpy as np
 import pytest
+from cuda.core._utils.cuda_utils import CUDAError
 from numba import cuda
 from numba.core.errors import TypingError as CpuTypingError
 from numba.cuda.core.errors import TypingError
@@ -141,11 +142,20 @@ def under_debug_own_classes_and_indices_too():
         raises_its_own[1, 1](np.array([1]))
 
 
+@cuda.jit
+def meets_all(x):
+    cuda.cg.this_grid().sync()
+    x[0] = 1
+
+
 def launches_that_no_device_takes_are_refused():
-    with pytest.raises(InvalidLaunch):
-        divide[1, 2048](np.arange(3), 1)
-    with pytest.raises(InvalidLaunch):
-        divide[1, 32, 0, 1 << 20](np.arange(3), 1)
+    for kind in (InvalidLaunch, CUDAError):
+        with pytest.raises(kind, match="CUDA_ERROR_INVALID_VALUE"):
+            divide[1, 2048](np.arange(3), 1)
+        with pytest.raises(kind, match="CUDA_ERROR_INVALID_VALUE"):
+            divide[1, 32, 0, 1 << 20](np.arange(3), 1)
+        with pytest.raises(kind, match="CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE"):
+            meets_all[1000, 64](np.arange(3))
     with pytest.raises(ValueError, match="launch configuration"):
         divide(np.arange(3), 1)
 
