@@ -12,7 +12,7 @@ from rkruntime import actors
 from rkruntime.actors import ActorCounts, ActorInfo, Ref, Restart, SupervisorRef
 from rkruntime.config import RuntimeConfig
 from rkruntime.device import Device, HostArray
-from rkruntime.errors import AlreadyStarted, NotRunning
+from rkruntime.errors import AlreadyStarted, InvalidConfiguration, NotRunning
 from rkruntime.log import get_logger
 from rkruntime.memory import DeviceArray, KernelMemoryManager, OwnedMemory
 from rkruntime.runtime._canary import sing
@@ -32,6 +32,7 @@ from rkruntime.runtime._states import Lifecycle
 __all__ = ("Runtime",)
 
 A = TypeVar("A", bound=actors.Actor)
+OPEN_DEVICE = "an open device, of rkruntime.device.open_device; a device's name goes to RuntimeConfig(device=...)"
 
 
 class Runtime:
@@ -47,6 +48,9 @@ class Runtime:
         instance: The name under which `rustkernel runtime status` and `drain` find it, over a Unix socket that is
             this user's alone, unless `config.socket_role_map` gives others a role; `auto` for `default` or, where that
             is taken, `pid-` with the process's number. With None there is no socket.
+
+    Raises:
+        InvalidConfiguration: `device` is no open device, but its name, say.
     """
 
     report: DrainReport | None = None
@@ -62,6 +66,8 @@ class Runtime:
         hooks: Sequence[Hook] = (),
         instance: str | None = None,
     ) -> None:
+        if device is not None and not hasattr(device, "compile"):
+            raise InvalidConfiguration("device", device, OPEN_DEVICE)
         self.config = config or RuntimeConfig()
         self._given_device = device
         self._wanted_instance = instance

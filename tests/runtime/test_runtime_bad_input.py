@@ -15,7 +15,7 @@ import trio.testing
 from numba import cuda
 
 import rkruntime as rk
-from rkruntime import errors
+from rkruntime import blocking, errors
 from rkruntime.device._cpu import CpuDevice
 from rkruntime.runtime import State
 
@@ -217,3 +217,13 @@ def assert_released(runtime: rk.Runtime, device: CpuDevice) -> None:
     assert (runtime.report.leaked, runtime.report.abandoned, runtime.report.compiling) == ((), 0, ())
     assert device.allocated_bytes == 0
     assert not [thread for thread in threading.enumerate() if thread in device._workers._threads]
+
+
+async def test_a_device_s_name_in_an_open_device_s_place_is_refused() -> None:
+    with pytest.raises(errors.InvalidConfiguration) as caught:
+        async with rk.open_runtime(device="cpu"):  # type: ignore[arg-type]
+            pass
+    assert (caught.value.path, caught.value.value) == ("device", "cpu")
+    assert "RuntimeConfig(device=" in str(caught.value)
+    with pytest.raises(errors.InvalidConfiguration), blocking.open_runtime(device="cpu"):  # type: ignore[arg-type]
+        pass
