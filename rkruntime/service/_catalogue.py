@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import Any
 
+import attrs
 import trio
 
 from rkruntime.actors import Answer, Policy, Restart
-from rkruntime.errors import ActorStopped, KernelNotFound, Overloaded
+from rkruntime.errors import ActorStopped, KernelNotFound, NameTaken, Overloaded
 from rkruntime.kernels import KernelSpec, LaunchRecord
 from rkruntime.runtime import KernelActor, KernelRef, Runtime
 
@@ -30,7 +31,8 @@ class Catalogue:
     """
 
     def __init__(self, runtime: Runtime, specs: Mapping[str, KernelSpec], *, concurrency: int) -> None:
-        self.specs = dict(specs)
+        # Answers, metrics and traces call a kernel as requests do: two of a function's name would be counted as one.
+        self.specs = {name: attrs.evolve(spec, name=name) for name, spec in specs.items()}
         self._runtime = runtime
         self._concurrency = concurrency
         self._refs: dict[str, KernelRef] = {}
@@ -98,6 +100,11 @@ class Catalogue:
             ref = self._refs.get(name)
             if ref is None:
                 spec = self.spec(name)
-                ref = await self._runtime.spawn(spec, name=name, restart=FORGIVING, concurrency=self._concurrency)
-                self._refs[name] = ref
+                ref = self._refs[name] = await self._spawn_as(spec, name)
         return ref
+
+    async def _spawn_as(self, spec: KernelSpec, name: str | None) -> KernelRef:
+        try:
+            return await self._runtime.spawn(spec, name=name, restart=FORGIVING, concurrency=self._concurrency)
+        except NameTaken:  # by an actor of the application's, or by the root of all actors
+            return await self._spawn_as(spec, None)

@@ -99,6 +99,8 @@ async def _run(state: ServiceState, request: Exchange, spec: KernelSpec, name: s
     finally:
         if call.outcome is None:
             bridge.withdraw(call)
+    if record.kernel != name:  # its function's name, which another has too
+        record = record._replace(kernel=name)
     results = results_of(spec, args, record)
     wanted = request.asked("result")
     if wanted is None and form == JSON and (small := json_at_once(results, record)) is not None:

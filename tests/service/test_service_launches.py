@@ -91,6 +91,23 @@ def test_head_has_no_body_and_the_connection_goes_on(service: ServiceProcess) ->
             assert (b"content-length: 0" in head.lower(), bool(body)) == (False, has_body)
 
 
+def test_kernels_of_one_name_are_told_apart_and_one_named_as_the_root_of_actors_is_launched(tmp_path: Path) -> None:
+    (tmp_path / "kernels").mkdir()
+    for file, times in (("one", 3), ("two", 5)):
+        text = f"from numba import cuda\n\n\n@cuda.jit\ndef scaled(x):\n    x[cuda.grid(1)] *= {times}\n"
+        (tmp_path / "kernels" / f"{file}.py").write_text(text)
+    text = "from numba import cuda\n\n\n@cuda.jit\ndef root(x):\n    x[cuda.grid(1)] **= 0.5\n"
+    (tmp_path / "kernels" / "roots.py").write_text(text)
+    with serving(tmp_path) as service:
+        for name, result in (("one.scaled", 12.0), ("two.scaled", 20.0), ("root", 2.0)):
+            told = service.client.post(f"/v1/kernels/{name}/launch", json={"args": {"x": [4.0]}, "grid": 1, "block": 1})
+            assert told.status_code == 200, told.text
+            assert (told.json()["kernel"], told.json()["results"]) == (name, {"x": [result]})
+        metrics = service.client.get("/metrics").text
+        for name in ("one.scaled", "two.scaled", "root"):
+            assert f'rkruntime_launches_total{{kernel="{name}",outcome="completed"}} 1' in metrics
+
+
 CHECKED = """\
 from numba import cuda
 
