@@ -7,6 +7,7 @@ read its answer open for good. Each bound here is answered with a problem, where
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 import attrs
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from rkruntime.config import ServiceConfig
 from rkruntime.errors import RequestRefused
@@ -47,6 +48,7 @@ class GuardedProtocol(CertifiedProtocol):
     bounds: ClassVar[ServiceConfig]
     header_lines: ClassVar[bytes]
     cycle: Cycle
+    pipeline: deque[tuple[Cycle, Any]]  # type: ignore[assignment]  # uvicorn's has accounts of its own kind
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,6 +61,7 @@ class GuardedProtocol(CertifiedProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self._refusal: RequestRefused | None = None
         self._next: Run | None = None
+        self._begun: Cycle | None = None
 
     # asyncio's interface
 
@@ -79,6 +82,7 @@ class GuardedProtocol(CertifiedProtocol):
             self._idle.cancel()
         self.resume_writing()
         super().connection_lost(exc)
+        self._leave(self._begun)  # who sends several requests at once leaves them all; uvicorn tells the last one alone
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and begin to answer a request whose header is whole: most have come as a whole by then."""
@@ -119,15 +123,13 @@ class GuardedProtocol(CertifiedProtocol):
 
         A client that has left and one that only sends no more look the same; launches are not to run for nobody.
         """
-        cycle: Cycle | None = self.cycle  # None before the first request
+        cycle = self._answering
         asked = cycle is not None and not cycle.response_complete
         if cycle is not None and asked and cycle.response_started:
             return
         if asked or (self._in_header and self._header_bytes):
             self._refuse(400, "the connection's sending side was closed before the answer", "keep it open until then")
-            if cycle is not None:
-                cycle.disconnected = True
-                cycle.message_event.set()
+            self._leave(cycle)
 
     def pause_writing(self) -> None:
         """Give a client that does not read its answer only so much time."""
@@ -236,7 +238,19 @@ class GuardedProtocol(CertifiedProtocol):
             mend = "send HTTP/1.1 as RFC 9112 has it: lines end in CR LF, and a body has one length"
             self._refuse(400, f"the request cannot be read: {msg}", mend)
 
-    def _run(self, cycle: RequestResponseCycle, app: Any) -> Run:
+    @property
+    def _answering(self) -> Cycle | None:
+        """The request that is being answered, else the last that came; None before the first."""
+        begun = self._begun
+        return self.cycle if begun is None or begun.response_complete else begun
+
+    def _leave(self, cycle: Cycle | None) -> None:
+        """Tell what answers a request that nobody waits for it any more."""
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _run(self, cycle: Cycle, app: Any) -> Run:
         """Return what answers a request once it is begun; uvicorn counts it among its tasks until its end."""
 
         def end(run: Run, error: BaseException | None) -> None:
@@ -249,6 +263,7 @@ class GuardedProtocol(CertifiedProtocol):
             else:
                 cycle.on_response = _nothing
 
+        self._begun = cycle
         tasks: set[Any] = self.tasks
         run = Run(self.loop, app(cycle.scope, cycle.receive, cycle.send), end)
         tasks.add(run)
@@ -304,7 +319,7 @@ class GuardedProtocol(CertifiedProtocol):
         self._refusal = RequestRefused(status, what, mend, retry_after_s)
         request_id = id_of(dict(self.headers or ()))
         body = as_json(attrs.evolve(problem_of(self._refusal), request_id=request_id.decode()))
-        cycle: Cycle | None = self.cycle
+        cycle = self._answering
         if cycle is None or cycle.response_complete or not cycle.response_started:
             head = [
                 STATUS_LINE[status],

@@ -216,3 +216,14 @@ def test_a_client_that_leaves_and_a_deadline_that_comes_cancel_the_launch(servic
     assert late.status_code == 504
     while service.client.get("/v1/runtime").json()["in_flight"]:
         pass
+
+
+def test_a_client_that_leaves_several_requests_cancels_the_launch_among_them(service: ServiceProcess) -> None:
+    args = {"x": {"shape": [1], "dtype": "float64"}, "turns": 10**15}
+    body = json.dumps({"args": args, "grid": 1, "block": 1}).encode()
+    head = f"POST /v1/kernels/spin/launch HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(service.address, timeout=LIMIT_S) as connection:
+        connection.sendall(head.encode() + body + b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        wait_until_in_flight(service)
+    while service.client.get("/v1/runtime").json()["in_flight"]:
+        pass

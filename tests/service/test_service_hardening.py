@@ -2,7 +2,9 @@
 
 import contextlib
 import json
+import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,6 +156,19 @@ def test_a_half_closed_connection_is_answered(small: ServiceProcess, text: str) 
 def test_a_client_that_waits_to_be_invited_is_refused_without_being_so(small: ServiceProcess) -> None:
     text = LAUNCH + "content-length: 70000\r\nexpect: 100-continue\r\n\r\n"
     assert status_of(small, text.encode()) == 413
+
+
+def test_who_leaves_before_pages_are_sent_is_no_error_of_the_service_s(tmp_path: Path) -> None:
+    with serving(tmp_path) as service:
+        for _ in range(40):
+            with socket.create_connection(service.address, timeout=LIMIT_S) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(3 * b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert status_of(service, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n") == 200
+        service.process.send_signal(signal.SIGTERM)
+        assert service.end() == 0
+        service.reader.join(LIMIT_S)
+        assert "Exception" not in service.told()
 
 
 def test_no_more_connections_than_are_allowed(small: ServiceProcess) -> None:
