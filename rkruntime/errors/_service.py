@@ -43,7 +43,7 @@ class Forbidden(RkError):
     mend: str
 
     def __str__(self) -> str:
-        return told(f"{self.who!r} lacks the permission {self.permission!r}", self.mend)
+        return told(f"{self.who!r} lacks the permission {str(self.permission)!r}", self.mend)
 
 
 @attrs.define(eq=False)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rkruntime.access import LEAST_ROLE, Permission, Role, highest_role, may, read_role_map, role_of_user
+from rkruntime.errors import Forbidden
 
 ALLOWED = {
     None: set(),
@@ -50,3 +51,10 @@ def test_others_have_the_highest_role_that_the_map_gives_one_of_their_names(
 def test_a_map_of_roles_is_read_whole() -> None:
     told = read_role_map("user:ann=admin; group:a b=viewer ;user:1001 = operator;")
     assert dict(told) == {"user:ann": Role.ADMIN, "group:a b": Role.VIEWER, "user:1001": Role.OPERATOR}
+
+
+def test_who_may_not_is_told_the_permission_by_its_name() -> None:
+    for permission in Permission:
+        told = str(Forbidden("vic", permission, "it takes the role admin"))
+        assert f"'vic' lacks the permission '{permission.value}'" in told
+        assert "<" not in told
