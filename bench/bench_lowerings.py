@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import simt_cases
 from figures import Figure, in_turns, measure_cases
+from lowering_rows import row_cases
 from numba import cuda, float32
 
 from rkruntime import simt
@@ -371,6 +372,7 @@ def measure(name: str, make: Callable[[], list[Launch]], rounds: int) -> Figure 
 def all_cases(scale: int) -> Iterator[tuple[str, Callable[[], list[Launch]]]]:
     yield from own_cases(scale)
     yield from whole_cases(scale)
+    yield from row_cases(scale)
     yield from atomic_cases(scale)
     yield from complex_cases(scale)
     yield from image_cases(scale)

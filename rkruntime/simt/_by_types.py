@@ -11,11 +11,13 @@ from rkruntime.simt._choice import WIDEST, counts_by_turns
 from rkruntime.simt._complexes import reads_rows
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._numba import types
+from rkruntime.simt._own_rows import goes_along_own_rows, searches_by_reading
 from rkruntime.simt._program import Program
 from rkruntime.simt._records import loops_read_same_records
 from rkruntime.simt._refused import LanesRefused
-from rkruntime.simt._registers import register_bytes
+from rkruntime.simt._registers import gathers_slowly, register_bytes
 from rkruntime.simt._searches import searches_by_dividing
+from rkruntime.simt._svml import library
 from rkruntime.simt._unrolled import unrolls_choices, unrolls_short_numbers
 
 __all__ = ("check_types",)
@@ -34,6 +36,7 @@ def check_types(program: Program, argument_types: Sequence[Any]) -> None:
     _check_records(program, argument_types)
     _check_whole_numbers(program, argument_types)
     _check_complex_numbers(program, argument_types)
+    _check_elements_apart(program, argument_types)
 
 
 def _check_records(program: Program, argument_types: Sequence[Any]) -> None:
@@ -71,6 +74,16 @@ def _check_complex_numbers(program: Program, argument_types: Sequence[Any]) -> N
     if turns is not None and are_large and register_bytes() < WIDEST:
         where = f"{unit.source.file}:{turns.lineno}"
         raise LanesRefused(f"each thread ends its own loop over complex numbers of 16 bytes: {where}")
+
+
+def _check_elements_apart(program: Program, argument_types: Sequence[Any]) -> None:
+    slowly, vector_math = gathers_slowly(), library() is not None
+    where = goes_along_own_rows(program, argument_types, gathers_slowly=slowly, vector_math=vector_math)
+    if where is not None:
+        raise LanesRefused(f"each thread goes along its own row, and computes little of it: {where}")
+    where = searches_by_reading(program, vector_math=vector_math) if slowly else None
+    if where is not None:
+        raise LanesRefused(f"each thread searches by reading, and most end before the last of a vector: {where}")
 
 
 def _arrays_of(kind: Any, program: Program, argument_types: Sequence[Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rkruntime.simt._assigned import assignment, followed, stored_names
 from rkruntime.simt._nodes import nodes_of
 from rkruntime.simt._program import PREFIX
 
-__all__ = ("reads_rows",)
+__all__ = ("apart_along_x", "lies_apart", "reads_rows")
 
 ALONG_X = frozenset(PREFIX + name for name in ("grid_1", "place_x", "laneid"))
 TUPLES = frozenset(PREFIX + name for name in ("grid_2", "grid_3", "thread_idx_3"))
@@ -29,19 +29,24 @@ def reads_rows(tree: ast.FunctionDef, arrays: frozenset[str]) -> ast.Subscript |
     """
     if not arrays:
         return None
-    names = followed(tree, _assigned)
+    names = apart_along_x(tree)
     for loop in nodes_of(tree):
         if isinstance(loop, ast.For | ast.While):
             for part in (node for statement in loop.body for node in nodes_of(statement)):
                 if not isinstance(part, ast.Subscript) or not isinstance(part.value, ast.Name):
                     continue
                 is_read = isinstance(part.ctx, ast.Load) and part.value.id in arrays
-                if is_read and _lies_apart(part.slice, names):
+                if is_read and lies_apart(part.slice, names):
                     return part
     return None
 
 
-def _lies_apart(index: ast.expr, names: frozenset[str]) -> bool:
+def apart_along_x(tree: ast.FunctionDef) -> frozenset[str]:
+    """Return the names that differ among threads along x."""
+    return followed(tree, _assigned)
+
+
+def lies_apart(index: ast.expr, names: frozenset[str]) -> bool:
     """Whether an index is in a row of the thread's own: it differs in what is not its last part, or by a factor."""
     if isinstance(index, ast.Tuple):
         return any(_differs(one, names) for one in index.elts[:-1])

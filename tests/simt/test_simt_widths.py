@@ -16,7 +16,7 @@ from numba.core import types
 
 from rkruntime import simt
 from rkruntime.simt._choice import choose_width, counts_by_turns
-from rkruntime.simt._registers import register_bytes
+from rkruntime.simt._registers import gathers_slowly, register_bytes
 
 pytestmark = pytest.mark.usefixtures("untraced")
 
@@ -350,7 +350,7 @@ def to_their_ends(a, x, out):
     [
         (along_rows, "c8", "loop", "which lie apart"),
         (along_rows, "c16", "loop", "which lie apart"),
-        (along_rows, "f8", "lanes", ""),
+        (along_rows, "f8", "loop" if gathers_slowly() else "lanes", ""),
         (along_flat_rows, "c8", "loop", "which lie apart"),
         (along_columns, "c16", "lanes", ""),
         (to_their_ends, "c16", "loop" if register_bytes() < 64 else "lanes", ""),

@@ -19,6 +19,7 @@ from numba.core import cgutils
 
 from rkruntime.simt import _stubs
 from rkruntime.simt._numba import types
+from rkruntime.simt.lanes import _masked as masked
 from rkruntime.simt.lanes import _vectors as vectors
 from rkruntime.simt.lanes._memory import Places
 
@@ -124,7 +125,7 @@ def emit_one_by_one(
     """
     count, differ = places.held.type.count, isinstance(values.type, ir.VectorType)
     element = values.type.element if differ else values.type
-    rooms = [_spilled(builder, one) for one in ((places.held, values) if differ else (places.held,))]
+    rooms = [masked.spilled(builder, one) for one in ((places.held, values) if differ else (places.held,))]
     olds = cgutils.alloca_once(builder, ir.ArrayType(element, count))
     olds.align = 64
 
@@ -162,14 +163,6 @@ def emit_one_by_one(
     if not wants_old:
         return ir.Constant(vector, ir.Undefined)
     return builder.load(builder.bitcast(olds, vector.as_pointer()), align=64)
-
-
-def _spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
-    """Put a vector into memory: taking lanes from there costs less than from a register."""
-    room = cgutils.alloca_once(builder, ir.ArrayType(vector.type.element, vector.type.count))
-    room.align = 64
-    builder.store(vector, builder.bitcast(room, vector.type.as_pointer())).align = 64
-    return room
 
 
 def _prefetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llvmlite import ir
+from numba.core import cgutils
 
-from rkruntime.simt._registers import has_masks
+from rkruntime.simt._registers import gathers_slowly, has_masks
 from rkruntime.simt.lanes import _vectors as vectors
 
-__all__ = ("gather", "load", "scatter", "store")
+__all__ = ("gather", "load", "scatter", "spilled", "store")
 
 INDEX, BIT = ir.IntType(32), ir.IntType(1)
 WORD_BYTES = 4
@@ -82,12 +83,39 @@ def _store_some(builder: ir.IRBuilder, value: ir.Value, place: ir.Value, mask: i
 
 def gather(builder: ir.IRBuilder, item: ir.Type, places: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
     """Load items from anywhere, given as a vector of integers; lanes that are off have no value."""
+    if gathers_slowly():
+        return _load_each(builder, item, places, mask, align)
     if has_masks() and _is_short(item):
         return _gather_short(builder, item, places, mask)
     vector = ir.VectorType(item, places.type.count)
     args = [_pointers(builder, item, places), INDEX(align), _every(places, mask), ir.Constant(vector, ir.Undefined)]
     name = f"llvm.masked.gather.{_kind(vector)}.v{vector.count}p0"
     return builder.call(_declared(builder, name, vector, args), args)
+
+
+def _load_each(builder: ir.IRBuilder, item: ir.Type, places: ir.Value, mask: ir.Value | None, align: int) -> ir.Value:
+    """Load items one by one; lanes that are off load from the stack, which takes no branch for each."""
+    count = places.type.count
+    if mask is not None:
+        room = cgutils.alloca_once_value(builder, ir.Constant(places.type.element, 0))
+        nowhere = builder.ptrtoint(room, places.type.element)
+        places = builder.select(mask, places, vectors.splat(builder, nowhere, count))
+    held = spilled(builder, places)
+    loaded = ir.Constant(ir.VectorType(item, count), ir.Undefined)
+    for k in range(count):
+        place = builder.load(builder.gep(held, [INDEX(0), INDEX(k)]))
+        one = builder.load(builder.inttoptr(place, item.as_pointer()))
+        one.align = align
+        loaded = builder.insert_element(loaded, one, INDEX(k))
+    return loaded
+
+
+def spilled(builder: ir.IRBuilder, vector: ir.Value) -> ir.Value:
+    """Put a vector into memory: taking lanes from there costs less than from a register."""
+    room = cgutils.alloca_once(builder, ir.ArrayType(vector.type.element, vector.type.count))
+    room.align = 64
+    builder.store(vector, builder.bitcast(room, vector.type.as_pointer())).align = 64
+    return room
 
 
 def _gather_short(builder: ir.IRBuilder, item: ir.IntType, places: ir.Value, mask: ir.Value | None) -> ir.Value:
