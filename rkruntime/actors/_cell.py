@@ -80,7 +80,7 @@ class Cell:
 
     @property
     def counts(self) -> ActorCounts:
-        """What is counted of it now: a quarter of the work of `info`."""
+        """What is counted of it now: the numbers of `info`, which a scrape reads of every actor."""
         count = self.count
         depth = self.mailbox.depth
         return ActorCounts(self.name, count.ended, self.restarts, self._memory_bytes, depth, count.in_flight)

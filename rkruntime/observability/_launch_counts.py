@@ -15,7 +15,33 @@ Lines = tuple[bytes, ...]
 """What stands of a kernel, or of several, in each of `FAMILIES`."""
 
 
-class KernelCounts:
+class _Counted:
+    """Something that launches are counted of, and its lines in either format, kept until the next launch.
+
+    Attributes:
+        launches: How many there were, once all else has been counted of them.
+    """
+
+    __slots__ = ("_made", "launches")
+
+    def __init__(self) -> None:
+        self.launches = 0
+        self._made: dict[bool, tuple[int, Lines]] = {}
+
+    def lines(self, *, openmetrics: bool) -> Lines:
+        """Return its lines; made anew where a launch has ended since they were made."""
+        launches = self.launches
+        made_at, lines = self._made.get(openmetrics, (-1, ()))
+        if made_at != launches:
+            lines = self._told(openmetrics)
+            self._made[openmetrics] = launches, lines
+        return lines
+
+    def _told(self, openmetrics: bool) -> Lines:
+        raise NotImplementedError
+
+
+class KernelCounts(_Counted):
     """What is counted of one kernel; one thread at a time counts, any may read it.
 
     Args:
@@ -25,18 +51,16 @@ class KernelCounts:
         outcomes: Launches by how they ended.
         stages_s: Seconds by stage, in the order of `STAGES`.
         took: How long completed launches took.
-        launches: How many there were, once all else has been counted of them.
     """
 
-    __slots__ = ("_lines", "launches", "name", "outcomes", "stages_s", "took")
+    __slots__ = ("name", "outcomes", "stages_s", "took")
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
-        self.launches = 0
         self.outcomes = dict.fromkeys(ENDS, 0)
         self.stages_s = [0.0] * len(STAGES)
         self.took = Histogram()
-        self._lines = _Kept()
 
     def count(self, done: LaunchDone) -> None:
         """Count a launch."""
@@ -51,11 +75,6 @@ class KernelCounts:
             stages_s[4] += record.copy_out_s
         self.outcomes[done.outcome] += 1
         self.launches += 1  # last: lines made before are out of date from here on
-
-    def lines(self, *, openmetrics: bool) -> Lines:
-        """Return its lines; made anew where a launch has ended since they were made."""
-        launches = self.launches
-        return self._lines.at(launches, openmetrics) or self._lines.keep(launches, openmetrics, self._told(openmetrics))
 
     def _told(self, openmetrics: bool) -> Lines:
         ended, took, stages = FAMILIES
@@ -104,38 +123,15 @@ class LaunchCounts:
         return kernel
 
 
-class _Block:
+class _Block(_Counted):
     """Kernels that were first launched one after the other, and their lines as one piece a family."""
 
-    __slots__ = ("_lines", "kernels", "launches")
+    __slots__ = ("kernels",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.kernels: list[KernelCounts] = []
-        self.launches = 0
-        self._lines = _Kept()
-
-    def lines(self, *, openmetrics: bool) -> Lines:
-        launches = self.launches
-        return self._lines.at(launches, openmetrics) or self._lines.keep(launches, openmetrics, self._told(openmetrics))
 
     def _told(self, openmetrics: bool) -> Lines:
         each = [kernel.lines(openmetrics=openmetrics) for kernel in tuple(self.kernels)]
         return tuple([b"".join(family) for family in zip(*each, strict=True)])
-
-
-class _Kept:
-    """Lines of either format, and after how many launches they were made."""
-
-    __slots__ = ("_made",)
-
-    def __init__(self) -> None:
-        self._made: dict[bool, tuple[int, Lines]] = {}
-
-    def at(self, launches: int, openmetrics: bool) -> Lines:
-        """Return the lines made after so many launches; none where they are older, or none were made."""
-        made_at, lines = self._made.get(openmetrics, (-1, ()))
-        return lines if made_at == launches else ()
-
-    def keep(self, launches: int, openmetrics: bool, lines: Lines) -> Lines:
-        self._made[openmetrics] = launches, lines
-        return lines
